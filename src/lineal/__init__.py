@@ -1,0 +1,7 @@
+"""Lineal: an open model lifecycle graph."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,69 @@
+"""Choices: read from the environment once, at the door, into one frozen object.
+
+Nothing else reads the environment. A value given on the command line wins over the environment,
+the environment over the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lineal.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All choices of one installation."""
+
+    #: The database file (``LINEAL_DB``).
+    db: Path = Path("lineal.db")
+    #: YAML files with further types and kinds (``LINEAL_SHAPES``, parted by ``:``).
+    shapes: tuple[Path, ...] = ()
+    #: YAML files of declared sources, or folders of them (``LINEAL_SOURCES``, parted by ``:``).
+    sources: tuple[Path, ...] = ()
+    #: Where the server answers (``LINEAL_HOST``, ``LINEAL_PORT``). Port 0 takes a free one.
+    host: str = "127.0.0.1"
+    port: int = 8585
+    #: Other names of platforms, as ``alias=platform`` (``LINEAL_PLATFORMS``, parted by ``,``).
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
+        """Read the environment; raises `ConfigError` for a value that cannot be."""
+        found = os.environ if environment is None else environment
+        return cls(
+            db=Path(found.get("LINEAL_DB", "lineal.db")),
+            shapes=_paths(found.get("LINEAL_SHAPES", "")),
+            sources=_paths(found.get("LINEAL_SOURCES", "")),
+            host=found.get("LINEAL_HOST", "127.0.0.1"),
+            port=_port(found.get("LINEAL_PORT", "8585")),
+            platforms=_pairs(found.get("LINEAL_PLATFORMS", "")),
+            variables=dict(found),
+        )
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:
+        raise ConfigError(f"LINEAL_PORT is {text!r}.", fix="Give a port from 0 to 65535.")
+    return int(text)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for part in filter(None, text.split(",")):
+        alias, found, platform = part.rpartition("=")
+        if not found or not alias or not platform:
+            raise ConfigError(
+                f"LINEAL_PLATFORMS holds {part!r}.", fix="Write alias=platform, parted by commas."
+            )
+        pairs[alias.strip()] = platform.strip()
+    return pairs

@@ -1,0 +1,1 @@
+"""What follows from what was said: rules that conclude edges, and things that are the same."""

@@ -1,0 +1,191 @@
+"""What can go wrong, in our words.
+
+Every error says what happened, why, and what to do; it carries a ``code`` that each surface
+translates into its own language by one table.
+
+    LinealError
+    ├── Invalid             what was given is not well formed
+    │   ├── InvalidUri      not a URI of ours
+    │   ├── InvalidEvent    an event that no source can make sense of
+    │   └── InvalidQuery    a search text or an argument that cannot be answered
+    ├── ShapeError          a type or kind declaration is wrong (file, line, fix)
+    ├── RuleError           a rule is wrong (file, position, fix)
+    ├── SourceSpecError     a source specification is wrong (file, fix)
+    ├── ConfigError         a setting is wrong or missing
+    ├── NotFound            nothing has this URI
+    ├── Forbidden           the viewer may not do this
+    ├── FileRefused         a file that cannot be read as what it claims to be
+    ├── SourceError         a source did not give a usable answer
+    │   ├── SourceDown      not reachable, or answering 5xx, 408, 429: try again later
+    │   ├── SourceGone      404 or 410 from a source that is otherwise well
+    │   └── SourceGarbled   an answer that is not what the source promised
+    └── StoreError          the database
+        ├── Busy            another process writes to it
+        ├── ReadOnly        the file or disk may not be written
+        ├── StorageFull     no room left
+        ├── NewerSchema     written by a newer version of Lineal
+        └── Damaged         the file is not a sound database
+"""
+
+from __future__ import annotations
+
+
+class LinealError(Exception):
+    """Something went wrong that Lineal can name; *fix* says what to do about it."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.fix}".strip() if self.fix else self.message
+
+
+class Invalid(LinealError):
+    """What was given is not well formed."""
+
+    code = "invalid"
+
+
+class InvalidUri(Invalid):
+    """Not a URI of ours."""
+
+    code = "invalid_uri"
+
+
+class InvalidEvent(Invalid):
+    """An event that no source can make sense of."""
+
+    code = "invalid_event"
+
+
+class InvalidQuery(Invalid):
+    """A search text or an argument that cannot be answered."""
+
+    code = "invalid_query"
+
+
+class _InFile(LinealError):
+    """An error in a file that a person wrote: where it is and how to mend it."""
+
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, fix: str = ""
+    ) -> None:
+        where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(f"{where}{message}", fix=fix)
+        self.file = file
+        self.line = line
+
+
+class ShapeError(_InFile):
+    """A declaration of a type or kind is wrong."""
+
+    code = "shape"
+
+
+class RuleError(_InFile):
+    """A rule is wrong."""
+
+    code = "rule"
+
+
+class SourceSpecError(_InFile):
+    """A source specification is wrong."""
+
+    code = "source_spec"
+
+
+class ConfigError(LinealError):
+    """A setting is wrong or missing."""
+
+    code = "config"
+
+
+class NotFound(LinealError):
+    """Nothing has this URI; *nearest* holds URIs that look alike."""
+
+    code = "not_found"
+
+    def __init__(self, message: str, *, nearest: tuple[str, ...] = (), fix: str = "") -> None:
+        hint = f"Did you mean {', '.join(nearest)}?" if nearest else ""
+        super().__init__(message, fix=" ".join(part for part in (hint, fix) if part))
+        self.nearest = nearest
+
+
+class Forbidden(LinealError):
+    """The viewer may not do this."""
+
+    code = "forbidden"
+
+
+class FileRefused(_InFile):
+    """A file, or one item of it, that cannot be read as what it claims to be."""
+
+    code = "file"
+
+
+class SourceError(LinealError):
+    """A source did not give a usable answer."""
+
+    code = "source"
+
+
+class SourceDown(SourceError):
+    """The source is not reachable or refuses for now; *retry_after* is in seconds."""
+
+    code = "source_down"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
+
+
+class SourceGone(SourceError):
+    """The source says that the thing does not exist (404) or exists no longer (410)."""
+
+    code = "source_gone"
+
+
+class SourceGarbled(SourceError):
+    """The source answered, but not with what it promised."""
+
+    code = "source_garbled"
+
+
+class StoreError(LinealError):
+    """The database could not do what was asked."""
+
+    code = "store"
+
+
+class Busy(StoreError):
+    """Another process writes to this database."""
+
+    code = "busy"
+
+
+class ReadOnly(StoreError):
+    """The database may not be written: the file, its folder or the disk is read-only."""
+
+    code = "read_only"
+
+
+class StorageFull(StoreError):
+    """No room left where the database lies."""
+
+    code = "storage_full"
+
+
+class NewerSchema(StoreError):
+    """The database was written by a newer version of Lineal."""
+
+    code = "newer_schema"
+
+
+class Damaged(StoreError):
+    """The file is not a sound database."""
+
+    code = "damaged"

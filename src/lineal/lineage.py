@@ -1,0 +1,558 @@
+"""The graph and its walks: what a thing was made from, and what is made from it.
+
+Pure. Nothing here opens a store: a walk asks a `Graph` for the neighbours of a whole frontier at a
+time, level by level, within a budget. Keys are the graph's own numbers for things.
+
+The meaning of a walk (grains, parts and wholes, the three laws) is told in
+``docs/explanation/questions.md``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol
+
+from lineal.model import Budget, Instant, Json, Uri
+from lineal.shapes import Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One claim of an edge, as a walk needs it."""
+
+    src: int
+    kind: str
+    dst: int
+    layer: str
+    document: int
+    valid_from: Instant
+    valid_to: Instant | None = None
+
+
+class Graph(Protocol):
+    """The graph at one moment."""
+
+    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Return the edges of these kinds that begin at these things."""
+
+    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Return the edges of these kinds that end at these things."""
+
+    def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
+        """Return for each thing all that are the same thing under other names, itself too."""
+
+    def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
+        """Return the URIs of these things."""
+
+    def attributes(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
+        """Return what is said of these things."""
+
+    def fine_documents(self, documents: Iterable[int]) -> set[int]:
+        """Return those documents that state edges of columns or features."""
+
+
+class Mode(IntEnum):
+    """How a thing was reached, and so how far a walk goes on from it."""
+
+    #: Shown only: what goes through it is followed by column.
+    SHOWN = 0
+    #: As the whole of a part: only statements that name the whole itself are followed.
+    NARROW = 1
+    #: As itself: its own statements and those of its parts.
+    FULL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is known of one way to a thing. Several that do not outdo each other are kept."""
+
+    mode: Mode
+    #: Some step on the way went between a part and its whole.
+    possible: bool = False
+    #: Some step on the way left the exact part for the whole.
+    approximate: bool = False
+    #: How many steps of a kind that is followed only so deep came last, in a row.
+    run: int = 0
+
+    def outdoes(self, other: Label) -> bool:
+        """Return whether nothing is gained by *other* where this is known."""
+        return (
+            self.mode >= other.mode
+            and self.possible <= other.possible
+            and self.approximate <= other.approximate
+            and self.run <= other.run
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a walk, in the direction of the walk."""
+
+    start: int
+    kind: str
+    end: int
+    layer: str
+    possible: bool
+    #: The ends of the edge that the step goes over; they differ where it was lifted to a whole.
+    edge: tuple[int, str, int]
+
+
+@dataclass(slots=True)
+class Reached:
+    """A thing that a walk came to."""
+
+    key: int
+    #: How many steps from the start.
+    depth: int
+    possible: bool
+    approximate: bool
+    #: The step by which it was first reached; None for a start. Containment costs no step.
+    step: Step | None
+    #: The part through which this whole is shown, where it is.
+    through: int | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """What was reached from some starts in one direction, and how."""
+
+    reached: dict[int, Reached] = field(default_factory=dict)
+    steps: dict[tuple[int, str, int], Step] = field(default_factory=dict)
+    #: Feedback: loops that are shown as one step and not entered.
+    feedback: list[Step] = field(default_factory=list)
+    #: Part and whole, where both were reached through each other.
+    contained: set[tuple[int, str, int]] = field(default_factory=set)
+    #: What was cut and why; empty if nothing was.
+    why: list[str] = field(default_factory=list)
+    scanned: int = 0
+
+    def way_to(self, key: int) -> list[Step]:
+        """Return the steps from a start to *key*, in order: one of the shortest ways."""
+        steps: list[Step] = []
+        here: int | None = key
+        while here is not None:
+            at = self.reached[here]
+            if at.through is not None and at.step is None:
+                here = at.through
+                continue
+            if at.step is None:
+                break
+            steps.append(at.step)
+            here = at.step.start
+        return steps[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Which edges a walk goes over, and at which grain."""
+
+    #: True: towards what a thing was made from.
+    upstream: bool
+    #: True: over pipelines, models and data sets; False: over runs and versions.
+    logical: bool
+    classes: frozenset[str] = frozenset({"data", "serve"})
+    layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
+    kinds: frozenset[str] | None = None
+
+
+#: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
+LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
+#: What makes a version of a model active: an edge of this kind, at this side of the version.
+_ACTIVE_IN, _ACTIVE_OUT = ("points_to", "deploys"), ("served_in",)
+
+
+def walk(
+    graph: Graph,
+    shapes: Shapes,
+    starts: Collection[int],
+    way: Way,
+    budget: Budget,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Walk:
+    """
+    Walk from *starts* and return all that is reached within *budget*.
+
+    *out_of_time* is asked at each level. What was cut is said in the walk's ``why``.
+    """
+    return _Walker(graph, shapes, way, budget, out_of_time).go(starts)
+
+
+_Item = tuple[int, Label]
+
+
+class _Walker:
+    """One walk in the making: breadth first, a level at a time."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        shapes: Shapes,
+        way: Way,
+        budget: Budget,
+        out_of_time: Callable[[], bool],
+    ) -> None:
+        self._graph, self._shapes, self._way = graph, shapes, way
+        self._budget, self._out_of_time = budget, out_of_time
+        self._level = frozenset(shapes.level_kinds)
+        self._feedback = shapes.kinds_in(("feedback",)) - shapes.kinds_in(way.classes)
+        self._outward, self._inward = self._sides()
+        self._labels: dict[int, list[Label]] = defaultdict(list)
+        self._active: dict[int, frozenset[int]] = {}
+        self._types: dict[int, str] = {}
+        self.result = Walk()
+
+    def _sides(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Which kinds are followed from the start of an edge, which from its end?"""
+        kinds = self._shapes.kinds_in(self._way.classes) | self._feedback
+        if self._way.kinds is not None:
+            kinds &= self._way.kinds
+        towards = -1 if self._way.upstream else 1
+        outward = frozenset(kind for kind in kinds if self._shapes.flows(kind) == towards)
+        inward = frozenset(kind for kind in kinds if self._shapes.flows(kind) == -towards)
+        return outward, inward
+
+    def go(self, starts: Collection[int]) -> Walk:
+        """Walk level by level until nothing new is found or the budget is used up."""
+        for key in starts:
+            self.result.reached[key] = Reached(key, 0, False, False, None)
+        level = self._settle([(key, Label(Mode.FULL)) for key in starts], 0)
+        depth = 0
+        while level and not self._spent(depth):
+            depth += 1
+            level = self._settle(self._expand(level, depth), depth)
+        return self.result
+
+    def _spent(self, depth: int) -> bool:
+        """Say in the result which limit was hit, if one was."""
+        limits = (
+            (depth >= self._budget.depth, f"depth: stopped after {self._budget.depth} steps"),
+            (len(self.result.reached) >= self._budget.nodes,
+             f"nodes: stopped at {len(self.result.reached)} of at most {self._budget.nodes}"),
+            (self.result.scanned >= self._budget.edges,
+             f"edges: stopped after reading {self.result.scanned} of at most {self._budget.edges}"),
+            (self._out_of_time(), f"time: stopped after {self._budget.milliseconds} ms"),
+        )
+        self.result.why.extend(why for hit, why in limits if hit)
+        return any(hit for hit, _ in limits)
+
+    # ── What costs no step ───────────────────────────────────────────────────────────────────
+
+    def _settle(self, items: list[_Item], depth: int) -> list[_Item]:
+        """Add other names and wholes of what was reached; return what is new to go on from."""
+        fresh: list[_Item] = []
+        while items:
+            new = [item for item in items if self._is_news(*item)]
+            fresh.extend(new)
+            items = self._same(new, depth) + self._wholes(new, depth)
+        return fresh
+
+    def _is_news(self, key: int, label: Label) -> bool:
+        known = self._labels[key]
+        if any(one.outdoes(label) for one in known):
+            return False
+        self._labels[key] = [one for one in known if not label.outdoes(one)] + [label]
+        return True
+
+    def _same(self, items: Sequence[_Item], depth: int) -> list[_Item]:
+        groups = self._graph.groups([key for key, _ in items])
+        found = []
+        for key, label in items:
+            for other in groups[key] - {key}:
+                self._note(other, depth, label, self.result.reached[key].step, None)
+                found.append((other, label))
+        return found
+
+    def _wholes(self, items: Sequence[_Item], depth: int) -> list[_Item]:
+        """A part shows its whole, and covers the statements that name only the whole."""
+        labels: dict[int, list[Label]] = defaultdict(list)
+        for key, label in items:
+            if label.mode is not Mode.SHOWN:
+                labels[key].append(label)
+        found = []
+        for link in self._graph.outward(labels, self._level):
+            for label in labels[link.src]:
+                shown = Label(label.mode, label.possible, label.approximate)
+                self._note(link.dst, depth, shown, None, link.src)
+                self.result.contained.add((link.src, link.kind, link.dst))
+                narrow = Label(Mode.NARROW, True, label.approximate, label.run)
+                found.append((link.dst, narrow))
+        return found
+
+    def _note(
+        self, key: int, depth: int, label: Label, step: Step | None, through: int | None
+    ) -> None:
+        """Remember that a thing was reached, and by its best way whether only possibly."""
+        known = self.result.reached.get(key)
+        if known is None:
+            self.result.reached[key] = Reached(
+                key, depth, label.possible, label.approximate, step, through
+            )
+            return
+        known.possible = known.possible and label.possible
+        known.approximate = known.approximate and label.approximate
+
+    # ── One step ─────────────────────────────────────────────────────────────────────────────
+
+    def _expand(self, items: Sequence[_Item], depth: int) -> list[_Item]:
+        """Go one step from every item; return what was come to."""
+        owners = self._owners(items)
+        links = self._links(owners)
+        self.result.scanned += len(links)
+        finely = self._stated_finely(links)
+        targets = self._targets({self._other(link) for link in links}, links)
+        found: list[_Item] = []
+        for link, outward in links:
+            owner = link.src if outward else link.dst
+            for item, label in owners[owner]:
+                for target, exact in targets[self._key_of(link, outward)]:
+                    arrived = self._arrive(link, item, label, target, exact, finely, depth)
+                    if arrived is not None:
+                        found.append(arrived)
+        return found
+
+    def _links(self, owners: Collection[int]) -> list[tuple[Link, bool]]:
+        out = self._graph.outward(owners, self._outward) if self._outward else []
+        inward = self._graph.inward(owners, self._inward) if self._inward else []
+        both = [(link, True) for link in out] + [(link, False) for link in inward]
+        return [(link, side) for link, side in both if link.layer in self._way.layers]
+
+    @staticmethod
+    def _other(link: tuple[Link, bool]) -> int:
+        return link[0].dst if link[1] else link[0].src
+
+    def _key_of(self, link: Link, outward: bool) -> tuple[int, Instant]:
+        return (link.dst if outward else link.src), link.valid_from
+
+    def _owners(self, items: Sequence[_Item]) -> dict[int, list[_Item]]:
+        """Whose statements are followed from each item: its own, and its parts' if it is full."""
+        owners: dict[int, list[_Item]] = defaultdict(list)
+        for key, label in items:
+            if label.mode is not Mode.SHOWN:
+                owners[key].append((key, label))
+        covered = self._parts([key for key, label in items if label.mode is Mode.FULL])
+        for key, label in items:
+            if label.mode is Mode.FULL:
+                for part, certain in covered.get(key, ()):
+                    doubt = label.possible or not certain
+                    owners[part].append(
+                        (key, Label(Mode.FULL, doubt, label.approximate, label.run))
+                    )
+        return owners
+
+    def _parts(self, keys: Collection[int]) -> dict[int, list[tuple[int, bool]]]:
+        """Return the parts that each whole covers, and whether their statements surely count."""
+        covered: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+        roots: dict[int, set[tuple[int, bool]]] = {key: {(key, True)} for key in keys}
+        while roots:
+            below: dict[int, set[tuple[int, bool]]] = defaultdict(set)
+            links = self._graph.inward(roots, self._level)
+            self._learn({link.src for link in links})
+            dropped = self._inactive(links)
+            for link in links:
+                if link.src in dropped:
+                    continue
+                lifted = self._way.logical and LIFTED.get(self._types[link.src]) == link.kind
+                for root, certain in roots[link.dst]:
+                    entry = (link.src, certain and lifted)
+                    if entry not in covered[root] and link.src != root:
+                        covered[root].append(entry)
+                        below[link.src].add((root, entry[1]))
+            roots = dict(below)
+        return covered
+
+    def _inactive(self, links: Iterable[Link]) -> set[int]:
+        """Of a model's versions only the active ones count in a logical walk."""
+        if not self._way.logical:
+            return set()
+        versions: dict[int, set[int]] = defaultdict(set)
+        for link in links:
+            if link.kind == "version_of" and self._types[link.src] == "model-version":
+                versions[link.dst].add(link.src)
+        active = self._active_of(versions)
+        return {key for model, keys in versions.items() for key in keys - active[model]}
+
+    def _active_of(self, models: Iterable[int]) -> dict[int, frozenset[int]]:
+        """Return the active versions of models; see `active_versions`."""
+        unknown = [model for model in models if model not in self._active]
+        if unknown:
+            self._active.update(active_versions(self._graph, unknown))
+        return self._active
+
+    # ── Where a step leads ───────────────────────────────────────────────────────────────────
+
+    def _targets(
+        self, keys: Collection[int], links: Sequence[tuple[Link, bool]]
+    ) -> dict[tuple[int, Instant], list[tuple[int, bool]]]:
+        """Return where each end of an edge stands at the grain of the walk, and if it is exact."""
+        self._learn(keys)
+        ends = {self._key_of(link, side) for link, side in links}
+        if self._way.logical:
+            lifted = self._lifted(keys)
+            return {end: [(key, True) for key in lifted[end[0]]] for end in ends}
+        return self._current_parts(ends)
+
+    def _lifted(self, keys: Collection[int]) -> dict[int, list[int]]:
+        """A run counts for its pipeline, a version for its whole; the inactive for nothing."""
+        parts = [key for key in keys if self._types[key] in LIFTED]
+        wholes: dict[int, list[int]] = defaultdict(list)
+        links = [
+            link
+            for link in self._graph.outward(parts, frozenset(LIFTED.values()))
+            if LIFTED[self._types[link.src]] == link.kind
+        ]
+        active = self._active_of(
+            {link.dst for link in links if self._types[link.src] == "model-version"}
+        )
+        without = set(parts) - {link.src for link in links}
+        for link in links:
+            if self._types[link.src] != "model-version" or link.src in active[link.dst]:
+                wholes[link.src].append(link.dst)
+        return {
+            key: [key] if key not in parts or key in without else sorted(set(wholes[key]))
+            for key in keys
+        }
+
+    def _current_parts(
+        self, ends: Collection[tuple[int, Instant]]
+    ) -> dict[tuple[int, Instant], list[tuple[int, bool]]]:
+        """An edge that names a whole leads to the version current at its time, else the whole."""
+        wholes = {key for key, _ in ends if self._types[key] in ("dataset", "model", "pipeline")}
+        versions: dict[int, list[tuple[Instant, int]]] = defaultdict(list)
+        for link in self._graph.inward(wholes, ("version_of",)):
+            versions[link.dst].append((link.valid_from, link.src))
+        found: dict[tuple[int, Instant], list[tuple[int, bool]]] = {}
+        for key, at in ends:
+            earlier = [one for one in versions.get(key, ()) if one[0] <= at]
+            if earlier:
+                found[(key, at)] = [(max(earlier)[1], True)]
+            else:
+                found[(key, at)] = [(key, key not in wholes)]
+        return found
+
+    def _arrive(
+        self,
+        link: Link,
+        item: int,
+        label: Label,
+        target: int,
+        exact: bool,
+        finely: Collection[tuple[int, int]],
+        depth: int,
+    ) -> _Item | None:
+        """Take one step, or None where it is not to be taken."""
+        edge = (link.src, link.kind, link.dst)
+        step = Step(item, link.kind, target, link.layer, label.possible, edge)
+        if link.kind in self._feedback:
+            self.result.feedback.append(step)
+            return None
+        limit = self._shapes.kinds[link.kind].depth
+        run = label.run + 1 if limit is not None else 0
+        if target == item or (limit is not None and run > limit):
+            return None
+        mode = Mode.FULL
+        if link.kind == "produced_by" and (link.document, link.src) in finely:
+            if not self._way.upstream:
+                return None
+            mode = Mode.SHOWN
+        arrived = Label(mode, label.possible, label.approximate or not exact, run)
+        self.result.steps.setdefault((item, link.kind, target), step)
+        self._note(target, depth, arrived, step, None)
+        return target, arrived
+
+    def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
+        """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
+        outputs = {
+            (link.document, link.src) for link, _ in links if link.kind == "produced_by"
+        }
+        fine = self._graph.fine_documents({document for document, _ in outputs})
+        outputs = {(document, output) for document, output in outputs if document in fine}
+        if not outputs:
+            return set()
+        holders = {output: {output} for _, output in outputs}
+        for link in self._graph.outward(holders, ("version_of",)):
+            holders[link.src].add(link.dst)
+        parts: dict[int, set[int]] = defaultdict(set)
+        for link in self._graph.inward({one for held in holders.values() for one in held},
+                                       self._level):
+            parts[link.dst].add(link.src)
+        every = {part for some in parts.values() for part in some}
+        stated = {
+            (link.document, link.src) for link in self._graph.outward(every, ("derived_from",))
+        }
+        return {
+            (document, output)
+            for document, output in outputs
+            if any((document, part) in stated for held in holders[output] for part in parts[held])
+        }
+
+    def _learn(self, keys: Iterable[int]) -> None:
+        """Remember the types of things."""
+        unknown = [key for key in keys if key not in self._types]
+        self._types.update((key, uri.type) for key, uri in self._graph.uris(unknown).items())
+
+
+def active_versions(graph: Graph, models: Iterable[int]) -> dict[int, frozenset[int]]:
+    """
+    Return the active versions of each model.
+
+    Active are those that an alias points to, that a deployment deploys or that a cell is served;
+    if there are none such, the newest (by ``created_at``, then by URI).
+    """
+    wanted = set(models)
+    versions: dict[int, set[int]] = {model: set() for model in wanted}
+    links = graph.inward(wanted, ("version_of",))
+    types = graph.uris({link.src for link in links})
+    for link in links:
+        if types[link.src].type == "model-version":
+            versions[link.dst].add(link.src)
+    every = {key for keys in versions.values() for key in keys}
+    used = {link.dst for link in graph.inward(every, _ACTIVE_IN)}
+    used |= {link.src for link in graph.outward(every, _ACTIVE_OUT)}
+    found = {model: frozenset(keys & used) for model, keys in versions.items()}
+    idle = {key for model, keys in versions.items() if not found[model] for key in keys}
+    said = graph.attributes(idle)
+    for model, keys in versions.items():
+        if keys and not found[model]:
+            newest = max(keys, key=lambda key: (_created(said[key]), types[key]))
+            found[model] = frozenset({newest})
+    return found
+
+
+def _created(attributes: Mapping[str, Json]) -> str:
+    created = attributes.get("created_at")
+    return created if isinstance(created, str) else ""
+
+
+def shortest_paths(
+    steps: Iterable[Step], start: int, end: int, k: int, limit: int = 20_000
+) -> tuple[list[list[Step]], bool]:
+    """
+    Return up to *k* shortest ways from *start* to *end* without a repeated thing.
+
+    Breadth first over the ways themselves; the second value is False where *limit* ways were
+    looked at before all were found.
+    """
+    onward: dict[int, list[Step]] = defaultdict(list)
+    for step in sorted(steps, key=lambda one: (one.start, one.end, one.kind)):
+        onward[step.start].append(step)
+    found: list[list[Step]] = []
+    ways: list[list[Step]] = [[]]
+    looked = 0
+    while ways and len(found) < k:
+        longer = []
+        for way in ways:
+            here = way[-1].end if way else start
+            seen = {start, *(step.end for step in way)}
+            for step in onward[here]:
+                looked += 1
+                if looked > limit:
+                    return found, False
+                if step.end == end:
+                    found.append([*way, step])
+                elif step.end not in seen:
+                    longer.append([*way, step])
+        ways = longer
+    return found[:k], True

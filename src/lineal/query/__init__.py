@@ -1,0 +1,240 @@
+"""THE READ PATH: every question that a surface may ask.
+
+Each question takes a `Viewer` and a `Moment`, is answered from one snapshot at one basis, and
+says in its `Answer` whether it is complete, what was cut and why.
+
+    question ─▶ reader at a basis (store) ─▶ keys ─▶ walk or look up ─▶ one name a thing ─▶ Answer
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from lineal.errors import Invalid
+from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
+from lineal.query import finding, pages, walks
+from lineal.query.finding import Found
+from lineal.query.pages import Explanation, Happening, Neighbour
+from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Testing, Thirteen
+from lineal.query.things import Brief, Things, answer
+from lineal.query.walks import Arrow, Ask, Hit, Impact, Lineage, Node, Path
+from lineal.search import parse
+from lineal.store import Store
+
+__all__ = [
+    "Arrow",
+    "Ask",
+    "Brief",
+    "Consumer",
+    "Explanation",
+    "Feeds",
+    "Found",
+    "Happening",
+    "Hit",
+    "Impact",
+    "Lineage",
+    "Neighbour",
+    "Node",
+    "Owned",
+    "Path",
+    "Questions",
+    "Sharer",
+    "Testing",
+]
+
+_ASK = Ask()
+
+
+class Questions:
+    """Every question, over one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @contextlib.contextmanager
+    def _things(self, viewer: Viewer, moment: Moment) -> Iterator[Things]:
+        with self._store.read(viewer, moment) as reader:
+            yield Things(reader, self._store.shapes)
+
+    # ── One thing ────────────────────────────────────────────────────────────────────────────
+
+    def get(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Entity]:
+        """What is this, as all its sources together say?"""
+        with self._things(viewer, moment) as things:
+            return pages.entity(things, things.key(uri))
+
+    def neighbours(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 500
+    ) -> Answer[tuple[Neighbour, ...]]:
+        """What is this joined to, by which relation?"""
+        with self._things(viewer, moment) as things:
+            return pages.neighbours(things, things.key(uri), limit=limit)
+
+    def explain(
+        self, viewer: Viewer, start: Uri, kind: str, end: Uri, moment: Moment = NOW
+    ) -> Answer[Explanation]:
+        """Why do we believe that these two are so related? An inverse kind is turned round."""
+        found, inverted = self._store.shapes.kind_of(kind)
+        if inverted:
+            start, end = end, start
+        with self._things(viewer, moment) as things:
+            return pages.explain(things, things.key(start), found.name, things.key(end))
+
+    def history(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 200
+    ) -> Answer[tuple[Happening, ...]]:
+        """What happened to this, newest first, and who caused it?"""
+        with self._things(viewer, moment) as things:
+            return pages.history(things, things.key(uri), limit=limit)
+
+    # ── Finding ──────────────────────────────────────────────────────────────────────────────
+
+    def search(
+        self, viewer: Viewer, text: str, moment: Moment = NOW, *, limit: int = 20, offset: int = 0
+    ) -> Answer[Found]:
+        """What fits this text? See `lineal.search.language` for what may be written."""
+        if limit < 0 or offset < 0:
+            raise Invalid("limit and offset cannot be negative.")
+        query = parse(text)
+        with self._things(viewer, moment) as things:
+            return finding.search(things, query, limit=limit, offset=offset)
+
+    def counts(self, viewer: Viewer, moment: Moment = NOW) -> Answer[dict[str, int]]:
+        """How many things of each type are known?"""
+        with self._things(viewer, moment) as things:
+            return answer(things.reader, dict(sorted(things.reader.counts().items())))
+
+    # ── Walks ────────────────────────────────────────────────────────────────────────────────
+
+    def lineage(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        moment: Moment = NOW,
+        *,
+        up: int = 20,
+        down: int = 20,
+        ask: Ask = _ASK,
+    ) -> Answer[Lineage]:
+        """What was this made from, and what is made from it?"""
+        with self._things(viewer, moment) as things:
+            keys = [things.key(uri) for uri in uris]
+            return walks.lineage(things, keys, up=up, down=down, ask=ask)
+
+    def paths(
+        self,
+        viewer: Viewer,
+        start: Uri,
+        end: Uri,
+        moment: Moment = NOW,
+        *,
+        k: int = 3,
+        ask: Ask = _ASK,
+    ) -> Answer[tuple[Path, ...]]:
+        """By which shortest ways does one of these feed the other?"""
+        with self._things(viewer, moment) as things:
+            return walks.paths(things, things.key(start), things.key(end), k=k, ask=ask)
+
+    def impact(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        moment: Moment = NOW,
+        *,
+        ask: Ask = _ASK,
+        limit: int = 500,
+    ) -> Answer[Impact]:
+        """What would a change of these touch, is any of it live, and who must be told?"""
+        with self._things(viewer, moment) as things:
+            keys = [things.key(uri) for uri in uris]
+            return walks.impact(things, keys, ask=ask, limit=limit)
+
+    # ── The thirteen ─────────────────────────────────────────────────────────────────────────
+
+    def feeds(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Feeds]:
+        """Q1. Which features does this model use, and what data can feed them?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.feeds(key), why=asked.why)
+
+    def data_pipelines(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Brief, ...]]:
+        """Q2. Which pipelines generate data for this model?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.data_pipelines(key), why=asked.why)
+
+    def data_behind(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Brief, ...]]:
+        """Q3. Which data sources feed this feature, or this model's features?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.data_behind(key), why=asked.why)
+
+    def complete_lineage(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Lineage]:
+        """Q4. What is the complete lineage of this model, from data to experiments?"""
+        return self.lineage(viewer, [uri], moment)
+
+    def tests_of(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Testing, ...]]:
+        """Q5. Which A/B tests are running this model?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.tests_of(key), why=asked.why)
+
+    def versions_in(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Testing, ...]]:
+        """Q6. Which models are being tested in this A/B test?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.versions_in(key), why=asked.why)
+
+    def models_downstream(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Brief, ...]]:
+        """Q7. Which models break if this changes?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.models_downstream(key), why=asked.why)
+
+    def consumers(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Consumer, ...]]:
+        """Q8. Which models consume this feature, and which teams own them?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.consumers(key), why=asked.why)
+
+    def sharers(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Sharer, ...]]:
+        """Q9. Which models share features with this one?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.sharers(key), why=asked.why)
+
+    def data_under(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Brief, ...]]:
+        """Q10. Which data sources does this pipeline depend on, transitively?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.data_under(key), why=asked.why)
+
+    def around(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[tuple[Brief, ...], tuple[Brief, ...]]]:
+        """Q11. Which data sets are upstream of this version, which experiments downstream?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.around(key), why=asked.why)
+
+    def owners_of_chain(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Owned, ...]]:
+        """Q12. Who owns each piece of this chain?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.owners_of_chain(key), why=asked.why)
+
+    def unused(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Brief, ...]]:
+        """Q13. Which of this team's things does nothing live depend on?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return answer(things.reader, asked.unused(key), why=asked.why)
+
+    @contextlib.contextmanager
+    def _thirteen(
+        self, viewer: Viewer, uri: Uri, moment: Moment
+    ) -> Iterator[tuple[Thirteen, int, Things]]:
+        with self._things(viewer, moment) as things:
+            yield Thirteen(things, _ASK), things.key(uri), things

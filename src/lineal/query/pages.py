@@ -1,0 +1,278 @@
+"""One thing at a time: what it is, what it is joined to, why, and how it came to be so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lineal.errors import NotFound
+from lineal.model import (
+    Answer,
+    Claim,
+    Edge,
+    Entity,
+    Instant,
+    Json,
+    Response,
+    Said,
+    Uri,
+    edge_uri,
+)
+from lineal.query.things import Brief, Things, answer
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Something that a thing is joined to."""
+
+    #: The relation as read from the thing: the kind, or its inverse.
+    relation: str
+    other: Brief
+    edge: Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One edge that a conclusion rests on, and the answers of sources that stated it."""
+
+    start: Brief
+    kind: str
+    end: Brief
+    claims: tuple[tuple[Claim, Response | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One way in which a rule concluded an edge."""
+
+    rule: str
+    version: str
+    why: str
+    supports: tuple[Support, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why we believe an edge, down to the answers of sources."""
+
+    edge: Edge
+    start: Brief
+    end: Brief
+    stated: tuple[tuple[Claim, Response | None], ...]
+    reasons: tuple[Reason, ...]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One change in the life of a thing."""
+
+    t: int
+    at: Instant
+    actor: str
+    cause: str
+    #: ``said``, ``changed``, ``removed``, ``corrected``, ``deleted``, ``joined``, ``parted``.
+    what: str
+    source: str
+    #: Attribute to (before, after); for edges the relation and the other end.
+    details: dict[str, tuple[Json, Json]]
+    other: Brief | None = None
+
+
+def entity(things: Things, key: int) -> Answer[Entity]:
+    """Return a thing as all its names and sources together say."""
+    group = things.groups([key])[key]
+    chosen = things.one([key])[key]
+    entities = things.entities(group)
+    ordered = sorted(group, key=lambda member: (member != chosen, entities[member].uri))
+    merged: dict[str, Json] = {}
+    said: list[Said] = []
+    for member in ordered:
+        one = entities[member]
+        said.extend(one.said)
+        for name, value in one.attributes.items():
+            known = merged.setdefault(name, value)
+            if isinstance(known, list) and isinstance(value, list):
+                merged[name] = known + [item for item in value if item not in known]
+    head = entities[chosen]
+    also = tuple(entities[member].uri for member in ordered if member != chosen)
+    times = [e.confirmed_at for e in entities.values() if e.confirmed_at is not None]
+    value = Entity(head.uri, head.state, merged, tuple(said), also, max(times, default=None))
+    return answer(things.reader, value, total=1, fresh_at=value.confirmed_at)
+
+
+def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbour, ...]]:
+    """Return what a thing is joined to by any kind, under all its names."""
+    reader, kinds = things.reader, frozenset(things.shapes.kinds)
+    group = things.groups([key])[key]
+    links = {(link.src, link.kind, link.dst) for link in reader.outward(group, kinds)}
+    links |= {(link.src, link.kind, link.dst) for link in reader.inward(group, kinds)}
+    chosen = sorted(links)[:limit]
+    claims = reader.claims(chosen)
+    ends = {end for src, _, dst in chosen for end in (src, dst)}
+    uris, briefs = reader.uris(ends), things.briefs(ends)
+    found = []
+    for src, kind, dst in chosen:
+        outward = src in group
+        edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
+        relation = kind if outward else things.shapes.kinds[kind].inverse
+        other = _plain(things, dst if outward else src) if kind == "same_as" else briefs[
+            dst if outward else src
+        ]
+        found.append(Neighbour(relation, other, edge))
+    found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
+    why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []
+    return answer(reader, tuple(found), why=why, total=len(links))
+
+
+def _plain(things: Things, key: int) -> Brief:
+    """The thing under this very name."""
+    one = things.entities([key])[key]
+    return Brief(one.uri, one.name, None, one.state)
+
+
+# ── Why ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def explain(things: Things, start: int, kind: str, end: int) -> Answer[Explanation]:
+    """Return why we believe an edge; raises `NotFound` where it is not so at the moment."""
+    edge = (start, kind, end)
+    stated = _stated(things, edge)
+    uris = things.reader.uris([start, end])
+    if not stated:
+        raise NotFound(
+            f"There is no edge {kind} from {uris[start]} to {uris[end]} at this moment.",
+            fix="Ask for another time, or look at the thing's history.",
+        )
+    reasons = tuple(_reason(things, row) for row in things.reader.derivations(edge))
+    briefs = things.briefs([start, end])
+    value = Explanation(
+        Edge(uris[start], kind, uris[end], tuple(claim for claim, _ in stated)),
+        briefs[start], briefs[end], stated, reasons, _told(things, briefs[start], kind,
+                                                           briefs[end], stated, reasons),
+    )
+    return answer(things.reader, value, total=len(stated))
+
+
+def _stated(
+    things: Things, edge: tuple[int, str, int]
+) -> tuple[tuple[Claim, Response | None], ...]:
+    return tuple(things.reader.responses(edge))
+
+
+def _reason(things: Things, row: object) -> Reason:
+    supports = msgspec.json.decode(row.supports, type=list[tuple[int, str, int]])  # type: ignore[attr-defined]  # a row of the database
+    briefs = things.briefs([end for src, _, dst in supports for end in (src, dst)])
+    return Reason(
+        row.source.removeprefix("rule:"),  # type: ignore[attr-defined]  # a row of the database
+        row.name.removeprefix("version:"),  # type: ignore[attr-defined]  # a row of the database
+        row.why,  # type: ignore[attr-defined]  # a row of the database
+        tuple(
+            Support(briefs[src], kind, briefs[dst], _stated(things, (src, kind, dst)))
+            for src, kind, dst in supports
+        ),
+    )
+
+
+def _told(
+    things: Things,
+    start: Brief,
+    kind: str,
+    end: Brief,
+    stated: Sequence[tuple[Claim, Response | None]],
+    reasons: Sequence[Reason],
+) -> str:
+    said = sorted({claim.source for claim, _ in stated if claim.layer != "inferred"})
+    head = f"{start.name} {kind.replace('_', ' ')} {end.name}"
+    parts = [f"{head}: said by {', '.join(said)}." if said else f"{head}: nobody said so."]
+    parts += [f"Rule {one.rule} (version {one.version}) concluded it: {one.why}" for one in reasons]
+    return " ".join(parts)
+
+
+def find_edge(things: Things, uri: Uri, ends: Iterable[int]) -> tuple[int, str, int]:
+    """Return the edge with this URI among those of some things; raises `NotFound`."""
+    kinds = frozenset(things.shapes.kinds)
+    for link in things.reader.outward(ends, kinds):
+        uris = things.reader.uris([link.src, link.dst])
+        if edge_uri(uris[link.src], link.kind, uris[link.dst]) == uri:
+            return link.src, link.kind, link.dst
+    raise NotFound(f"There is no edge {uri} at this moment.")
+
+
+# ── History ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, ...]]:
+    """Return all that happened to a thing, newest first: what was said, and what it was joined to."""
+    events: list[Happening] = []
+    for member in things.groups([key])[key]:
+        events.extend(_said_events(things.reader.record_history(member)))
+        events.extend(_edge_events(things, member))
+    when = things.reader.transactions({event.t for event in events})
+    dated = [_dated(event, when) for event in events]
+    dated.sort(key=lambda event: (-event.t, event.source, event.what, str(event.details)))
+    why = [f"list: {limit} of {len(dated)} events"] if len(dated) > limit else []
+    return answer(things.reader, tuple(dated[:limit]), why=why, total=len(dated))
+
+
+def _dated(event: Happening, when: dict[int, tuple[Instant, str, str]]) -> Happening:
+    at, actor, cause = when.get(event.t, (0, "", ""))
+    return Happening(
+        event.t, at, actor, cause, event.what, event.source, event.details, event.other
+    )
+
+
+def _said_events(said: Sequence[Said]) -> list[Happening]:
+    events: list[Happening] = []
+    before: dict[tuple[str, str], Said] = {}
+    for one in said:
+        name = (one.source, one.document)
+        old = before.get(name)
+        same_moment = old is not None and old.t_to == one.t_from
+        past = dict(old.attributes) if old is not None and same_moment else {}
+        details = {
+            key: (past.get(key), one.attributes.get(key))
+            for key in sorted(past.keys() | one.attributes.keys())
+            if past.get(key) != one.attributes.get(key)
+        }
+        what = "changed" if same_moment else "said"
+        events.append(Happening(one.t_from, 0, "", "", what, one.source, details))
+        if one.t_to is not None and one.ended in ("removed", "deleted"):
+            events.append(Happening(one.t_to, 0, "", "", one.ended, one.source, {}))
+        before[name] = one
+    return events
+
+
+def _edge_events(things: Things, key: int) -> list[Happening]:
+    events: list[Happening] = []
+    found = things.reader.claim_history(key)
+    briefs = things.briefs({end for src, _, dst in found for end in (src, dst)})
+    for (src, kind, dst), claims in found.items():
+        relation = kind if src == key else things.shapes.kinds[kind].inverse
+        other = briefs[dst if src == key else src]
+        by_document: dict[str, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            by_document[claim.document].append(claim)
+        for some in by_document.values():
+            events.extend(_claim_events(relation, other, some))
+    return events
+
+
+def _claim_events(relation: str, other: Brief, claims: Sequence[Claim]) -> list[Happening]:
+    events = []
+    began = {claim.t_from for claim in claims}
+    ended = {claim.t_to for claim in claims}
+    for claim in claims:
+        detail: dict[str, tuple[Json, Json]] = {relation: (None, other.name)}
+        if claim.t_from not in ended:
+            events.append(
+                Happening(claim.t_from, 0, "", "", "joined", claim.source, detail, other)
+            )
+        if claim.t_to is not None and claim.t_to not in began:
+            gone: dict[str, tuple[Json, Json]] = {relation: (other.name, None)}
+            what = "corrected" if claim.ended == "corrected" else "parted"
+            events.append(Happening(claim.t_to, 0, "", "", what, claim.source, gone, other))
+    return events

@@ -1,0 +1,191 @@
+"""Things as answers show them: one name for each group of names, owners, what is live."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lineal.enrich.identity import representative
+from lineal.errors import NotFound
+from lineal.model import Answer, Budget, Entity, Json, State, Uri
+from lineal.shapes import Shapes
+from lineal.store import Reader
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Brief:
+    """A thing in one line."""
+
+    uri: Uri
+    name: str
+    status: str | None = None
+    state: State = State.HYDRATED
+
+    @property
+    def type(self) -> str:
+        """The thing's type."""
+        return self.uri.type
+
+
+class Things:
+    """
+    What one answer needs to know of things, read once.
+
+    Keys are those of the reader; `one` maps each to the key that stands for its group.
+    """
+
+    def __init__(self, reader: Reader, shapes: Shapes) -> None:
+        self.reader, self.shapes = reader, shapes
+        self._groups: dict[int, frozenset[int]] = {}
+        self._one: dict[int, int] = {}
+        self._entities: dict[int, Entity] = {}
+
+    def key(self, uri: Uri) -> int:
+        """Return the key of a thing; raises `NotFound`, naming the nearest."""
+        found = self.reader.keys([uri]).get(uri)
+        if found is None or not self.reader.known([found]):
+            raise NotFound(f"Nothing is known as {uri}.", nearest=self.reader.alike(uri))
+        return found
+
+    def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
+        """Return these things, each as its own records say."""
+        wanted = set(keys)
+        self._entities.update(self.reader.entities(wanted - self._entities.keys()))
+        return {key: self._entities[key] for key in wanted}
+
+    def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
+        """Return for each thing all names of it."""
+        unknown = set(keys) - self._groups.keys()
+        if unknown:
+            for key, group in self.reader.groups(unknown).items():
+                self._groups[key] = group
+        return {key: self._groups[key] for key in keys}
+
+    def one(self, keys: Collection[int]) -> dict[int, int]:
+        """Return for each thing the key of the name that stands for it."""
+        unknown = set(keys) - self._one.keys()
+        groups = self.groups(unknown)
+        several = {key for group in groups.values() if len(group) > 1 for key in group}
+        entities = self.entities(several)
+        for key, group in groups.items():
+            if len(group) == 1:
+                self._one[key] = key
+                continue
+            chosen = representative([entities[member] for member in group])
+            by_uri = {entities[member].uri: member for member in group}
+            self._one[key] = by_uri[chosen]
+        return {key: self._one[key] for key in keys}
+
+    def unique(self, keys: Collection[int]) -> list[int]:
+        """Return each group once, in the order of its URI."""
+        chosen = set(self.one(keys).values())
+        uris = self.reader.uris(chosen)
+        return sorted(chosen, key=lambda key: uris[key])
+
+    def briefs(self, keys: Collection[int]) -> dict[int, Brief]:
+        """Return each thing in one line, under the name that stands for it."""
+        one = self.one(keys)
+        entities = self.entities(one.values())
+        return {key: brief(entities[chosen]) for key, chosen in one.items()}
+
+    def owners(self, keys: Collection[int]) -> dict[int, list[int]]:
+        """Return who owns each thing; a part without owners has its whole's."""
+        found = self._own_owners(keys)
+        orphans = [key for key in keys if not found[key]]
+        links = self.reader.outward(orphans, frozenset(self.shapes.level_kinds))
+        wholes: dict[int, list[int]] = defaultdict(list)
+        for link in links:
+            wholes[link.src].append(link.dst)
+        if wholes:
+            above = self.owners(sorted({whole for some in wholes.values() for whole in some}))
+            for key, some in wholes.items():
+                found[key] = self.unique([owner for whole in some for owner in above[whole]])
+        return found
+
+    def _own_owners(self, keys: Collection[int]) -> dict[int, list[int]]:
+        groups = self.groups(keys)
+        every = {member for group in groups.values() for member in group}
+        owned: dict[int, list[int]] = defaultdict(list)
+        for link in self.reader.outward(every, ("owned_by",)):
+            owned[link.src].append(link.dst)
+        return {
+            key: self.unique([owner for member in groups[key] for owner in owned[member]])
+            for key in keys
+        }
+
+    def teams(self, keys: Collection[int]) -> dict[int, list[int]]:
+        """Return the teams that these owners are, or are members of."""
+        uris, groups = self.reader.uris(keys), self.groups(keys)
+        every = {member for group in groups.values() for member in group}
+        member_of: dict[int, list[int]] = defaultdict(list)
+        for link in self.reader.outward(every, ("member_of",)):
+            member_of[link.src].append(link.dst)
+        found = {}
+        for key in keys:
+            own = [key] if uris[key].type == "team" else []
+            if not own:
+                own = [team for member in groups[key] for team in member_of[member]]
+            found[key] = self.unique(own)
+        return found
+
+    def live(self, keys: Collection[int]) -> set[int]:
+        """
+        Return those things that are in use now by themselves.
+
+        A deployment that serves, with weight above 0 for at least one target; a running A/B test.
+        """
+        uris = self.reader.uris(keys)
+        words = {name: shape.live for name, shape in self.shapes.types.items() if shape.live}
+        some = [key for key in keys if uris[key].type in words]
+        said = self.reader.attributes(some)
+        active = {key for key in some if said[key].get("status") in words[uris[key].type]}
+        idle = {key for key in active if uris[key].type == "deployment"} - self._weighted(active)
+        return active - idle
+
+    def _weighted(self, keys: Collection[int]) -> set[int]:
+        """Which deployments send traffic to at least one target? Unsaid weights count."""
+        links = self.reader.outward(keys, ("deploys",))
+        claims = self.reader.claims([(link.src, link.kind, link.dst) for link in links])
+        return {
+            edge[0]
+            for edge, some in claims.items()
+            if any(_weight(claim.attributes) > 0 for claim in some)
+        }
+
+
+def _weight(attributes: Mapping[str, Json]) -> float:
+    weight = attributes.get("weight", 1)
+    return float(weight) if isinstance(weight, int | float) else 1.0
+
+
+def brief(entity: Entity) -> Brief:
+    """Return an entity in one line."""
+    status = entity.attributes.get("status")
+    return Brief(entity.uri, entity.name, status if isinstance(status, str) else None, entity.state)
+
+
+def answer(
+    reader: Reader,
+    value: Value,
+    *,
+    why: Iterable[str] = (),
+    total: int | None = None,
+    fresh_at: int | None = None,
+    notes: Iterable[str] = (),
+) -> Answer[Value]:
+    """Put a value into an answer that says at which basis it was computed."""
+    basis = reader.basis
+    return Answer(
+        value, basis.t, basis.known_at, basis.valid_at, tuple(why), total, fresh_at, tuple(notes)
+    )
+
+
+def deadline(budget: Budget) -> Callable[[], bool]:
+    """Return a function that tells whether the time of a budget is used up."""
+    until = time.monotonic() + budget.milliseconds / 1_000
+    return lambda: time.monotonic() > until

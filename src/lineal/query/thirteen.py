@@ -1,0 +1,288 @@
+"""The thirteen questions of ``docs/explanation/questions.md``, each asked of keys.
+
+Answers are of things under the name that stands for them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lineal.errors import InvalidQuery
+from lineal.lineage import Walk, active_versions
+from lineal.query.things import Brief, Things
+from lineal.query.walks import Ask, go
+
+#: What Q13 looks at: what can be retired.
+RETIRABLE = ("dataset", "feature", "feature-set", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """Features, and the data sets that can feed them (Q1)."""
+
+    features: tuple[Brief, ...]
+    data_sets: tuple[Brief, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Testing:
+    """An A/B test and a model version, and how they are joined (Q5, Q6)."""
+
+    test: Brief
+    version: Brief
+    #: ``served``: a cell serves it now; ``trained``: a run for one of its cells trained it.
+    how: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Consumer:
+    """A model that consumes a feature, and the teams that own it (Q8)."""
+
+    model: Brief
+    teams: tuple[Brief, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sharer:
+    """A model that shares features with another (Q9)."""
+
+    model: Brief
+    features: tuple[Brief, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Owned:
+    """A thing and who owns it (Q12)."""
+
+    thing: Brief
+    owners: tuple[Brief, ...]
+
+
+class Thirteen:
+    """The questions, over one reader."""
+
+    def __init__(self, things: Things, ask: Ask) -> None:
+        self._things, self._reader, self._ask = things, things.reader, ask
+        self.why: list[str] = []
+
+    # ── Features and data ────────────────────────────────────────────────────────────────────
+
+    def features(self, key: int) -> list[int]:
+        """Which features does a model (by its active versions) or a version consume?"""
+        kind = self._type(key)
+        if kind not in ("model", "model-version"):
+            raise InvalidQuery(f"A {kind} consumes no features.", fix="Ask of a model or version.")
+        consumers = self._group([key])
+        if kind == "model":
+            consumers |= {v for some in active_versions(self._reader, [key]).values() for v in some}
+        return self._opened({link.dst for link in self._reader.outward(consumers, ("consumes",))})
+
+    def _opened(self, keys: Collection[int]) -> list[int]:
+        """Open services to what they serve, and sets to their features."""
+        served = {link.dst for link in self._reader.outward(keys, ("serves",))}
+        every = set(keys) | served
+        inside = {link.src for link in self._reader.inward(every, ("in_set",))}
+        uris = self._reader.uris(every | inside)
+        return self._things.unique([k for k in every | inside if uris[k].type == "feature"])
+
+    def feeds(self, key: int) -> Feeds:
+        """Q1: the features of a model, and the data sets upstream of them."""
+        features = self.features(key)
+        return Feeds(self._briefs(features), self._briefs(self._upstream_data(features)))
+
+    def data_behind(self, key: int) -> tuple[Brief, ...]:
+        """Q3: the data sets upstream of a feature, or of a model's features."""
+        model = self._type(key) in ("model", "model-version")
+        starts = self.features(key) if model else [key]
+        return self._briefs(self._upstream_data(starts))
+
+    def _upstream_data(self, keys: Collection[int]) -> list[int]:
+        if not keys:
+            return []
+        logical = Ask(self._ask.budget, "logical")
+        walked = self._walk(keys, upstream=True, ask=logical)
+        return self._of_type(walked, "dataset", keys)
+
+    # ── Pipelines ────────────────────────────────────────────────────────────────────────────
+
+    def data_pipelines(self, key: int) -> tuple[Brief, ...]:
+        """Q2: the pipelines that write data which is upstream of a model or version."""
+        walked = self._walk([key], upstream=True, ask=self._ask)
+        written = {
+            step.end
+            for step in walked.steps.values()
+            if step.kind == "produced_by"
+            and self._type(step.edge[0]) in ("dataset", "dataset-version", "feature-set", "feature")
+        }
+        runs = [at for at in written if self._type(at) == "run"]
+        pipelines = {link.dst for link in self._reader.outward(runs, ("run_of",))}
+        pipelines |= {at for at in written if self._type(at) == "pipeline"}
+        return self._briefs(self._things.unique(pipelines))
+
+    def data_under(self, key: int) -> tuple[Brief, ...]:
+        """Q10: the data sets that a pipeline depends on, transitively."""
+        walked = self._walk([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        return self._briefs(self._of_type(walked, "dataset", [key]))
+
+    # ── Experiments ──────────────────────────────────────────────────────────────────────────
+
+    def tests_of(self, key: int) -> tuple[Testing, ...]:
+        """Q5: the A/B tests that serve or were to try a version (or any version of a model)."""
+        versions = self._group([key])
+        if self._type(key) == "model":
+            versions = {link.src for link in self._reader.inward(versions, ("version_of",))}
+        served = self._reader.outward(versions, ("served_in",))
+        tests = self._tests_of_cells({link.dst for link in served})
+        pairs = {
+            (test, link.src, "served") for link in served for test in tests.get(link.dst, ())
+        }
+        pairs |= {
+            (link.dst, link.src, "trained")
+            for link in self._reader.outward(versions, ("trained_for",))
+        }
+        return self._testing(pairs)
+
+    def versions_in(self, key: int) -> tuple[Testing, ...]:
+        """Q6: the versions that a test serves, or that were trained for it."""
+        tests = self._group([key])
+        cells = {link.src for link in self._reader.inward(tests, ("cell_of",))}
+        served = self._reader.inward(cells, ("served_in",))
+        trained = self._reader.inward(tests, ("trained_for",))
+        return self._testing(
+            {(key, link.src, "served") for link in served}
+            | {(key, link.src, "trained") for link in trained}
+        )
+
+    def _tests_of_cells(self, cells: Collection[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = defaultdict(set)
+        for link in self._reader.outward(cells, ("cell_of",)):
+            found[link.src].add(link.dst)
+        return found
+
+    def _testing(self, pairs: Collection[tuple[int, int, str]]) -> tuple[Testing, ...]:
+        keys = {key for test, version, _ in pairs for key in (test, version)}
+        briefs, live = self._things.briefs(keys), self._things.live(keys)
+        return tuple(
+            sorted(
+                Testing(briefs[test], briefs[version], how, test in live)
+                for test, version, how in pairs
+            )
+        )
+
+    # ── Consumers ────────────────────────────────────────────────────────────────────────────
+
+    def models_downstream(self, key: int) -> tuple[Brief, ...]:
+        """Q7: the models that break if a feature, a set or a data set changes."""
+        walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
+        return self._briefs(self._of_type(walked, "model", [key]))
+
+    def consumers(self, key: int) -> tuple[Consumer, ...]:
+        """Q8: the models that consume a feature themselves, and the teams that own them."""
+        models = self._consuming([key])[key]
+        owners = self._things.owners(models)
+        teams = self._things.teams([owner for some in owners.values() for owner in some])
+        found = []
+        for model in models:
+            of_model = self._things.unique([t for owner in owners[model] for t in teams[owner]])
+            found.append(Consumer(self._briefs([model])[0], self._briefs(of_model)))
+        return tuple(sorted(found))
+
+    def sharers(self, key: int) -> tuple[Sharer, ...]:
+        """Q9: the other models that consume at least one of a model's features."""
+        shared: dict[int, list[int]] = defaultdict(list)
+        for feature, models in self._consuming(self.features(key)).items():
+            for model in models:
+                shared[model].append(feature)
+        own = set(self._things.one([key]).values())
+        return tuple(
+            sorted(
+                Sharer(self._briefs([model])[0], self._briefs(features))
+                for model, features in shared.items()
+                if model not in own
+            )
+        )
+
+    def _consuming(self, features: Collection[int]) -> dict[int, list[int]]:
+        """Which models consume each feature: directly, by its set, or by a service?"""
+        found = {}
+        for feature in features:
+            names = self._group([feature])
+            offered = names | {link.dst for link in self._reader.outward(names, ("in_set",))}
+            offered |= {link.src for link in self._reader.inward(offered, ("serves",))}
+            ends = {link.src for link in self._reader.inward(offered, ("consumes",))}
+            found[feature] = self._models_of(ends)
+        return found
+
+    def _models_of(self, consumers: Collection[int]) -> list[int]:
+        """The models themselves, and those of which an active version is among the consumers."""
+        models = {key for key in consumers if self._type(key) == "model"}
+        links = [
+            link
+            for link in self._reader.outward(consumers, ("version_of",))
+            if self._type(link.src) == "model-version"
+        ]
+        active = active_versions(self._reader, {link.dst for link in links})
+        models |= {link.dst for link in links if link.src in active[link.dst]}
+        return self._things.unique(models)
+
+    # ── From a version; ownership; retirement ────────────────────────────────────────────────
+
+    def around(self, key: int) -> tuple[tuple[Brief, ...], tuple[Brief, ...]]:
+        """Q11: the data sets upstream and the A/B tests downstream of a version, exactly."""
+        exact = Ask(self._ask.budget, "exact")
+        above = self._walk([key], upstream=True, ask=exact)
+        below = self._walk([key], upstream=False, ask=exact)
+        return (
+            self._briefs(self._of_type(above, "dataset", [key])),
+            self._briefs(self._of_type(below, "ab-test", [key])),
+        )
+
+    def owners_of_chain(self, key: int) -> tuple[Owned, ...]:
+        """Q12: the owners of a model and of each thing upstream of it."""
+        walked = self._walk([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        keys = self._things.unique(
+            [at for at in walked.reached if self._type(at) != "column"]
+        )
+        owners = self._things.owners(keys)
+        return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))
+
+    def unused(self, key: int) -> tuple[Brief, ...]:
+        """Q13: what a team (or its members) owns and nothing live depends on."""
+        if self._type(key) != "team":
+            raise InvalidQuery(f"A {self._type(key)} is no team.", fix="Ask of a team.")
+        teams = self._group([key])
+        people = {link.src for link in self._reader.inward(teams, ("member_of",))}
+        owners = self._group(teams | people)
+        owned = {link.src for link in self._reader.inward(owners, ("owned_by",))}
+        assets = [at for at in self._things.unique(owned) if self._type(at) in RETIRABLE]
+        return self._briefs([at for at in assets if not self._leads_to_live(at)])
+
+    def _leads_to_live(self, key: int) -> bool:
+        walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
+        return bool(self._things.live(list(walked.reached)))
+
+    # ── Small words ──────────────────────────────────────────────────────────────────────────
+
+    def _type(self, key: int) -> str:
+        return self._reader.uris([key])[key].type
+
+    def _group(self, keys: Collection[int]) -> set[int]:
+        return {member for group in self._things.groups(keys).values() for member in group}
+
+    def _briefs(self, keys: Collection[int]) -> tuple[Brief, ...]:
+        return tuple(sorted(set(self._things.briefs(keys).values())))
+
+    def _walk(self, keys: Collection[int], *, upstream: bool, ask: Ask) -> Walk:
+        walked = go(self._things, keys, upstream=upstream, ask=ask)
+        self.why.extend(walked.why)
+        return walked
+
+    def _of_type(self, walked: Walk, kind: str, starts: Collection[int]) -> list[int]:
+        uris = self._reader.uris(walked.reached)
+        own = self._group(starts)
+        return self._things.unique(
+            [key for key in walked.reached if uris[key].type == kind and key not in own]
+        )

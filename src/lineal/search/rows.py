@@ -1,0 +1,48 @@
+"""What of a thing can be found: its names, its words, its facets. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from lineal.model import Json, Uri
+from lineal.store import SearchRow
+
+#: Attributes whose text is found but counts less than the name.
+_TEXTS = ("description",)
+#: Attributes by whose value things are filtered and counted.
+_FACETS = ("status", "domain", "environment", "stage", "kind")
+
+
+def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchRow:
+    """Return the search row of a thing."""
+    name = attributes.get("name")
+    called = name if isinstance(name, str) and name else uri.name
+    ids = " ".join((uri.platform, *uri.segments))
+    description = " ".join(
+        value for key in _TEXTS if isinstance(value := attributes.get(key), str)
+    )
+    facets = {
+        "type": frozenset({uri.type}),
+        "platform": frozenset({uri.platform}),
+        "tag": frozenset(_tags(attributes.get("tags"))),
+    }
+    for facet in _FACETS:
+        value = attributes.get(facet)
+        if isinstance(value, str) and value:
+            facets[facet] = frozenset({value})
+    return SearchRow(called, f"{ids} {_split(ids)} {_split(called)}", description, facets, deleted)
+
+
+def _tags(tags: Json) -> Iterable[str]:
+    """A tag is found whole and by its key."""
+    for tag in tags if isinstance(tags, list) else ():
+        yield str(tag)
+        key, found, _ = str(tag).partition("::")
+        if found:
+            yield key
+
+
+def _split(text: str) -> str:
+    """Break names at what full text takes for letters: ``playsPerDay_7d`` is found by ``day``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", text)

@@ -1,0 +1,143 @@
+"""The tools that Lineal listens to: how an event is understood and the truth is fetched.
+
+A source is a tool as *reporter* of records. Three ways to be one:
+
+* a **fetched** source is asked again for each document that changed (`sources.http`);
+* a **log** source sends events that are themselves the truth (`sources.openlineage`): its record
+  of a document is folded from all kept entries that speak of it;
+* a **snapshot** is a set of files that say everything at once (`sources.dbt`, `sources.files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lineal.model import Instant, Json, Record, Response, Uri
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """One document of a source, in the source's own words: which resource, and its id there."""
+
+    resource: str
+    id: str
+
+    @property
+    def document(self) -> str:
+        """The name of the document in the store."""
+        return f"{self.resource}:{self.id}"
+
+    @classmethod
+    def of(cls, document: str) -> Key:
+        """Return the key of the document with this name."""
+        resource, _, name = document.partition(":")
+        return cls(resource, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A document that an event says has changed, or is gone (a delete event)."""
+
+    key: Key
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a source's list of everything; *version* is None where the list has none."""
+
+    key: Key
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document as the source answered it; None for *record* means: unchanged since *etag*."""
+
+    key: Key
+    record: Record | None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that could not be read: which, and why. The rest goes in."""
+
+    file: str
+    #: Position of the item in the file, counted from 0; None: the whole file.
+    index: int | None
+    reason: str
+    #: Where in the item, as a path such as ``run.runId``.
+    path: str = ""
+
+
+class FetchedSource(Protocol):
+    """A tool that is asked for each document that changed."""
+
+    @property
+    def name(self) -> str:
+        """The source's name, unique in an installation."""
+
+    @property
+    def platforms(self) -> frozenset[tuple[str, str]]:
+        """The (type, platform) pairs whose things this source is registered to describe."""
+
+    def understand(self, body: Mapping[str, Json]) -> tuple[Marked, ...]:
+        """Return the documents that an event marks; raises `InvalidEvent`."""
+
+    def key_of(self, uri: Uri) -> Key | None:
+        """Return the document that describes *uri*, None if this source has none."""
+
+    def subject(self, key: Key) -> Uri:
+        """Return the URI of the thing that the document is about."""
+
+    def fetch(self, key: Key, etag: str | None = None) -> Fetched:
+        """Ask for one document; raises `SourceGone`, `SourceDown`, `SourceGarbled`."""
+
+    def list(self) -> Iterator[Listed]:
+        """List everything, page by page; raises `SourceDown`, `SourceGarbled`."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
+class LogSource(Protocol):
+    """A tool whose events are the truth and are kept."""
+
+    @property
+    def name(self) -> str:
+        """The source's name, unique in an installation."""
+
+    def understand(self, body: Mapping[str, Json]) -> tuple[Marked, ...]:
+        """Return the documents that an entry speaks of; raises `InvalidEvent`."""
+
+    def entry_hash(self, body: Mapping[str, Json]) -> str:
+        """Return the hash of the canonical form of an entry."""
+
+    def subject(self, key: Key) -> Uri:
+        """Return the URI of the thing that the document is about."""
+
+    def fold(
+        self, key: Key, entries: Sequence[Mapping[str, Json]], *, observed_at: Instant
+    ) -> Record | None:
+        """
+        Fold all kept entries that speak of *key* into one record.
+
+        A pure function of the *set* of entries: neither order nor repetition matters.
+        None: the entries say nothing of it.
+        """
+
+
+__all__ = [
+    "Fetched",
+    "FetchedSource",
+    "Key",
+    "Listed",
+    "LogSource",
+    "Marked",
+    "Record",
+    "Refused",
+    "Response",
+]

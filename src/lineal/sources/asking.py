@@ -1,0 +1,349 @@
+"""One question to a source's API and its answer: what came back, or what is wrong, in our words.
+
+Every failure is one of three: the source is down (ask again later), the thing is gone (the source
+says so in its own form), or the answer is garbled. Only the second may ever retract anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode, urlsplit
+
+import httpcore2
+import httpx2
+import msgspec
+
+from lineal.errors import (
+    Invalid,
+    SourceDown,
+    SourceError,
+    SourceGarbled,
+    SourceGone,
+    SourceSpecError,
+)
+from lineal.model import Instant, Json, Response
+from lineal.sources.expressions import truth
+from lineal.sources.guard import GuardedTransport, Pace, within
+from lineal.sources.plan import SourcePlan
+
+#: Nested deeper than this, no answer is believed.
+DEPTH = 64
+#: An answer may grow so much when it is unpacked.
+RATIO = 100
+#: Answers of an error are read only so far.
+ERROR_BYTES = 100_000
+_TEXT_TYPES = frozenset({"text/plain", "text/html"})
+_DOWN = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a source answered; *document* is None when nothing changed since the ETag given."""
+
+    document: Json
+    response: Response
+    #: The addresses of the header Link, by their relation.
+    links: Mapping[str, str]
+    changed: bool = True
+
+
+class Client:
+    """Asks one source: paced, guarded and signed. Use from any thread."""
+
+    def __init__(
+        self,
+        plan: SourcePlan,
+        *,
+        secret: Callable[[str], str],
+        clock: Callable[[], Instant],
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        spec = plan.written
+        assert spec.base_url is not None
+        self._plan, self._clock = plan, clock
+        self._base = spec.base_url.rstrip("/")
+        self._timeout = spec.limits.timeout
+        self._bytes = int(spec.limits.megabytes * 1_000_000)
+        self._pace = Pace(
+            requests_per_second=spec.limits.requests_per_second,
+            concurrency=spec.limits.concurrency,
+        )
+        connect = min(spec.limits.connect_timeout, self._timeout)
+        self._http = httpx2.Client(
+            transport=transport
+            or GuardedTransport(
+                allow_private=spec.allow_private, connections=spec.limits.concurrency
+            ),
+            headers={
+                "accept": spec.content_type,
+                "accept-encoding": "gzip",
+                "user-agent": "lineal",
+                **spec.headers,
+                **credentials(plan, secret),
+            },
+            timeout=httpx2.Timeout(self._timeout, connect=connect),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def ask(self, path: str, params: Mapping[str, str], *, etag: str | None = None) -> Answer:
+        """
+        Return the answer at *path*, already encoded, below the base address.
+
+        Raises:
+            SourceDown: no answer, or one that says: not now.
+            SourceGone: the source says that there is no such thing.
+            SourceGarbled: any other answer.
+        """
+        url = self._base + path + (f"?{urlencode(params)}" if params else "")
+        headers = {"if-none-match": etag} if etag else {}
+        at = self._clock()
+        with self._pace.turn(), within(self._timeout):
+            try:
+                with self._http.stream("GET", url, headers=headers) as response:
+                    return self._understood(response, url, at, etag)
+            except SourceError:
+                raise
+            except Exception as error:
+                raise self._translated(error, url) from error
+
+    def below(self, address: str, around: str) -> tuple[str, dict[str, str]]:
+        """
+        Return the path and arguments of an *address* found in an answer to *around*.
+
+        Raises:
+            SourceGarbled: it leads away from the base address.
+        """
+        url = httpx2.URL(self._base + around).join(address)
+        base = urlsplit(self._base)
+        inside = str(url.copy_with(query=None, fragment=None))
+        same = (url.scheme, url.netloc.decode()) == (base.scheme, base.netloc)
+        if not same or not inside.startswith(self._base + "/"):
+            raise SourceGarbled(
+                f"{self._plan.name}: the list goes on at {address[:200]!r}, elsewhere than it "
+                "began.",
+                fix="Check the base_url; a list is followed only below it.",
+            )
+        return inside[len(self._base) :], dict(url.params.multi_items())
+
+    # ── The answer ──
+
+    def _understood(
+        self, response: httpx2.Response, url: str, at: Instant, etag: str | None
+    ) -> Answer:
+        status = response.status_code
+        if status == 304 and etag:
+            kept = Response(url, "", at, etag)
+            return Answer(None, kept, {}, changed=False)
+        if status != 200:
+            raise self._failure(response, url)
+        content_type = self._plan.written.content_type
+        if not is_type(response.headers.get("content-type"), content_type):
+            raise self._garbled(url, f"its content type is {_type(response)}, not {content_type}")
+        body = self._body(response, url, self._bytes)
+        return Answer(
+            document=self._json(body, url),
+            response=Response(url, hashlib.sha256(body).hexdigest(), at, _etag(response)),
+            links={
+                str(name): link["url"] for name, link in response.links.items() if "url" in link
+            },
+        )
+
+    def _failure(self, response: httpx2.Response, url: str) -> SourceError:
+        status = response.status_code
+        if status in (404, 410):
+            return self._absence(response, url)
+        if status in _DOWN or status >= 500:
+            what = "refuses us" if status in (401, 403, 407) else "cannot answer now"
+            fix = "Check the credentials." if status in (401, 403, 407) else "It is asked again."
+            after = retry_after(response.headers.get("retry-after"), time.time())
+            return SourceDown(
+                f"{self._plan.name} {what}: {_path(url)} gives {status}.",
+                retry_after=after,
+                fix=fix,
+            )
+        if 300 <= status < 400:
+            return self._garbled(url, f"it redirects ({status}), which is not followed")
+        return self._garbled(url, f"its status is {status}")
+
+    def _absence(self, response: httpx2.Response, url: str) -> SourceError:
+        """Tell a thing that is gone from an address where nobody knows of it."""
+        spec, status = self._plan.written, response.status_code
+        expected = spec.gone.content_type or spec.content_type
+        if not is_type(response.headers.get("content-type"), expected):
+            return self._garbled(url, f"its {status} is {_type(response)}, not {expected}")
+        try:
+            body = self._body(response, url, ERROR_BYTES)
+            text = expected in _TEXT_TYPES
+            document = body.decode("utf-8") if text else self._json(body, url)
+            condition = self._plan.gone
+            genuine = truth(condition(document, document)) if condition else truth(document)
+        except (SourceGarbled, Invalid, UnicodeDecodeError):
+            return self._garbled(url, f"its {status} cannot be read")
+        if not genuine:
+            return self._garbled(url, f"its {status} is not the one of a missing thing")
+        return SourceGone(f"{self._plan.name} has nothing at {_path(url)} ({status}).")
+
+    def _json(self, body: bytes, url: str) -> Json:
+        try:
+            document: Json = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            raise self._garbled(url, f"it is no JSON: {str(error)[:100]}") from error
+        if too_deep(document, DEPTH):
+            raise self._garbled(url, f"it is nested deeper than {DEPTH}")
+        return document
+
+    def _body(self, response: httpx2.Response, url: str, limit: int) -> bytes:
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip", ""):
+            raise self._garbled(url, f"it is packed as {encoding[:40]!r}, not as gzip")
+        chunks = response.iter_raw()
+        if encoding == "gzip":
+            chunks = _unpacked(chunks)
+        found = bytearray()
+        for chunk in chunks:
+            found += chunk
+            if len(found) > limit:
+                raise self._garbled(url, f"it has more than {limit:,} bytes")
+        packed = response.num_bytes_downloaded
+        if encoding == "gzip" and len(found) > 100_000 and len(found) > packed * RATIO:
+            raise self._garbled(url, f"it unpacks to more than {RATIO} times its size")
+        return bytes(found)
+
+    def _garbled(self, url: str, reason: str) -> SourceGarbled:
+        return SourceGarbled(
+            f"{self._plan.name} does not answer as promised at {_path(url)}: {reason}.",
+            fix="Nothing was changed. Check the source, and its file.",
+        )
+
+    def _translated(self, error: Exception, url: str) -> Exception:
+        where = f"at {_path(url)}"
+        if isinstance(error, (httpx2.TimeoutException, httpcore2.TimeoutException)):
+            return SourceDown(
+                f"{self._plan.name} did not answer within {self._timeout:g} s {where}.",
+                fix="It is asked again; raise limits.timeout if it is slow by nature.",
+            )
+        if isinstance(error, (httpx2.DecodingError, zlib.error)):
+            return self._garbled(url, "its gzip is broken")
+        if isinstance(
+            error,
+            (
+                httpx2.HTTPError,
+                httpcore2.NetworkError,
+                httpcore2.ProtocolError,
+                httpcore2.ProxyError,
+                httpcore2.UnsupportedProtocol,
+                OSError,
+            ),
+        ):
+            return SourceDown(
+                f"{self._plan.name} cannot be reached {where}: {str(error)[:200]}.",
+                fix="Check the base_url and the network; allow_private lets it be a local one.",
+            )
+        return error
+
+
+def credentials(plan: SourcePlan, secret: Callable[[str], str]) -> dict[str, str]:
+    """Return the headers that say who we are; raises `SourceSpecError` where they cannot be."""
+    auth = plan.written.auth
+    if auth is None:
+        return {}
+
+    def looked_up(reference: str) -> str:
+        value = secret(reference).strip()
+        if not value.isascii() or not value.isprintable():
+            raise SourceSpecError(
+                f"The secret {reference!r} cannot stand in a header.", file=plan.file
+            )
+        return value
+
+    if auth.bearer is not None:
+        return {"authorization": f"Bearer {looked_up(auth.bearer)}"}
+    if auth.basic is not None:
+        user = auth.basic.user
+        pair = f"{looked_up(user) if ':' in user else user}:{looked_up(auth.basic.password)}"
+        return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    assert auth.header is not None
+    return {auth.header.name: looked_up(auth.header.value)}
+
+
+def is_type(header: str | None, expected: str) -> bool:
+    """
+    Return whether a content type is the *expected* one; every kind of JSON is JSON.
+
+    >>> is_type("application/scim+json; charset=utf-8", "application/json")
+    True
+    """
+    found = (header or "").partition(";")[0].strip().lower()
+    if expected == "application/json" and found.endswith("+json"):
+        return True
+    return found == expected.lower()
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks to wait, None if it says nothing."""
+    if not header:
+        return None
+    try:
+        return (
+            max(0.0, float(header))
+            if header.strip().isdigit()
+            else max(0.0, parsedate_to_datetime(header).timestamp() - now)
+        )
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def too_deep(value: Json, limit: int) -> bool:
+    """Return whether *value* is nested deeper than *limit*."""
+    layer: list[Json] = [value]
+    for _ in range(limit + 1):
+        layer = [child for item in layer for child in _children(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(item: Json) -> Iterator[Json]:
+    if isinstance(item, dict):
+        return (child for child in item.values() if isinstance(child, dict | list))
+    if isinstance(item, list):
+        return (child for child in item if isinstance(child, dict | list))
+    return iter(())
+
+
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the unpacked bytes in small pieces, so that a bomb never opens whole."""
+    unpacker = zlib.decompressobj(wbits=31)
+    for packed in chunks:
+        rest = packed
+        while rest:
+            yield unpacker.decompress(rest, 65_536)
+            rest = unpacker.unconsumed_tail
+    yield unpacker.flush(65_536)
+    if not unpacker.eof:
+        raise zlib.error("the end is missing")
+
+
+def _etag(response: httpx2.Response) -> str | None:
+    tag = response.headers.get("etag")
+    return tag if tag and len(tag) <= 512 and tag.isprintable() else None
+
+
+def _type(response: httpx2.Response) -> str:
+    return repr(response.headers.get("content-type", "missing")[:60])
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path + (f"?{parts.query}" if parts.query else ""))[:300]

@@ -1,0 +1,234 @@
+"""A declared source that is asked over HTTP: events, documents, lists.
+
+What an id may do to an address is decided here: it becomes one encoded segment, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NoReturn
+from urllib.parse import quote, unquote
+
+import httpx2
+
+from lineal.errors import ConfigError, Invalid, InvalidEvent, SourceGarbled
+from lineal.model import Instant, Json, Uri
+from lineal.sources import Fetched, Key, Listed, Marked, mapping
+from lineal.sources.asking import Client
+from lineal.sources.expressions import truth
+from lineal.sources.paging import pages
+from lineal.sources.plan import EventPlan, FetchPlan, ListPlan, ResourcePlan, SourcePlan
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def now() -> Instant:
+    """Return this instant by the system's clock."""
+    return time.time_ns() // 1_000
+
+
+def no_secrets(reference: str) -> NoReturn:
+    """Refuse to look up *reference*: nobody said how."""
+    raise ConfigError(f"The secret {reference!r} cannot be looked up here.")
+
+
+class HttpSource:
+    """A `FetchedSource` that is declared by a file and asked over HTTP. Use from any thread."""
+
+    def __init__(
+        self,
+        plan: SourcePlan,
+        *,
+        secret: Callable[[str], str] = no_secrets,
+        clock: Callable[[], Instant] = now,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """
+        Open no connection yet.
+
+        *secret* gives the value of a reference such as ``env:TOKEN``; *transport* replaces the
+        guarded one, for tests.
+        """
+        if plan.written.base_url is None:
+            raise ConfigError(
+                f"The source {plan.name} is read from files.", fix="Use FileSource for it."
+            )
+        self._plan = plan
+        self._client = Client(plan, secret=secret, clock=clock, transport=transport)
+
+    @property
+    def name(self) -> str:
+        """The source's name, unique in an installation."""
+        return self._plan.name
+
+    @property
+    def plan(self) -> SourcePlan:
+        """What the source's file says."""
+        return self._plan
+
+    @property
+    def platforms(self) -> frozenset[tuple[str, str]]:
+        """The (type, platform) pairs whose things this source is registered to describe."""
+        return self._plan.described
+
+    def understand(self, body: Mapping[str, Json]) -> tuple[Marked, ...]:
+        """Return the documents that an event marks; raises `InvalidEvent`."""
+        event: Json = dict(body)
+        for rule in self._plan.events:
+            if _fits(rule, event):
+                return self._marked(rule, event)
+        raise InvalidEvent(
+            f"{self.name} knows no such event: {str(event)[:200]}.",
+            fix=f"Add a rule for it to {self._plan.file}, with `ignore: true` if it means nothing.",
+        )
+
+    def _marked(self, rule: EventPlan, event: Json) -> tuple[Marked, ...]:
+        if rule.resource is None:
+            return ()
+        try:
+            items = [event] if rule.each is None else rule.each(event, event)
+            if not isinstance(items, list):
+                raise Invalid(f"{rule.each!r} gives no list.")
+            found = []
+            for item in items:
+                key = mapping.key_in(self._plan, rule.resource, rule.key, item, event)
+                self._address(key)
+                deleted = (
+                    rule.deleted
+                    if isinstance(rule.deleted, bool)
+                    else truth(rule.deleted(item, event))
+                )
+                found.append(Marked(key, deleted))
+        except Invalid as error:
+            raise InvalidEvent(f"{self.name}: {error.message} In {str(event)[:200]}.") from error
+        return tuple(found)
+
+    def key_of(self, uri: Uri) -> Key | None:
+        """Return the document that describes *uri*, None if this source has none."""
+        return self._plan.key_of(uri)
+
+    def subject(self, key: Key) -> Uri:
+        """Return the URI of the thing that the document is about; raises `Invalid`."""
+        return self._plan.subject(key)
+
+    def fetch(self, key: Key, etag: str | None = None) -> Fetched:
+        """
+        Ask for one document, or whether it changed since *etag*.
+
+        Raises:
+            Invalid: the key cannot be one of this source's.
+            SourceDown: the source does not answer, or not now.
+            SourceGone: the source says that there is no such document.
+            SourceGarbled: the answer is not what the file promises.
+        """
+        fetch, path = self._address(key)
+        answer = self._client.ask(path, fetch.params, etag=etag)
+        if not answer.changed:
+            return Fetched(key, None, etag)
+        document = self._document(key, fetch, answer.document)
+        record = mapping.record(
+            self._plan, key, document, observed_at=answer.response.at, response=answer.response
+        )
+        return Fetched(key, record, answer.response.etag)
+
+    def _document(self, key: Key, fetch: FetchPlan, answer: Json) -> Json:
+        """Return the document in the answer, made sure that it is the one asked for."""
+        resource = self._plan.resources[key.resource]
+        try:
+            document = fetch.item(answer, answer)
+            if not isinstance(document, dict):
+                raise Invalid("The answer holds no document.")
+            if fetch.verify:
+                found = mapping.key_in(self._plan, key.resource, resource.key, document, document)
+                if found != key:
+                    raise Invalid(f"The answer is about {found.id!r}.")
+        except Invalid as error:
+            raise SourceGarbled(
+                f"{self.name}: the answer for {key.document} is not as expected: {error.message}",
+                fix=f"Compare it with {self._plan.file}.",
+            ) from error
+        return document
+
+    def _address(self, key: Key) -> tuple[FetchPlan, str]:
+        """Return how *key* is fetched, and its path; raises `Invalid`."""
+        resource = self._plan.resources.get(key.resource)
+        if resource is None or resource.fetch is None:
+            raise Invalid(f"The source {self.name} cannot fetch a {key.resource!r}.")
+        parts = resource.key.parts(key.id)
+        segments = {name: segment(part) for name, part in parts.items()}
+        return resource.fetch, resource.fetch.path.filled(segments)
+
+    def list(self) -> Iterator[Listed]:
+        """List everything, page by page; raises `SourceDown`, `SourceGarbled`."""
+        for resource in self._plan.resources.values():
+            if resource.list is not None:
+                yield from self._listed(resource, resource.list)
+
+    def _listed(self, resource: ResourcePlan, plan: ListPlan) -> Iterator[Listed]:
+        seen: set[str] = set()
+        for items in pages(self._client, self.name, plan):
+            for listed in self._keys(resource, plan, items):
+                if listed.key.id not in seen:
+                    seen.add(listed.key.id)
+                    yield listed
+
+    def _keys(
+        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json]
+    ) -> Iterator[Listed]:
+        for at, item in enumerate(items):
+            try:
+                key = mapping.key_in(self._plan, resource.name, plan.key, item, item)
+                self._address(key)
+                version = plan.version(item, item) if plan.version else None
+                yield Listed(key, mapping.word(version, "version"))
+            except Invalid as error:
+                raise SourceGarbled(
+                    f"{self.name}: item {at} of a page of {plan.path} is not as expected: "
+                    f"{error.message}",
+                    fix=f"Compare it with {self._plan.file}.",
+                ) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+def segment(part: str) -> str:
+    """
+    Return an id as one segment of a path.
+
+    >>> segment("a/b c")
+    'a%2Fb%20c'
+
+    Raises:
+        Invalid: it could be taken for something else than one segment.
+    """
+    if part in (".", "..") or not part.strip():
+        raise Invalid(f"{part!r} cannot be a part of an address.")
+    if _CONTROL.search(part):
+        raise Invalid(f"{part[:80]!r} holds a control character.")
+    if unquote(part) != part:
+        raise Invalid(f"{part[:80]!r} is already encoded: it would mean two things.")
+    return quote(part, safe="-._~")
+
+
+def _fits(rule: EventPlan, event: Json) -> bool:
+    assert isinstance(event, dict)
+    for name, allowed in rule.match.items():
+        if name not in event or not any(_same(event[name], value) for value in allowed):
+            return False
+    return rule.when is None or _holds(rule, event)
+
+
+def _same(found: Json, allowed: Json) -> bool:
+    return found == allowed and isinstance(found, bool) == isinstance(allowed, bool)
+
+
+def _holds(rule: EventPlan, event: Json) -> bool:
+    assert rule.when is not None
+    try:
+        return truth(rule.when(event, event))
+    except Invalid:
+        return False

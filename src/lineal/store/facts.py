@@ -1,0 +1,280 @@
+"""The difference between what a source said and what it says now, as rows to end and to insert.
+
+Pure: rows in, rows out. A record is replaced whole; what is equal is left alone. A row that ends
+says why: ``changed`` and ``removed`` (it stays true before that moment), ``corrected`` (it never
+was so), ``deleted`` (its document is gone at the source).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from lineal.model import EdgeStatement, Instant, Json, Record, Response, Statement, Uri
+
+#: A row as it lies in a table: column name to value.
+Row: TypeAlias = "dict[str, str | int | bool | None]"
+#: Tells "event" from "state" for a kind and the types at its two ends.
+Nature: TypeAlias = Callable[[str, str, str], str]
+EdgeId: TypeAlias = "tuple[Uri, str, Uri]"
+
+def _plain(value: object) -> str:
+    """A URI is text to JSON."""
+    if isinstance(value, Uri):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON.")
+
+
+_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
+
+
+def canonical(value: object) -> str:
+    """Return *value* as JSON with sorted keys."""
+    return _encoder.encode(value).decode()
+
+
+def response_text(response: Response | None) -> str | None:
+    """Return a response as it is kept beside what was made from it."""
+    if response is None:
+        return None
+    return canonical(
+        {"url": response.url, "sha256": response.sha256, "at": response.at, "etag": response.etag}
+    )
+
+
+def response_of(text: str | None) -> Response | None:
+    """Return what `response_text` kept."""
+    return None if text is None else msgspec.json.decode(text.encode(), type=Response)
+
+
+def statements_of(record: Record) -> dict[Uri, Statement]:
+    """Return a record's statements, several about one thing joined into one."""
+    joined: dict[Uri, Statement] = {}
+    for statement in record.statements:
+        known = joined.get(statement.uri)
+        if known is not None:
+            attributes = {**known.attributes, **statement.attributes}
+            statement = Statement(statement.uri, attributes, known.valid_from)
+        joined[statement.uri] = statement
+    return joined
+
+
+def edges_of(record: Record) -> dict[EdgeId, EdgeStatement]:
+    """Return a record's edges, several of one kind between two things joined into one."""
+    joined: dict[EdgeId, EdgeStatement] = {}
+    for edge in record.edges:
+        name = (edge.start, edge.kind, edge.end)
+        known = joined.get(name)
+        joined[name] = edge if known is None else _joined(known, edge)
+    return joined
+
+
+def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
+    starts = [edge.valid_from for edge in (one, other) if edge.valid_from is not None]
+    open_ended = one.valid_to is None or other.valid_to is None
+    return EdgeStatement(
+        one.start,
+        one.kind,
+        one.end,
+        {**one.attributes, **other.attributes},
+        min(one.layer, other.layer, key=list(type(one.layer)).index),
+        min(starts) if starts else None,
+        None if open_ended else max(one.valid_to or 0, other.valid_to or 0),
+    )
+
+
+def digest_of(record: Record) -> str:
+    """Return the digest of what a record says, whenever and however it was observed."""
+    said = [
+        [uri, statement.attributes, statement.valid_from]
+        for uri, statement in sorted(statements_of(record).items())
+    ]
+    edges = [
+        [*name, edge.attributes, edge.layer, edge.valid_from, edge.valid_to]
+        for name, edge in sorted(edges_of(record).items())
+    ]
+    return hashlib.sha256(canonical([record.subject, said, edges]).encode()).hexdigest()
+
+
+def is_fine(record: Record, levels: Mapping[str, object]) -> bool:
+    """Return whether a record states edges of parts, which a walk follows instead of the whole's."""
+    return any(
+        edge.kind == "derived_from" and edge.start.type in levels and edge.end.type in levels
+        for edge in record.edges
+    )
+
+
+# ── Life of a row ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From when a row is true, and whether the source said so."""
+
+    at: Instant
+    said: bool
+
+
+def since(stated: Instant | None, record: Record) -> Since:
+    """
+    Return from when something in *record* is true.
+
+    The source's word counts, then its time of the whole document, then the observation. A time
+    later than the observation is a clock gone wrong: the observation counts.
+    """
+    said = stated if stated is not None else record.said_at
+    if said is None or said > record.observed_at:
+        return Since(record.observed_at, said=False)
+    return Since(said, said=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A row that ends: until when it was so, and why."""
+
+    row: Row
+    ended_at: Instant
+    reason: str
+
+
+# ── Attributes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def record_difference(
+    current: Mapping[Uri, Row], said: Mapping[Uri, Statement], record: Record
+) -> tuple[dict[Uri, Ending], dict[Uri, Row]]:
+    """Return the statements of a document that end and those that begin."""
+    ended: dict[Uri, Ending] = {}
+    begun: dict[Uri, Row] = {}
+    for uri, statement in said.items():
+        old, new = current.get(uri), _statement_row(statement, record)
+        if old is not None and old["body"] == new["body"]:
+            continue
+        if old is not None:
+            new = _after(old, new, record)
+            ended[uri] = Ending(old, _int(new["valid_from"]), "changed")
+        begun[uri] = new
+    gone_at = since(None, record).at
+    for uri in current.keys() - said.keys():
+        ended[uri] = Ending(current[uri], gone_at, "removed")
+    return ended, begun
+
+
+def _statement_row(statement: Statement, record: Record) -> Row:
+    start = since(statement.valid_from, record)
+    return {
+        "valid_from": start.at,
+        "valid_to": None,
+        "valid_said": start.said,
+        "body": canonical(statement.attributes),
+        "response": response_text(record.response),
+    }
+
+
+def _after(old: Row, new: Row, record: Record) -> Row:
+    """A change is not older than what it changes: then the time was that of the thing."""
+    if _int(new["valid_from"]) > _int(old["valid_from"]):
+        return new
+    return {**new, "valid_from": record.observed_at, "valid_said": False}
+
+
+# ── Edges ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def edge_difference(
+    current: Mapping[EdgeId, Row],
+    said: Mapping[EdgeId, EdgeStatement],
+    record: Record,
+    nature: Nature,
+) -> tuple[dict[EdgeId, Ending], dict[EdgeId, Row]]:
+    """Return the edges of a document that end and those that begin."""
+    ended: dict[EdgeId, Ending] = {}
+    begun: dict[EdgeId, Row] = {}
+    for name, statement in said.items():
+        old = current.get(name)
+        is_event = _is_event(name, nature)
+        new = _edge_row(statement, record, old if is_event else None)
+        if old is not None and _same_edge(old, new, statement):
+            continue
+        if old is not None:
+            ended[name] = _replaced(old, new, is_event=is_event)
+        begun[name] = new
+    gone_at = since(None, record).at
+    for name in current.keys() - said.keys():
+        reason = "corrected" if _is_event(name, nature) else "removed"
+        ended[name] = Ending(current[name], gone_at, reason)
+    return ended, begun
+
+
+def _edge_row(statement: EdgeStatement, record: Record, old: Row | None) -> Row:
+    start = since(statement.valid_from, record)
+    if old is not None and statement.valid_from is None:
+        start = Since(_int(old["valid_from"]), said=bool(old["valid_said"]))
+    return {
+        "valid_from": start.at,
+        "valid_to": statement.valid_to,
+        "valid_said": start.said,
+        "layer": statement.layer.value,
+        "attributes": canonical(statement.attributes),
+        "response": response_text(record.response),
+    }
+
+
+def _same_edge(old: Row, new: Row, statement: EdgeStatement) -> bool:
+    same = all(old[name] == new[name] for name in ("layer", "attributes", "valid_to"))
+    return same and (statement.valid_from is None or old["valid_from"] == new["valid_from"])
+
+
+def _replaced(old: Row, new: Row, *, is_event: bool) -> Ending:
+    at = _int(new["valid_from"])
+    if is_event or at <= _int(old["valid_from"]):
+        return Ending(old, at, "corrected")
+    return Ending(old, at, "changed")
+
+
+def removal_endings(
+    rows: Iterable[tuple[EdgeId, Row]], at: Instant, nature: Nature
+) -> dict[EdgeId, Ending]:
+    """Return the edges that end with their document: the states; what happened, happened."""
+    return {
+        name: Ending(row, at, "deleted")
+        for name, row in rows
+        if not _is_event(name, nature)
+    }
+
+
+def _is_event(name: EdgeId, nature: Nature) -> bool:
+    start, kind, end = name
+    return nature(kind, start.type, end.type) == "event"
+
+
+def _int(value: str | int | bool | None) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+# ── Reading together ─────────────────────────────────────────────────────────────────────────────
+
+
+def together(bodies: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
+    """
+    Read what several documents say of one thing together, the strongest word first.
+
+    Lists are united, of single values the first counts.
+
+    >>> together([{"tags": ["a"], "name": "x"}, {"tags": ["b"], "name": "y"}])
+    {'tags': ['a', 'b'], 'name': 'x'}
+    """
+    merged: dict[str, Json] = {}
+    for body in bodies:
+        for name, value in body.items():
+            known = merged.get(name)
+            if known is None:
+                merged[name] = value
+            elif isinstance(known, list) and isinstance(value, list):
+                merged[name] = known + [item for item in value if item not in known]
+    return merged

@@ -1,0 +1,45 @@
+"""How the schema came about, one step a file, and how to bring a database to the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from lineal.errors import NewerSchema
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest() -> str:
+    """Return the revision that this version of Lineal writes."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision of the database, None for an empty one; raises `NewerSchema`."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise NewerSchema(
+            f"This database has schema {revision}; this Lineal knows up to {newest()}.",
+            fix="Use the newer Lineal that wrote it, or another database file.",
+        )
+    return revision
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database of *connection* to the newest schema; raises `NewerSchema`."""
+    if current(connection) != newest():
+        command.upgrade(_config(connection), "head")

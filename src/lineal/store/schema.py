@@ -1,0 +1,265 @@
+"""The tables: what each remembers, and under which rules.
+
+Three families, told apart because they may be spread over machines differently one day:
+
+* **facts** (``entity``, ``uri``, ``record``, ``edge_out``, ``edge_in``, ``derivation``) are rows
+  that are only ever inserted, and ended once. Every key begins with the key of the thing the row
+  belongs to, so that one thing's facts lie together;
+* **projections** (``search_name``, ``facet``, and the full-text table ``search``) follow the facts
+  in the same commit and can be made again from them;
+* **work** (``clock``, ``tx``, ``document``, ``watch``, ``inbox``, ``log_entry``, ``dead_letter``,
+  ``registered``) needs one order or row locks, and stays in one place.
+
+Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
+``[t_from, t_to)``, when we held it, and ``[valid_from, valid_to)``, when it was so; a row that
+ended says until when it was so (``ended_at``) and why (``reason``).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+#: A single-column key that SQLite may use as its rowid.
+_KEY = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _life() -> list[Column[object]]:
+    """The columns of every row that has two times."""
+    return [
+        Column("t_to", BigInteger),
+        Column("valid_from", BigInteger, nullable=False),
+        Column("valid_to", BigInteger),
+        Column("valid_said", Boolean, nullable=False),
+        Column("ended_at", BigInteger),
+        Column("reason", Text),
+    ]
+
+
+# ── Facts ────────────────────────────────────────────────────────────────────────────────────────
+
+uri = Table(
+    "uri",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("key", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+entity = Table(
+    "entity",
+    metadata,
+    Column("key", _KEY, primary_key=True, autoincrement=False),
+    Column("uri", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("t_from", BigInteger, nullable=False),
+    Index("entity_by_type", "type", "key"),
+)
+
+record = Table(
+    "record",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", BigInteger, primary_key=True, autoincrement=False),
+    Column("t_from", BigInteger, primary_key=True, autoincrement=False),
+    *_life(),
+    Column("body", Text, nullable=False),
+    Column("response", Text),
+    sqlite_with_rowid=False,
+)
+
+edge_out = Table(
+    "edge_out",
+    metadata,
+    Column("src", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("dst", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", BigInteger, primary_key=True, autoincrement=False),
+    Column("t_from", BigInteger, primary_key=True, autoincrement=False),
+    *_life(),
+    Column("layer", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("response", Text),
+    sqlite_with_rowid=False,
+)
+
+edge_in = Table(
+    "edge_in",
+    metadata,
+    Column("dst", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("src", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", BigInteger, primary_key=True, autoincrement=False),
+    Column("t_from", BigInteger, primary_key=True, autoincrement=False),
+    *_life(),
+    Column("layer", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+derivation = Table(
+    "derivation",
+    metadata,
+    Column("src", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("dst", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+    Column("t_from", BigInteger, primary_key=True, autoincrement=False),
+    *_life(),
+    #: JSON: the supporting edges as [src, kind, dst] keys, in the order of the rule's pattern.
+    Column("supports", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# ── Projections ──────────────────────────────────────────────────────────────────────────────────
+
+search_name = Table(
+    "search_name",
+    metadata,
+    Column("key", _KEY, primary_key=True, autoincrement=False),
+    Column("folded", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Index("search_name_by_folded", "folded", "key"),
+)
+
+facet = Table(
+    "facet",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Index("facet_by_value", "name", "value", "key"),
+    sqlite_with_rowid=False,
+)
+
+#: Full text of SQLite; rows lie under the entity's key and are written in its order.
+SEARCH_COLUMNS = ("name", "words", "description")
+
+# ── Work ─────────────────────────────────────────────────────────────────────────────────────────
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("t", BigInteger, nullable=False),
+    Column("published", BigInteger, nullable=False),
+    Column("instant", BigInteger, nullable=False),
+    Column("next_key", BigInteger, nullable=False),
+    Column("next_document", BigInteger, nullable=False),
+)
+
+tx = Table(
+    "tx",
+    metadata,
+    Column("t", _KEY, primary_key=True, autoincrement=False),
+    Column("instant", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("token", Text),
+    #: The feed: the keys of what this transaction changed, as packed 64-bit integers.
+    Column("changed", LargeBinary, nullable=False),
+    UniqueConstraint("token", name="tx_token"),
+    Index("tx_by_instant", "instant", "t"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("id", _KEY, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("subject", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("said_at", BigInteger),
+    Column("t", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    #: True where the document states edges of columns or features, so that a walk follows those.
+    Column("fine", Boolean, nullable=False),
+    #: The keys of the things it states, as packed 64-bit integers.
+    Column("touched", LargeBinary, nullable=False),
+    UniqueConstraint("source", "name", name="document_name"),
+)
+
+registered = Table(
+    "registered",
+    metadata,
+    Column("type", Text, primary_key=True),
+    Column("platform", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+)
+
+watch = Table(
+    "watch",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("dirty_seq", BigInteger, nullable=False),
+    Column("clean_seq", BigInteger, nullable=False),
+    #: True where the last mark came from an event that says the document is gone.
+    Column("deleted", Boolean, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("gone_since", BigInteger),
+    Column("confirmed_at", BigInteger),
+    Column("etag", Text),
+    Column("version", Text),
+    Column("error", Text),
+    Column("generation", BigInteger, nullable=False),
+    Index("watch_by_due", "due_at"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+log_entry = Table(
+    "log_entry",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+)
+
+log_body = Table(
+    "log_body",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("document", Text),
+    Column("body", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+)
+
+FACTS = (record, edge_out, edge_in, derivation)

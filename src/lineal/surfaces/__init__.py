@@ -1,0 +1,1 @@
+"""The doors of Lineal: each parses a request, asks, and formats the answer."""

@@ -1,0 +1,1 @@
+"""What tests and demonstrations run against; nothing here is needed to run Lineal."""
