@@ -5,16 +5,21 @@ import gzip
 import json
 import random
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lineal.errors import InvalidEvent
-from lineal.model import Layer, Uri, iso
+from lineal.model import Layer, Record, Uri, iso
 from lineal.normalise import Platforms
 from lineal.sources import Key, Refused
 from lineal.sources.openlineage import OpenLineage, read_events, read_paths
+
+#: An event, or a part of one.
+Body = dict[str, Any]
 
 RUN = "0198aaaa-0000-7000-8000-0000000000aa"
 JOB = {"namespace": "airflow", "name": "shop.load"}
@@ -22,7 +27,16 @@ START = "2026-03-01T12:00:00Z"
 END = "2026-03-01T12:05:00Z"
 
 
-def event(state="COMPLETE", at=END, *, inputs=(), outputs=(), run=None, job=None, **more):
+def event(
+    state: str | None = "COMPLETE",
+    at: str = END,
+    *,
+    inputs: Sequence[str | Body] = (),
+    outputs: Sequence[str | Body] = (),
+    run: Body | None = None,
+    job: Body | None = None,
+    **more: Any,
+) -> Body:
     """Return a run event; data sets are names in the namespace ``bigquery``, or whole."""
     return {
         "eventTime": at,
@@ -35,39 +49,39 @@ def event(state="COMPLETE", at=END, *, inputs=(), outputs=(), run=None, job=None
     }
 
 
-def data_set(name, **facets):
+def data_set(name: str | Body, **facets: Any) -> Body:
     """Return a data set as OpenLineage names it."""
     if isinstance(name, dict):
         return name
     return {"namespace": "bigquery", "name": name, "facets": facets}
 
 
-def fold_all(events, source=None):
+def fold_all(events: Iterable[Body], source: OpenLineage | None = None) -> dict[str, Record]:
     """Return the records of all documents that *events* speak of, by document."""
     source = source or OpenLineage()
-    kept = defaultdict(list)
+    kept: dict[Key, list[Body]] = defaultdict(list)
     for each in events:
         for mark in source.understand(each):
             kept[mark.key].append(each)
     return {key.document: source.fold(key, entries, observed_at=1) for key, entries in kept.items()}
 
 
-def run_of(*events):
+def run_of(*events: Body) -> Record:
     """Return the record of the run."""
     return fold_all(events)[f"run:airflow/{RUN}"]
 
 
-def said(record, uri=None):
+def said(record: Record, uri: Uri | None = None) -> Mapping[str, Any]:
     """Return what *record* says of *uri*, its subject if none is given."""
     return next(s.attributes for s in record.statements if s.uri == (uri or record.subject))
 
 
-def edges(record, kind):
+def edges(record: Record, kind: str) -> set[tuple[Uri, Uri]]:
     """Return the ends of the edges of one kind."""
     return {(edge.start, edge.end) for edge in record.edges if edge.kind == kind}
 
 
-def ends(record, kind):
+def ends(record: Record, kind: str) -> set[str]:
     """Return what edges of one kind lead to, in short."""
     return {edge.end.name for edge in record.edges if edge.kind == kind}
 
@@ -279,9 +293,9 @@ def test_the_version_read_and_the_version_written_are_two():
     assert {start.name for start, _ in edges(record, "produced_by")} == {"8"}
 
 
-def snapshots(window=None):
+def snapshots(window: int | None = None) -> Body:
     """Return a job that says all there is in every event."""
-    pattern = {"eventTrigger": "PERIODIC", "eventContentMode": "COMPLETE_SNAPSHOT"}
+    pattern: Body = {"eventTrigger": "PERIODIC", "eventContentMode": "COMPLETE_SNAPSHOT"}
     if window:
         pattern["windowDuration"] = window
     return {"jobType": {"processingType": "STREAMING", "emissionPattern": pattern}}
@@ -428,7 +442,7 @@ def test_a_job_leaves_what_its_runs_read_to_the_runs():
     assert not record.edges
 
 
-def design(at, *, inputs=(), outputs=()):
+def design(at: str, *, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Body:
     """Return a JobEvent."""
     whole = event(None, at, inputs=inputs, outputs=outputs)
     return {key: value for key, value in whole.items() if key != "run"}
@@ -661,7 +675,7 @@ def test_facets_of_any_content_lose_no_event(run, job, facets):
     alone = {"eventTime": END, "dataset": {**data_set("b"), "facets": facets}}
     designed = {key: value for key, value in body.items() if key != "run"}
 
-    assert all(fold_all([body, alone, designed]).values())
+    assert len(fold_all([body, alone, designed])) >= 4
 
 
 @given(JSON | st.dictionaries(st.sampled_from(["eventTime", "run", "job", "dataset"]), JSON))
@@ -685,6 +699,7 @@ def events(shared_data):
     return read
 
 
+@pytest.mark.data
 @pytest.mark.parametrize(
     ("folder", "count", "documents"),
     [
@@ -710,6 +725,7 @@ def test_real_scenarios_are_read_whole(events, folder, count, documents):
     assert dict(found) == documents
 
 
+@pytest.mark.data
 def test_every_link_that_another_consumer_found_in_airflow_is_ours_too(events, shared_data):
     oracle = shared_data / "openlineage/oracle_dataplex/airflow/links.json"
     found = set()
@@ -728,7 +744,7 @@ def test_every_link_that_another_consumer_found_in_airflow_is_ours_too(events, s
     assert found == expected
 
 
-def name(uri):
+def name(uri: Uri) -> str:
     """Return a data set's name as Dataplex writes it."""
     if uri.platform == "bigquery":
         return f"bigquery:{uri.name}"
@@ -752,6 +768,7 @@ def marked(events):
     return {key: (each, source.fold(key, each, observed_at=1)) for key, each in kept.items()}
 
 
+@pytest.mark.data
 @given(seed=st.integers(0, 2**32))
 def test_any_order_repetition_and_split_gives_the_same_records(marked, seed):
     """Events of other documents in the pile, and copies decoded anew, change nothing either."""
@@ -769,6 +786,7 @@ def test_any_order_repetition_and_split_gives_the_same_records(marked, seed):
         assert OpenLineage().fold(key, copies, observed_at=1) == record
 
 
+@pytest.mark.data
 def test_facet_examples_of_the_specification_are_read(shared_data):
     files = sorted((shared_data / "openlineage/spec/tests").glob("*/*.json"))
     for file in files:
@@ -777,10 +795,11 @@ def test_facet_examples_of_the_specification_are_read(shared_data):
         body = event(run=facets, job=facets, inputs=[both], outputs=[both])
         alone = {"eventTime": END, "dataset": both}
 
-        assert all(fold_all([body, alone]).values()), file
+        assert len(fold_all([body, alone])) >= 4, file
     assert len(files) == 46
 
 
+@pytest.mark.data
 def test_fragments_of_events_are_refused_and_completed_ones_are_read(shared_data):
     folder = shared_data / "openlineage/partial_expectations"
     files = sorted(folder.rglob("*.json"))
@@ -790,5 +809,5 @@ def test_fragments_of_events_are_refused_and_completed_ones_are_read(shared_data
         whole = {**event(), **{key: body[key] for key in ("inputs", "outputs") if key in body}}
         whole["run"] = {**body.get("run", {}), "runId": RUN}
         with contextlib.suppress(InvalidEvent):
-            assert all(fold_all([whole]).values()), file
+            assert f"run:airflow/{RUN}" in fold_all([whole]), file
     assert len(files) == 124

@@ -162,6 +162,8 @@ class Way:
 LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
 #: What makes a version of a model active: an edge of this kind, at this side of the version.
 _ACTIVE_IN, _ACTIVE_OUT = ("points_to", "deploys"), ("served_in",)
+#: Edges of a whole that give way where the same document stated them for its parts (law 3).
+_COARSE = frozenset({"produced_by", "derived_from"})
 
 
 def walk(
@@ -286,7 +288,7 @@ class _Walker:
     ) -> None:
         """Remember that a thing was reached, and by its best way whether only possibly."""
         known = self.result.reached.get(key)
-        if known is None:
+        if known is None or (known.through is not None and known.depth == 0 < depth):
             self.result.reached[key] = Reached(
                 key, depth, label.possible, label.approximate, step, through
             )
@@ -453,8 +455,8 @@ class _Walker:
         if target == item or (limit is not None and run > limit):
             return None
         mode = Mode.FULL
-        if link.kind == "produced_by" and (link.document, link.src) in finely:
-            if not self._way.upstream:
+        if (link.document, link.src) in finely and link.kind in _COARSE:
+            if link.kind == "derived_from" or not self._way.upstream:
                 return None
             mode = Mode.SHOWN
         arrived = Label(mode, label.possible, label.approximate or not exact, run)
@@ -464,11 +466,15 @@ class _Walker:
 
     def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
         """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
-        outputs = {
-            (link.document, link.src) for link, _ in links if link.kind == "produced_by"
-        }
+        outputs = {(link.document, link.src) for link, _ in links if link.kind in _COARSE}
         fine = self._graph.fine_documents({document for document, _ in outputs})
-        outputs = {(document, output) for document, output in outputs if document in fine}
+        self._learn({output for document, output in outputs if document in fine})
+        outputs = {
+            (document, output)
+            for document, output in outputs
+            if document in fine and not self._shapes.whole_kinds(self._types[output])
+            or self._types.get(output) == "dataset-version"
+        }
         if not outputs:
             return set()
         holders = {output: {output} for _, output in outputs}

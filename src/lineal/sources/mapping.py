@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 
 from lineal import normalise
 from lineal.errors import Invalid, SourceGarbled
-from lineal.model import EdgeStatement, Instant, Json, Record, Response, Statement, Uri
+from lineal.model import EdgeStatement, Instant, Json, Record, Response, Statement, Uri, iso
 from lineal.normalise import Platforms
 from lineal.sources import Key
 from lineal.sources.expressions import Expression, truth
@@ -299,8 +299,9 @@ def _boolean(value: Json) -> Json:
 
 
 def _time(value: Json) -> Json:
+    instant = normalise.time(value)
     try:
-        return normalise.iso_time(value)
+        return None if instant is None else iso(instant)
     except (ValueError, OverflowError, OSError):
         raise Invalid(f"{_shown(value)} is out of the range of times.") from None
 

@@ -120,7 +120,12 @@ def _decoded(data: bytes, decode: Callable[[bytes], Json]) -> Json:
     except msgspec.DecodeError:
         if b"NaN" not in data and b"Infinity" not in data:
             raise
-        return cast("Json", json.loads(data, parse_constant=lambda name: None))
+        return _sound(json.loads(data, parse_constant=lambda name: None))
+
+
+def _sound(value: object) -> Json:
+    """Return *value* as JSON has it: times as text, no half characters."""
+    return cast("Json", msgspec.json.decode(msgspec.json.encode(value)))
 
 
 def _skip_line(stream: BinaryIO) -> None:
@@ -149,11 +154,11 @@ def _json(data: bytes) -> Iterator[Json]:
 def _yaml(data: bytes) -> Iterator[Json]:
     for value in documents(data.decode("utf-8")):
         if value is not None:
-            yield value
+            yield _sound(value)
 
 
 def _toml(data: bytes) -> Iterator[Json]:
-    yield msgspec.to_builtins(tomllib.loads(data.decode("utf-8")))
+    yield _sound(tomllib.loads(data.decode("utf-8")))
 
 
 _PARSERS: dict[str, Callable[[bytes], Iterator[Json]]] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from lineal.model import Instant, Json
 from lineal.store import schema
@@ -268,6 +269,13 @@ def living(connection: sa.Connection, source: str, prefix: str = "") -> list[str
     return list(connection.scalars(query))
 
 
+def is_living(connection: sa.Connection, source: str, name: str) -> bool:
+    """Does this document of a source live?"""
+    document = schema.document.c
+    query = sa.select(document.live).where(document.source == source, document.name == name)
+    return bool(connection.scalar(query))
+
+
 def subjects(connection: sa.Connection, source: str, names: Iterable[str]) -> dict[str, str]:
     """What are these documents of a source about? Name to URI."""
     document, found = schema.document.c, {}
@@ -326,22 +334,42 @@ def entries(connection: sa.Connection, source: str, document: str) -> list[Mappi
 # ── Dead letters and health ──────────────────────────────────────────────────────────────────────
 
 
-def bury(
+def bury_event(
+    connection: sa.Connection, event: Waiting, error: Exception, now: Instant
+) -> None:
+    """Put aside an event that no source can make sense of."""
+    _bury(
+        connection, source=event.source, stage="understand", document=None,
+        body=canonical(event.body), error=error, attempts=1, now=now,
+    )
+
+
+def bury_document(
+    connection: sa.Connection, dirty: Dirty, error: Exception, now: Instant
+) -> None:
+    """Put aside a document that could not be fetched, worded or committed."""
+    _bury(
+        connection, source=dirty.source, stage="fetch", document=dirty.document, body="",
+        error=error, attempts=dirty.attempts + 1, now=now,
+    )
+
+
+def _bury(
     connection: sa.Connection,
     *,
     source: str,
     stage: str,
     document: str | None,
     body: str,
-    error: str,
-    reason: str,
+    error: Exception,
     attempts: int,
     now: Instant,
 ) -> None:
-    """Put aside what cannot be taken in, with all that is needed to see why and to replay it."""
+    """Keep all that is needed to see why, and to replay it."""
     connection.execute(
         sa.insert(schema.dead_letter).values(
-            source=source, stage=stage, document=document, body=body, error=error, reason=reason,
+            source=source, stage=stage, document=document, body=body,
+            error=getattr(error, "code", type(error).__name__), reason=str(error),
             attempts=attempts, first_at=now, last_at=now,
         )
     )

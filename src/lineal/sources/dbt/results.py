@@ -75,9 +75,7 @@ def records(
     for unique_id, outcome in sorted(outcomes.items()):
         document = f"run:{run.name}:{unique_id}"
         statements, edges = _told(outcome, run, said_at)
-        yield Record(
-            project.source, document, outcome.uri, statements, edges, observed_at, said_at
-        )
+        yield Record(project.source, document, outcome.uri, statements, edges, observed_at, said_at)
     yield from refused
 
 

@@ -65,8 +65,7 @@ class OpenLineage:
         if entry.run:
             run_id = entry.run.get("runId")
             subjects.add(_named("run", lambda job: self._names.run(job, run_id), entry.job))
-        for index, (reference, own) in enumerate(named(entry)):
-            path = "dataset" if own else f"inputs and outputs, number {index + 1}"
+        for path, reference, _ in named(entry):
             subjects.add(_named(path, self._names.thing, reference))
         return tuple(Marked(key_of(subject)) for subject in sorted(subjects))
 

@@ -75,19 +75,19 @@ def mentions(names: Names, entries: Sequence[Entry], subject: Uri) -> list[Menti
     return [
         Mention(entry.at, reference, own)
         for entry in entries
-        for reference, own in named(entry)
+        for _, reference, own in named(entry)
         if names.thing(reference) == subject
     ]
 
 
-def named(entry: Entry) -> Iterator[tuple[Mapping[str, Json], bool]]:
-    """Go through the data sets that an event names, and whether it is about them alone."""
+def named(entry: Entry) -> Iterator[tuple[str, Mapping[str, Json], bool]]:
+    """Go through the data sets that an event names: where, and if it is about that one alone."""
     if entry.run or entry.job:
         for side in ("inputs", "outputs"):
-            for reference in entry.data_sets(side):
-                yield reference, False
+            for index, reference in enumerate(entry.data_sets(side)):
+                yield f"{side}[{index}]", reference, False
     elif reference := normalise.mapping(entry.body.get("dataset")):
-        yield reference, True
+        yield "dataset", reference, True
 
 
 def draft_data_set(draft: Draft, found: Sequence[Mention]) -> None:
@@ -244,10 +244,5 @@ def _alike(draft: Draft, identifier: Mapping[str, Json]) -> Uri:
 
 def _own_lineage(draft: Draft, own: Sequence[Mention]) -> None:
     folded = faceted.fold((mention.at, mention.reference.get("facets")) for mention in own)
-    if not folded:
-        return
-    target = Target(own[-1].reference, draft.subject)
-    if "columnLineage" in folded:
-        lineage.column_lineage(draft, folded["columnLineage"], target, None)
-    if "lineage" in folded:
-        lineage.explicit(draft, folded["lineage"], target, None)
+    if folded:
+        lineage.of_data_set(draft, folded, Target(own[-1].reference, draft.subject), None)

@@ -112,7 +112,7 @@ def _declare(draft: Draft, designs: Sequence[Entry]) -> None:
     worker = Worker(designs[-1].job, draft.subject)
     said = faceted.fold((entry.at, entry.job.get("facets")) for entry in designs)
     if "lineage" in said:
-        lineage.explicit_of_job(draft, said["lineage"], worker)
+        lineage.of_job(draft, said["lineage"], worker)
     for side in SIDES:
         latest = [entry for entry in designs if entry.states(side)][-1:]
         times = _times(draft, designs, side)
@@ -138,7 +138,4 @@ def _touch(draft: Draft, item: Touched, side: str, worker: Worker, since: Instan
     # A design names a model, never the version that a run of it will make.
     if not target.modelled:
         draft.join(target.uri, "produced_by", draft.subject, since=since)
-    if "columnLineage" in item.facets:
-        lineage.column_lineage(draft, item.facets["columnLineage"], target, worker)
-    if "lineage" in item.facets:
-        lineage.explicit(draft, item.facets["lineage"], target, worker)
+    lineage.of_data_set(draft, item.facets, target, worker)

@@ -8,15 +8,16 @@ https://openlineage.io/spec/facets/1-0-1/JobDependenciesRunFacet.json.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lineal import normalise
 from lineal.model import Instant, Json, Uri
 from lineal.sources.openlineage.draft import Draft
 from lineal.sources.openlineage.facets import Facet
-from lineal.sources.openlineage.naming import Names, as_model
+from lineal.sources.openlineage.naming import Names
 
 _PASSED_ON = ("type", "subtype", "description", "masking")
+_DEPENDENCY = ("dependency_type", "sequence_trigger_rule", "status_trigger_rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +47,111 @@ class Target:
         return self.uri.type in ("model", "model-version")
 
 
-class Gathered:
-    """Derivations with all transformations that were given for each."""
+def of_data_set(
+    draft: Draft, facets: Mapping[str, Facet], target: Target, worker: Worker | None
+) -> None:
+    """State what the facets of *target* say it was made from, by *worker* if any."""
+    if "columnLineage" in facets:
+        facet = facets["columnLineage"]
+        _Inflow(draft, target, worker, facet.since).columns(facet.value)
+    if "lineage" in facets:
+        facet = facets["lineage"]
+        _Inflow(draft, target, worker, facet.since).entry(facet.value)
 
-    def __init__(self) -> None:
-        self._ends: dict[tuple[Uri, Uri], list[Json]] = {}
 
-    def add(self, start: Uri, end: Uri, transformations: Iterable[Json]) -> None:
-        """Note that *start* is derived from *end*."""
-        known = self._ends.setdefault((start, end), [])
-        known.extend(item for item in transformations if item not in known)
+def of_job(draft: Draft, facet: Facet, worker: Worker) -> None:
+    """State the ``lineage`` facet of a job: entries, each with a target of its own."""
+    for index, entry in enumerate(normalise.mappings(facet.value.get("entries"))):
+        with draft.reading(f"lineage.entries[{index}]"):
+            if entry.get("type") == "JOB":
+                _into_job(draft, entry, worker, facet.since)
+            else:
+                target = Target(entry, draft.names.thing(entry))
+                _Inflow(draft, target, worker, facet.since).entry(entry)
 
-    def tell(self, draft: Draft, since: Instant) -> None:
-        """State all of them."""
-        for (start, end), transformations in self._ends.items():
-            draft.join(start, "derived_from", end, _described(transformations), since=since)
+
+# ── Into a data set ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Inflow:
+    """What flows into one target. A model has no columns: its run reads what it learns from."""
+
+    draft: Draft
+    target: Target
+    worker: Worker | None
+    since: Instant
+    _gathered: dict[tuple[Uri, Uri], list[Json]] = field(default_factory=dict)
+
+    def columns(self, facet: Mapping[str, Json]) -> None:
+        """State a ``columnLineage`` facet: of columns, and of what affects all of them."""
+        names = self.draft.names
+        for name, value in normalise.mapping(facet.get("fields")).items():
+            entry = normalise.mapping(value)
+            old = _old_transformations(entry)
+            for item in normalise.mappings(entry.get("inputFields")):
+                with self.draft.reading(f"columnLineage.fields.{name}"):
+                    given = list(_transformations(item)) or old
+                    self._add(self._field(name), names.column(item, item.get("field")), given)
+        for item in normalise.mappings(facet.get("dataset")):
+            with self.draft.reading("columnLineage.dataset"):
+                source = names.column(item, item.get("field"))
+                self._add(self.target.uri, source, _transformations(item))
+        self._tell()
+
+    def entry(self, entry: Mapping[str, Json]) -> None:
+        """State an entry of explicit lineage: inputs of the whole and of its fields."""
+        for item in normalise.mappings(entry.get("inputs")):
+            with self.draft.reading("lineage.inputs"):
+                self._input(self.target.uri, item)
+        for name, inside in normalise.mapping(entry.get("fields")).items():
+            for item in normalise.mappings(normalise.mapping(inside).get("inputs")):
+                with self.draft.reading(f"lineage.fields.{name}"):
+                    self._input(self._field(name), item)
+        self._tell()
+
+    def _input(self, start: Uri, item: Mapping[str, Json]) -> None:
+        if item.get("type") != "JOB":
+            self._add(start, _source(self.draft.names, item), _transformations(item))
+            return
+        by = _worker(self.draft.names, item, self.worker)
+        if by is not None and self.target.uri.type != "model":
+            self.draft.join(self.target.uri, "produced_by", by.uri, since=self.since)
+
+    def _field(self, name: str) -> Uri:
+        if self.target.modelled:
+            return self.target.uri
+        return self.draft.names.column(self.target.reference, name)
+
+    def _add(self, start: Uri, source: Uri, transformations: Iterable[Json]) -> None:
+        if not self.target.modelled:
+            known = self._gathered.setdefault((start, source), [])
+            known.extend(item for item in transformations if item not in known)
+        elif self.worker is not None:
+            self.draft.join(self.worker.uri, "reads", source, since=self.since)
+        elif source.type in ("column", "dataset"):
+            whole = source if source.type == "dataset" else _whole(source)
+            self.draft.join(start, "trained_on", whole, since=self.since)
+
+    def _tell(self) -> None:
+        for (start, end), transformations in self._gathered.items():
+            said = _described(transformations)
+            self.draft.join(start, "derived_from", end, said, since=self.since)
+
+
+def _whole(column: Uri) -> Uri:
+    return Uri.of("dataset", column.platform, *column.segments[:-1])
 
 
 def _described(transformations: list[Json]) -> dict[str, Json]:
+    steps = list(normalise.mappings(transformations))
     words = {
-        word.lower()
-        for item in normalise.mappings(transformations)
-        if (word := normalise.text(item.get("subtype")) or normalise.text(item.get("type")))
+        normalise.text(step.get("subtype")) or normalise.text(step.get("type")) for step in steps
     }
-    hidden = any(item.get("masking") is True for item in normalise.mappings(transformations))
     return {
-        "transformation": ", ".join(sorted(words)),
+        "transformation": ", ".join(sorted({word.lower() for word in words if word})),
         "transformations": transformations,
-        "masking": hidden or None,
+        "masking": any(step.get("masking") is True for step in steps) or None,
     }
 
 
@@ -82,160 +160,29 @@ def _transformations(item: Mapping[str, Json]) -> Iterator[Json]:
         yield normalise.said({key: given.get(key) for key in _PASSED_ON})
 
 
-def column_lineage(draft: Draft, facet: Facet, target: Target, worker: Worker | None) -> None:
-    """
-    State a ``columnLineage`` facet: column from column, and data set from the columns that
-    affect all of it. What a model is made from is read by its *worker*.
-    """
-    gathered = Gathered()
-    for field, entry in normalise.mapping(facet.value.get("fields")).items():
-        old = _old_transformation(normalise.mapping(entry))
-        for item in normalise.mappings(normalise.mapping(entry).get("inputFields")):
-            with draft.reading(f"columnLineage.fields.{field}"):
-                source = draft.names.column(item, item.get("field"))
-                if target.modelled:
-                    _learnt(draft, target, worker, source, item, facet.since)
-                else:
-                    start = draft.names.column(target.reference, field)
-                    gathered.add(start, source, list(_transformations(item)) or old)
-    for item in normalise.mappings(facet.value.get("dataset")):
-        with draft.reading("columnLineage.dataset"):
-            source = draft.names.column(item, item.get("field"))
-            if target.modelled:
-                _learnt(draft, target, worker, source, item, facet.since)
-            else:
-                gathered.add(target.uri, source, _transformations(item))
-    gathered.tell(draft, facet.since)
-
-
-def _old_transformation(entry: Mapping[str, Json]) -> list[Json]:
+def _old_transformations(entry: Mapping[str, Json]) -> list[Json]:
     """Read the two fields that version 1-2-0 deprecates."""
     word = normalise.text(entry.get("transformationType"))
-    told = normalise.text(entry.get("transformationDescription"))
     if word is None:
         return []
-    masked = word.upper() == "MASKED" or None
-    given = {"type": "DIRECT", "subtype": word, "description": told, "masking": masked}
+    told = normalise.text(entry.get("transformationDescription"))
+    masking = word.upper() == "MASKED" or None
+    given = {"type": "DIRECT", "subtype": word, "description": told, "masking": masking}
     return [normalise.said(given)]
 
 
-def _learnt(
-    draft: Draft,
-    target: Target,
-    worker: Worker | None,
-    source: Uri,
-    item: Mapping[str, Json],
-    since: Instant,
-) -> None:
-    if worker is not None:
-        draft.join(worker.uri, "reads", source, since=since)
-    elif target.modelled:
-        draft.join(target.uri, "trained_on", draft.names.data_set(item), since=since)
+# ── Into and between jobs ────────────────────────────────────────────────────────────────────────
 
 
-def explicit(draft: Draft, facet: Facet, target: Target, worker: Worker | None) -> None:
-    """State the ``lineage`` facet of a data set."""
-    _entry(draft, facet.value, target, worker, facet.since)
-
-
-def explicit_of_job(draft: Draft, facet: Facet, worker: Worker) -> None:
-    """State the ``lineage`` facet of a job: entries with a target each."""
-    for index, entry in enumerate(normalise.mappings(facet.value.get("entries"))):
-        with draft.reading(f"lineage.entries[{index}]"):
-            if entry.get("type") == "JOB":
-                _into_job(draft, entry, _worker(draft.names, entry, worker), worker, facet.since)
-            else:
-                target = Target(entry, draft.names.thing(entry))
-                _entry(draft, entry, target, worker, facet.since)
-
-
-def _entry(
-    draft: Draft,
-    entry: Mapping[str, Json],
-    target: Target,
-    worker: Worker | None,
-    since: Instant,
-) -> None:
-    gathered = Gathered()
+def _into_job(draft: Draft, entry: Mapping[str, Json], own: Worker, since: Instant) -> None:
+    target = _worker(draft.names, entry, own) or own
     for item in normalise.mappings(entry.get("inputs")):
         with draft.reading("lineage.inputs"):
-            _into_data_set(draft, gathered, target, target.uri, item, worker, since)
-    for field, inside in normalise.mapping(entry.get("fields")).items():
-        for item in normalise.mappings(normalise.mapping(inside).get("inputs")):
-            with draft.reading(f"lineage.fields.{field}"):
-                start = target.uri
-                if not target.modelled:
-                    start = draft.names.column(target.reference, field)
-                _into_data_set(draft, gathered, target, start, item, worker, since)
-    gathered.tell(draft, since)
-
-
-def _into_data_set(
-    draft: Draft,
-    gathered: Gathered,
-    target: Target,
-    start: Uri,
-    item: Mapping[str, Json],
-    worker: Worker | None,
-    since: Instant,
-) -> None:
-    """Say that one input feeds *start*, which is the target or a column of it."""
-    if item.get("type") == "JOB":
-        by = _worker(draft.names, item, worker)
-        if by is not None and target.uri.type != "model":
-            draft.join(target.uri, "produced_by", by.uri, since=since)
-    elif target.modelled:
-        _learnt(draft, target, worker, _source(draft.names, item), item, since)
-    else:
-        gathered.add(start, _source(draft.names, item), _transformations(item))
-
-
-def _into_job(
-    draft: Draft,
-    entry: Mapping[str, Json],
-    target: Worker | None,
-    own: Worker,
-    since: Instant,
-) -> None:
-    for item in normalise.mappings(entry.get("inputs")):
-        with draft.reading("lineage.inputs"):
-            if target is None:
-                continue
             if item.get("type") != "JOB":
                 draft.join(target.uri, "reads", _source(draft.names, item), since=since)
-            elif (source := _worker(draft.names, item, own)) is not None:
+            else:
+                source = _worker(draft.names, item, own) or own
                 _depend(draft, target, source, {"passes": "data"}, since)
-
-
-def _depend(
-    draft: Draft,
-    later: Worker,
-    earlier: Worker,
-    attributes: Mapping[str, Json],
-    since: Instant,
-) -> None:
-    """Join two runs if both are known, else their pipelines."""
-    if later.run and earlier.run:
-        draft.join(later.run, "depends_on", earlier.run, attributes, since=since)
-    else:
-        draft.join(later.pipeline, "depends_on", earlier.pipeline, attributes, since=since)
-
-
-def _source(names: Names, item: Mapping[str, Json]) -> Uri:
-    if item.get("field") is not None:
-        return names.column(item, item.get("field"))
-    return names.thing(item)
-
-
-def _worker(names: Names, item: Mapping[str, Json], own: Worker | None) -> Worker | None:
-    """Return the job that *item* names; without a name it is the event's own."""
-    run_id = item.get("runId")
-    if item.get("name") is not None:
-        run = names.run(item, run_id) if run_id is not None else None
-        return Worker(item, names.pipeline(item), run)
-    if own is not None and run_id is not None:
-        return Worker(own.job, own.pipeline, names.run(own.job, run_id))
-    return own
 
 
 def dependencies(draft: Draft, facet: Facet, worker: Worker) -> None:
@@ -249,7 +196,14 @@ def dependencies(draft: Draft, facet: Facet, worker: Worker) -> None:
                 _depend(draft, later, earlier, said, facet.since)
 
 
-_DEPENDENCY = ("dependency_type", "sequence_trigger_rule", "status_trigger_rule")
+def _depend(
+    draft: Draft, later: Worker, earlier: Worker, said: Mapping[str, Json], since: Instant
+) -> None:
+    """Join two runs if both are known, else their pipelines."""
+    if later.run and earlier.run:
+        draft.join(later.run, "depends_on", earlier.run, said, since=since)
+    else:
+        draft.join(later.pipeline, "depends_on", earlier.pipeline, said, since=since)
 
 
 def worker_of(names: Names, item: Mapping[str, Json]) -> Worker:
@@ -260,7 +214,18 @@ def worker_of(names: Names, item: Mapping[str, Json]) -> Worker:
     return Worker(job, names.pipeline(job), run)
 
 
-def target_of(names: Names, reference: Mapping[str, Json], *, model: bool) -> Target:
-    """Return the target that *reference* means, being a model or not."""
-    whole = names.data_set(reference)
-    return Target(reference, as_model(whole) if model else whole)
+def _worker(names: Names, item: Mapping[str, Json], own: Worker | None) -> Worker | None:
+    """Return the job that *item* names; without a name it is the event's own."""
+    run_id = item.get("runId")
+    if item.get("name") is not None:
+        run = names.run(item, run_id) if run_id is not None else None
+        return Worker(item, names.pipeline(item), run)
+    if own is not None and run_id is not None:
+        return Worker(own.job, own.pipeline, names.run(own.job, run_id))
+    return own
+
+
+def _source(names: Names, item: Mapping[str, Json]) -> Uri:
+    if item.get("field") is not None:
+        return names.column(item, item.get("field"))
+    return names.thing(item)

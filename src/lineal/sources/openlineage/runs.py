@@ -65,7 +65,7 @@ def draft_run(draft: Draft, entries: Sequence[Entry]) -> None:
     _data_sets(draft, entries, worker, began)
     said = faceted.fold((entry.at, entry.job.get("facets")) for entry in entries)
     if "lineage" in said:
-        lineage.explicit_of_job(draft, said["lineage"], worker)
+        lineage.of_job(draft, said["lineage"], worker)
 
 
 def _began(entries: Sequence[Entry]) -> Instant:
@@ -174,17 +174,16 @@ def _data_sets(draft: Draft, entries: Sequence[Entry], worker: Worker, began: In
         if is_model(item.facets.get("datasetType", NOTHING).value)
     }
     for item in sides["inputs"]:
-        thing = _read(draft, item, models, began)
-        draft.join(draft.subject, "reads", thing, _volume(item, "inputStatistics"), since=began)
+        with draft.reading(f"inputs.{item.whole.name}"):
+            thing = _read(draft, item, models, began)
+            draft.join(draft.subject, "reads", thing, _volume(item, "inputStatistics"), since=began)
     for item in sides["outputs"]:
-        thing = _written(draft, item, models, began)
-        volume = _volume(item, "outputStatistics")
-        draft.join(thing, "produced_by", draft.subject, volume, since=began)
-        target = Target(item.reference, thing if item.whole in models else item.whole)
-        if "columnLineage" in item.facets:
-            lineage.column_lineage(draft, item.facets["columnLineage"], target, worker)
-        if "lineage" in item.facets:
-            lineage.explicit(draft, item.facets["lineage"], target, worker)
+        with draft.reading(f"outputs.{item.whole.name}"):
+            thing = _written(draft, item, models, began)
+            volume = {**_volume(item, "outputStatistics"), "operation": _operation(item)}
+            draft.join(thing, "produced_by", draft.subject, volume, since=began)
+            target = Target(item.reference, thing if item.whole in models else item.whole)
+            lineage.of_data_set(draft, item.facets, target, worker)
 
 
 def _counted(entries: Sequence[Entry]) -> list[Entry]:
@@ -221,23 +220,30 @@ def touched(names: Names, entries: Sequence[Entry], side: str) -> list[Touched]:
 
 def _read(draft: Draft, item: Touched, models: set[Uri], began: Instant) -> Uri:
     whole = as_model(item.whole) if item.whole in models else item.whole
-    version = item.facets.get("version", NOTHING).text("datasetVersion")
-    return _version(draft, whole, version, began) if version else whole
+    return _version(draft, whole, _said_version(item), began)
 
 
 def _written(draft: Draft, item: Touched, models: set[Uri], began: Instant) -> Uri:
     """Return what was written. A model without version gets one, named by the run that made it."""
-    version = item.facets.get("version", NOTHING).text("datasetVersion")
-    if item.whole in models:
-        whole = as_model(item.whole)
-        return _version(draft, whole, version or draft.subject.name, began)
-    return _version(draft, item.whole, version, began) if version else item.whole
+    if item.whole not in models:
+        return _version(draft, item.whole, _said_version(item), began)
+    version = _said_version(item) or draft.subject.name
+    return _version(draft, as_model(item.whole), version, began)
 
 
-def _version(draft: Draft, whole: Uri, version: str, began: Instant) -> Uri:
-    part = whole.part(f"{whole.type}-version", version)
-    draft.state(part, {"name": f"{whole.name} {version}", "version": version}, since=began)
-    draft.join(part, "version_of", whole, since=began)
+def _said_version(item: Touched) -> str | None:
+    return item.facets.get("version", NOTHING).text("datasetVersion")
+
+
+def _version(draft: Draft, whole: Uri, version: str | None, began: Instant) -> Uri:
+    """State and return a version of *whole*; the whole itself where none can be named."""
+    part = whole
+    if version is not None:
+        with draft.reading("version.datasetVersion"):
+            part = whole.part(f"{whole.type}-version", version)
+            attributes: dict[str, Json] = {"name": f"{whole.name} {version}", "version": version}
+            draft.state(part, attributes, since=began)
+            draft.join(part, "version_of", whole, since=began)
     return part
 
 
@@ -247,7 +253,9 @@ def _volume(item: Touched, facet: str) -> dict[str, Json]:
         "rows": normalise.number(counts.get("rowCount")),
         "bytes": normalise.number(counts.get("size")),
         "files": normalise.number(counts.get("fileCount")),
-        "operation": item.facets.get("lifecycleStateChange", NOTHING).text("lifecycleStateChange")
-        if facet == "outputStatistics"
-        else None,
     }
+
+
+def _operation(item: Touched) -> str | None:
+    change = item.facets.get("lifecycleStateChange", NOTHING).text("lifecycleStateChange")
+    return change.lower() if change else None

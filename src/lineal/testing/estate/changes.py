@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
-from lineal.testing.estate.invent import NOW
+from lineal.testing.estate.domains import NOW
 from lineal.testing.estate.records import (
     Deployment,
     FeatureService,

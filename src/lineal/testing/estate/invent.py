@@ -10,10 +10,10 @@ Only views have column mappings; tables with snapshots are made in ``traps`` alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 
+from lineal.testing.estate.domains import COLUMNS, MEASURES, NOUNS, NOW, TASKS, TYPES, Domain
 from lineal.testing.estate.people import TEAMS
 from lineal.testing.estate.records import (
     Cell,
@@ -36,46 +36,6 @@ from lineal.testing.estate.records import (
     Thing,
 )
 from lineal.testing.estate.shelves import Shelves
-
-#: The present moment of every estate.
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-_NOUNS = {
-    domain: tuple(nouns.split())
-    for domain, nouns in {
-        "personalization": "plays rows titles sessions searches profiles ratings trailers",
-        "studio": "scenes scripts clips shots dialogues subtitles budgets locations",
-        "payments": "charges refunds invoices cards disputes wallets coupons taxes",
-        "ads": "clicks impressions bids creatives campaigns audiences auctions spots",
-    }.items()
-}
-_WORDS = "hours score country device plan age day week genre title amount count ratio length kind"
-_COLUMNS = tuple(_WORDS.split())
-_TYPES = ("bigint", "double", "varchar", "timestamp", "boolean")
-_TASKS = ("ranker", "scorer", "detector", "forecaster", "embedder", "classifier")
-_MEASURES = ("auc", "ndcg", "logloss", "recall")
-
-
-@dataclass
-class Domain:
-    """What one domain has so far, for later layers to draw from."""
-
-    name: str
-    rng: Random
-    raw: list[str] = field(default_factory=list)
-    staged: list[str] = field(default_factory=list)
-    aggregates: list[str] = field(default_factory=list)
-    views: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    scores: list[str] = field(default_factory=list)
-    sets: list[str] = field(default_factory=list)
-    services: list[str] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)
-    apps: list[str] = field(default_factory=list)
-
-    def team(self) -> str:
-        """Pick one of the domain's teams."""
-        return self.rng.choice(TEAMS[self.name])
 
 
 class Inventor:
@@ -135,7 +95,7 @@ class Inventor:
     # -- tables and the pipelines that write them ------------------------------------------------
 
     def _tables(self, domain: Domain) -> None:
-        nouns = _NOUNS[domain.name]
+        nouns = NOUNS[domain.name]
         for number in range(self.count(14)):
             domain.raw.append(
                 self.table(domain, f"raw_{nouns[number % 8]}_{number}", stream=number % 5 == 0)
@@ -157,9 +117,9 @@ class Inventor:
 
     def table(self, domain: Domain, name: str, *, stream: bool = False) -> str:
         """Put an ordinary table on the shelf and return its name."""
-        picked = self.rng.sample(_COLUMNS, self.rng.randint(4, 9))
+        picked = self.rng.sample(COLUMNS, self.rng.randint(4, 9))
         columns = [Column("id", "bigint", "")] + [
-            Column(c, self.rng.choice(_TYPES), f"the {c}") for c in picked
+            Column(c, self.rng.choice(TYPES), f"the {c}") for c in picked
         ]
         ident = f"{domain.name}.{name}"
         self.world.put(
@@ -279,7 +239,7 @@ class Inventor:
     # -- features --------------------------------------------------------------------------------
 
     def _feature_sets(self, domain: Domain, tables: list[str], word: str, count: int) -> None:
-        nouns = _NOUNS[domain.name]
+        nouns = NOUNS[domain.name]
         for number in range(count):
             sources = self.rng.sample(tables, min(len(tables), self.rng.randint(1, 2)))
             name = f"{domain.name}_{nouns[number % 8]}_{word}_{number}"
@@ -349,9 +309,9 @@ class Inventor:
     # -- models ----------------------------------------------------------------------------------
 
     def _models(self, domain: Domain, count: int, sets: list[str], suffix: str) -> None:
-        nouns = _NOUNS[domain.name]
+        nouns = NOUNS[domain.name]
         for number in range(count):
-            task = self.rng.choice(_TASKS)
+            task = self.rng.choice(TASKS)
             title = f"{domain.name} {nouns[number % 8]} {task} {number}{suffix}"
             model = title.replace(" ", "-")
             trainer = self.pipeline(domain, f"{model}-trainer")
@@ -418,7 +378,7 @@ class Inventor:
 
     def _evaluate(self, domain: Domain, instance: str) -> None:
         metrics = tuple(
-            (name, round(self.rng.random(), 3)) for name in self.rng.sample(_MEASURES, 2)
+            (name, round(self.rng.random(), 3)) for name in self.rng.sample(MEASURES, 2)
         )
         self.world.put(
             Evaluation(

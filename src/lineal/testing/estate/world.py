@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from lineal.testing.estate import people, traps
+from lineal.testing.estate import people, stories
 from lineal.testing.estate.invent import Inventor
 from lineal.testing.estate.shelves import Shelves
 
@@ -23,5 +23,5 @@ class World(Shelves):
         self.scale = scale
         rng = Random(seed)  # noqa: S311 - no secret
         people.hire(self, rng, people=max(30, round(147 * scale)))
-        traps.lay(self)
+        stories.lay(self)
         Inventor(self, rng, scale).furnish()

@@ -1,0 +1,347 @@
+"""Puts the parts together: opens the store, the sources and the rules, and closes them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from lineal.access import LOCAL
+from lineal.config import Config
+from lineal.enrich.rules import RuleBook, builtin_rules
+from lineal.errors import ConfigError, LinealError
+from lineal.ingest import Ingest, Progress, Swept, Tally
+from lineal.model import Instant, Json, Record
+from lineal.normalise import Platforms
+from lineal.query import Questions
+from lineal.search import describe
+from lineal.shapes import Shapes
+from lineal.sources import Refused, dbt
+from lineal.sources.compiling import load
+from lineal.sources.files import FileSource
+from lineal.sources.http import HttpSource
+from lineal.sources.openlineage import OpenLineage
+from lineal.sources.openlineage.files import read_paths
+from lineal.sources.plan import SourcePlan
+from lineal.store import Store, clock_now, work
+from lineal.store.work import DeadLetter, SourceHealth
+
+log = structlog.get_logger("lineal")
+
+#: The source that OpenLineage events are kept under.
+OPENLINEAGE = "openlineage"
+
+
+@dataclass(frozen=True, slots=True)
+class LogReceipt:
+    """What became of a batch of log entries."""
+
+    accepted: int
+    #: Position and reason of each entry that was refused.
+    refused: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What was done until nothing was due."""
+
+    done: int
+    documents: Mapping[str, int]
+    #: True where everything that was due is done; False where the time ran out.
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import read, what changed by it, and what was refused."""
+
+    read: int
+    documents: Mapping[str, int]
+    begun: int
+    ended: int
+    #: How many things of each type are known now.
+    things: Mapping[str, int]
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(slots=True)
+class _Worker:
+    """The background thread that keeps the graph up with its sources."""
+
+    thread: threading.Thread
+    stop: threading.Event = field(default_factory=threading.Event)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+
+class Lineal:
+    """One installation: a store, its sources, and the questions that may be asked."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        plans: Sequence[SourcePlan],
+        *,
+        clock: Callable[[], Instant] = clock_now,
+    ) -> None:
+        self.config, self.store = config, store
+        self.ask = Questions(store)
+        self._clock = clock
+        self._platforms = Platforms(config.platforms)
+        self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
+        self._sources = {
+            plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
+        }
+        self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
+        self._worker: _Worker | None = None
+
+    # ── Opening and closing ──────────────────────────────────────────────────────────────────
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, config: Config, *, writable: bool = True, clock: Callable[[], Instant] = clock_now
+    ) -> Iterator[Lineal]:
+        """
+        Open an installation and close it at the end of the block.
+
+        Raises:
+            ConfigError, ShapeError, RuleError, SourceSpecError: a file or setting is wrong.
+            StoreError: the database cannot be used.
+        """
+        shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
+        plans = [
+            load(path, variables=config.variables, shapes=shapes)
+            for path in source_files(config.sources)
+        ]
+        store = Store(
+            config.db, shapes=shapes, writable=writable, now=clock,
+            rules=[RuleBook(builtin_rules())], describe=describe,
+        )
+        lineal = cls(config, store, plans, clock=clock)
+        try:
+            if writable and plans:
+                store.register(_registered(plans))
+            yield lineal
+        finally:
+            lineal.close()
+
+    def close(self) -> None:
+        """Stop working and close what is open."""
+        self.stop()
+        self.ingest.close()
+        self.store.close()
+
+    @property
+    def shapes(self) -> Shapes:
+        """The types and kinds of this installation."""
+        return self.store.shapes
+
+    @property
+    def sources(self) -> Mapping[str, HttpSource]:
+        """The tools that are asked over HTTP, by name."""
+        return self._sources
+
+    def _secret(self, reference: str) -> str:
+        """Look up ``env:NAME`` or ``file:PATH``; raises `ConfigError`."""
+        form, _, name = reference.partition(":")
+        if form == "env" and name in self.config.variables:
+            return self.config.variables[name]
+        if form == "file":
+            with contextlib.suppress(OSError):
+                return Path(name).read_text(encoding="utf-8").strip()
+        raise ConfigError(
+            f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
+        )
+
+    # ── Events ───────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, source: str | None, events: Sequence[Mapping[str, Json]]) -> int:
+        """Keep events durably; raises `InvalidEvent`, and then keeps none of them."""
+        count = self.ingest.receive(source, events)
+        self._wake()
+        return count
+
+    def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
+        """Keep OpenLineage events durably; those that are invalid are refused one by one."""
+        outcomes = list(self.ingest.take_log(OPENLINEAGE, events))
+        self._wake()
+        refused = tuple(
+            (index, str(error)) for index, error in enumerate(outcomes) if error is not None
+        )
+        return LogReceipt(len(outcomes) - len(refused), refused)
+
+    def drain(self, *, timeout: float = 60.0) -> Drained:
+        """Work until nothing is due, at most *timeout* seconds."""
+        until, tally, done = time.monotonic() + timeout, Tally(), 0
+        while time.monotonic() < until:
+            step = self.ingest.turn(tally)
+            if step == 0:
+                return Drained(done, dict(tally.documents), complete=True)
+            done += step
+        return Drained(done, dict(tally.documents), complete=False)
+
+    def sweep(self, source: str) -> Swept:
+        """List everything that a source has and mark what differs."""
+        swept = self.ingest.sweep(source)
+        self._wake()
+        return swept
+
+    # ── Working in the background ────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin to keep up with the sources in the background."""
+        if self._worker is None:
+            self._worker = _Worker(threading.Thread(target=self._work, name="ingest", daemon=True))
+            self._worker.thread.start()
+
+    def stop(self) -> None:
+        """Stop the background work after the turn that is being done."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop.set()
+            worker.wake.set()
+            worker.thread.join(timeout=30)
+
+    def _wake(self) -> None:
+        if self._worker is not None:
+            self._worker.wake.set()
+
+    def _work(self) -> None:
+        """Turn after turn; a turn that fails is told and tried again after a while."""
+        worker = self._worker
+        wait = 1.0
+        while worker is not None and not worker.stop.is_set():
+            try:
+                done = self.ingest.turn()
+                wait = 1.0
+            except LinealError as error:
+                log.error("a turn failed", error=str(error), code=error.code)
+                done, wait = 0, min(wait * 2, 60.0)
+            except Exception:
+                log.exception("a turn failed")
+                done, wait = 0, min(wait * 2, 60.0)
+            if done == 0:
+                worker.wake.wait(timeout=min(wait, 0.5) if wait == 1.0 else wait)
+                worker.wake.clear()
+
+    # ── Imports ──────────────────────────────────────────────────────────────────────────────
+
+    def import_openlineage(
+        self, paths: Iterable[Path], *, progress: Progress | None = None
+    ) -> Imported:
+        """Read OpenLineage events from files and folders, and take in what they say."""
+        tally, where = Tally(), list[tuple[str, int]]()
+        outcomes = self.ingest.take_log(
+            OPENLINEAGE, self._events(read_paths(paths), where, tally)
+        )
+        for index, error in enumerate(outcomes):
+            if error is not None:
+                file, at = where[index]
+                tally.refused.append(Refused(file, at, str(error)))
+            if progress is not None:
+                progress(index + 1, None, "events")
+        while self.ingest.turn(tally):
+            if progress is not None:
+                progress(sum(tally.documents.values()), None, "documents")
+        return self._imported(tally)
+
+    def _events(
+        self,
+        items: Iterable[tuple[Path, int, Mapping[str, Json]] | Refused],
+        where: list[tuple[str, int]],
+        tally: Tally,
+    ) -> Iterator[Mapping[str, Json]]:
+        """Hand on the events, and remember where each was read."""
+        for item in items:
+            tally.read += 1
+            if isinstance(item, Refused):
+                tally.refused.append(item)
+                continue
+            file, index, event = item
+            where.append((str(file), index))
+            yield event
+
+    def import_dbt(
+        self,
+        paths: Iterable[Path],
+        *,
+        namespace: str | None = None,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Read dbt's artifacts from files and folders, and take in what they say."""
+        tally = Tally()
+        snapshots = dbt.read(
+            paths, platforms=self._platforms, namespace=namespace, observed_at=self._clock()
+        )
+        for snapshot in snapshots:
+            items: list[Record | Refused] = [*snapshot.records, *snapshot.refused]
+            self.ingest.snapshot(
+                snapshot.source, items, tally, cause=f"import dbt {snapshot.prefix}",
+                scope=snapshot.prefix if snapshot.complete else None, said_at=snapshot.said_at,
+                progress=progress,
+            )
+        return self._imported(tally)
+
+    def import_files(
+        self, spec: Path, root: Path, *, progress: Progress | None = None
+    ) -> Imported:
+        """Read files as a declared source says, and take in what they say."""
+        plan = load(spec, variables=self.config.variables, shapes=self.shapes)
+        source, tally = FileSource(plan, clock=self._clock), Tally()
+        self.ingest.snapshot(
+            source.name, source.snapshot(root), tally, cause=f"import {spec.name}", scope="",
+            progress=progress,
+        )
+        return self._imported(tally)
+
+    def _imported(self, tally: Tally) -> Imported:
+        things = self.ask.counts(LOCAL).value
+        return Imported(
+            tally.read, dict(tally.documents), tally.begun, tally.ended, things,
+            tuple(tally.refused),
+        )
+
+    # ── How it stands ────────────────────────────────────────────────────────────────────────
+
+    def health(self) -> list[SourceHealth]:
+        """Return how each source stands."""
+        with self.store.looking() as connection:
+            return work.health(connection)
+
+    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """Return what could not be taken in, newest first."""
+        with self.store.looking() as connection:
+            return work.dead_letters(connection, limit)
+
+
+def source_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files of declared sources, those of a folder in the order of their names."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(sorted(path.glob("*.yaml")))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise ConfigError(f"There is no source file {path}.")
+    return found
+
+
+def _registered(plans: Iterable[SourcePlan]) -> dict[tuple[str, str], str]:
+    """Which source describes which type on which platform; two for one is an error."""
+    found: dict[tuple[str, str], str] = {}
+    for plan in plans:
+        for pair in sorted(plan.described):
+            if pair in found:
+                raise ConfigError(
+                    f"{found[pair]} and {plan.name} both describe {pair[0]} on {pair[1]}.",
+                    fix="Let one of them name another platform.",
+                )
+            found[pair] = plan.name
+    return found

@@ -1,0 +1,394 @@
+"""Asking a Lineal server from a program, over HTTP.
+
+Stands alone: it needs httpx2 and nothing else of Lineal. Answers are the plain dictionaries and
+lists of the REST interface.
+
+    from lineal.client import Client
+
+    with Client("http://127.0.0.1:8585") as lineal:
+        for hit in lineal.search("type:model ranking")["hits"]:
+            print(hit["name"], hit["uri"])
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import httpx2
+
+__all__ = ["Client", "ClientError", "Json"]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+#: How often a question is asked in all while nobody answers, and the first pause in seconds.
+TRIES = 3
+PAUSE = 0.2
+#: How many events go into one request.
+BATCH = 500
+
+_Parameters: TypeAlias = Mapping[str, str | int | None]
+
+
+class ClientError(Exception):
+    """
+    A question was not answered: *message* says what and why, *fix* what to do about it.
+
+    *code* is one of the server's (such as ``not_found`` or ``invalid_uri``), or ``unreachable``
+    where nobody answered, ``timeout`` where nobody did in time, ``garbled`` where the answer was
+    not one of Lineal's.
+
+    >>> str(ClientError("not_found", "Nothing is known as mlg://model/a/b.", "Search for it."))
+    'Nothing is known as mlg://model/a/b. Search for it.'
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        fix: str = "",
+        *,
+        status: int | None = None,
+        nearest: tuple[str, ...] = (),
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{message} {fix}".strip())
+        self.code = code
+        self.message = message
+        self.fix = fix
+        #: The HTTP status, where there was an answer.
+        self.status = status
+        #: URIs that look like the one asked for.
+        self.nearest = nearest
+        #: By which the operator finds this question in the log.
+        self.request_id = request_id
+
+
+class Client:
+    """
+    A Lineal server, by its address.
+
+    Every reading method takes *known_at* (as it was recorded by then: an ISO time, or ``t:`` and
+    the number of a transaction) and *valid_at* (as it was so at that ISO time). Reading is tried
+    again while nobody answers; sending is not.
+
+    >>> Client("127.0.0.1:8585")
+    Traceback (most recent call last):
+      ...
+    lineal.client.ClientError: '127.0.0.1:8585' is no address. Write it like http://127.0.0.1:8585.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout: float = 30.0,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = _address(url)
+        self._http = httpx2.Client(
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
+            trust_env=not _is_loopback(self.url),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # ── One thing ────────────────────────────────────────────────────────────────────────────
+
+    def get(
+        self, uri: str, *, known_at: str | None = None, valid_at: str | None = None
+    ) -> dict[str, Json]:
+        """Return what all sources together say of a thing."""
+        return self._ask("/entities", uri=uri, known_at=known_at, valid_at=valid_at)
+
+    def neighbours(
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return what a thing is joined to, by which relation."""
+        return self._ask(
+            "/entities/neighbours", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at
+        )
+
+    def explain(
+        self,
+        start: str,
+        kind: str,
+        end: str,
+        *,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return why an edge is believed, down to the answers of sources."""
+        asked = {"from": start, "kind": kind, "to": end}
+        return self._ask("/edges/explain", **asked, known_at=known_at, valid_at=valid_at)
+
+    def history(
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return what happened to a thing, newest first, and who caused it."""
+        return self._ask("/history", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at)
+
+    # ── Finding ──────────────────────────────────────────────────────────────────────────────
+
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return what fits a search text, such as ``type:model owner:team-rank ranking``."""
+        return self._ask(
+            "/search", q=text, limit=limit, offset=offset, known_at=known_at, valid_at=valid_at
+        )
+
+    def counts(
+        self, *, known_at: str | None = None, valid_at: str | None = None
+    ) -> dict[str, Json]:
+        """Return how many things of each type are known."""
+        return self._ask("/counts", known_at=known_at, valid_at=valid_at)
+
+    def types(self) -> Json:
+        """Return the types of things and the kinds of edges."""
+        return self._get("/types", {})
+
+    def health(self) -> Json:
+        """Return how the server and each of its sources stand."""
+        return self._get("/health", {})
+
+    # ── Walks ────────────────────────────────────────────────────────────────────────────────
+
+    def lineage(
+        self,
+        uri: str,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        grain: str | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return what a thing was made from, *up* steps far, and what is made from it, *down*."""
+        return self._ask(
+            "/lineage", uri=uri, up=up, down=down, grain=grain, known_at=known_at, valid_at=valid_at
+        )
+
+    def paths(
+        self,
+        start: str,
+        end: str,
+        *,
+        k: int | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return up to *k* shortest ways by which one of two things feeds the other."""
+        asked = {"from": start, "to": end}
+        return self._ask("/paths", **asked, k=k, known_at=known_at, valid_at=valid_at)
+
+    def impact(
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return what a change of a thing would touch, worst first, and who must be told."""
+        return self._ask("/impact", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at)
+
+    def ask(
+        self,
+        question: str,
+        uri: str,
+        *,
+        known_at: str | None = None,
+        valid_at: str | None = None,
+    ) -> dict[str, Json]:
+        """Return the answer to one of the thirteen questions, ``q1`` to ``q13``, about a thing."""
+        path = f"/questions/{_segment(question)}"
+        return self._ask(path, uri=uri, known_at=known_at, valid_at=valid_at)
+
+    # ── Sending ──────────────────────────────────────────────────────────────────────────────
+
+    def send(self, events: Iterable[Mapping[str, Json]], *, source: str) -> list[dict[str, Json]]:
+        """
+        Send events of *source* and return what the server said to each batch of them.
+
+        Whatever the server has acknowledged is kept there, also where a later batch fails.
+        """
+        return [
+            _object(self._post("/events", {"source": source}, batch), self.url)
+            for batch in _batches(events)
+        ]
+
+    def send_openlineage(self, events: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """Send OpenLineage events and return what the server said to each batch of them."""
+        return [
+            _object(self._post("/lineage/batch", {}, batch), self.url)
+            for batch in _batches(events)
+        ]
+
+    # ── Over the wire ────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, path: str, **parameters: str | int | None) -> dict[str, Json]:
+        return _object(self._get(path, parameters), self.url)
+
+    def _get(self, path: str, parameters: _Parameters) -> Json:
+        said = {name: value for name, value in parameters.items() if value is not None}
+        request = self._http.build_request("GET", path, params=said)
+        for tried in range(1, TRIES):
+            try:
+                return self._answer(request)
+            except ClientError as error:
+                if error.code != "unreachable":
+                    raise
+            time.sleep(PAUSE * 2 ** (tried - 1))
+        return self._answer(request)
+
+    def _post(self, path: str, parameters: _Parameters, body: Json) -> Json:
+        return self._answer(self._http.build_request("POST", path, params=parameters, json=body))
+
+    def _answer(self, request: httpx2.Request) -> Json:
+        try:
+            answer = self._http.send(request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            raise ClientError(
+                "unreachable",
+                f"Nobody answers at {self.url}: {error}.",
+                "Start a server there with `lineal serve`, or name another.",
+            ) from error
+        except httpx2.TimeoutException as error:
+            raise ClientError(
+                "timeout", f"{self.url} did not answer in time.", "Ask for less, or try again."
+            ) from error
+        except httpx2.HTTPError as error:
+            raise ClientError(
+                "unreachable" if request.method == "POST" else "broken",
+                f"{self.url} broke off: {error or type(error).__name__}.",
+                "Try again; if it happens again, see the server's log.",
+            ) from error
+        if not answer.is_success:
+            raise _refusal(answer, self.url)
+        return _decoded(answer, self.url)
+
+
+def _address(url: str) -> str:
+    """Return the address of a server without what follows it; raises `ClientError`."""
+    fix = "Write it like http://127.0.0.1:8585."
+    try:
+        parsed = httpx2.URL(url.strip())
+    except httpx2.InvalidURL as error:
+        raise ClientError("invalid", f"{url!r} is no address: {error}.", fix) from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ClientError("invalid", f"{url!r} is no address.", fix)
+    return str(parsed.copy_with(query=None, fragment=None)).rstrip("/").removesuffix("/api/v1")
+
+
+def _is_loopback(url: str) -> bool:
+    """
+    Tell whether an address is on this machine, so that no proxy belongs between.
+
+    >>> _is_loopback("http://[::1]:8585"), _is_loopback("https://lineal.example.org")
+    (True, False)
+    """
+    host = httpx2.URL(url).host
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _segment(name: str) -> str:
+    if not name.isalnum():
+        raise ClientError("invalid", f"{name!r} is no question.", "Ask one of q1 to q13.")
+    return name.lower()
+
+
+def _batches(events: Iterable[Mapping[str, Json]]) -> Iterator[list[Json]]:
+    batch: list[Json] = []
+    for event in events:
+        batch.append(dict(event))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _decoded(answer: httpx2.Response, url: str) -> Json:
+    try:
+        decoded: Json = json.loads(answer.content) if answer.content else {}
+    except (ValueError, RecursionError) as error:
+        raise _garbled(url, answer.status_code) from error
+    return decoded
+
+
+def _object(answer: Json, url: str) -> dict[str, Json]:
+    if not isinstance(answer, dict):
+        raise _garbled(url, 200)
+    return answer
+
+
+def _garbled(url: str, status: int) -> ClientError:
+    return ClientError(
+        "garbled",
+        f"{url} answered {status} with something that is not Lineal's.",
+        "Check the address; another program may be listening there.",
+        status=status,
+    )
+
+
+def _refusal(answer: httpx2.Response, url: str) -> ClientError:
+    """Return the server's problem document as an error."""
+    status = answer.status_code
+    try:
+        problem = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return _garbled(url, status)
+    if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):
+        return _garbled(url, status)
+    nearest, request = problem.get("nearest"), problem.get("request_id")
+    return ClientError(
+        problem["code"],
+        str(problem.get("detail") or problem.get("title") or f"{url} answered {status}."),
+        str(problem.get("fix") or ""),
+        status=status,
+        nearest=tuple(map(str, nearest)) if isinstance(nearest, list) else (),
+        request_id=str(request) if request else None,
+    )

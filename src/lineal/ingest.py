@@ -1,0 +1,431 @@
+"""THE WRITE PATH: from an event to a committed fact.
+
+    event ─▶ inbox (durable, then ack) ─▶ mark ─▶ fetch ─▶ normalise ─▶ commit
+
+An event only marks a document as changed; the truth is fetched from the source (or folded from
+the kept entries of a log source). A fetch takes the mark's number before it asks, and its answer
+counts only if no later answer was written: so order, repetition and overlap change nothing, and a
+sweep finds what no event told. An error of a source never removes anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import structlog
+
+from lineal.errors import (
+    InvalidEvent,
+    LinealError,
+    NotFound,
+    SourceDown,
+    SourceGarbled,
+    SourceGone,
+    StoreError,
+)
+from lineal.model import Instant, Json, Record, Removal, Uri
+from lineal.sources import FetchedSource, Key, LogSource, Refused
+from lineal.store import Batch, Committed, Fence, Store, work
+from lineal.store.work import Dirty, Waiting
+
+Item = TypeVar("Item")
+
+log = structlog.get_logger("lineal.ingest")
+
+Progress = Callable[[int, "int | None", str], None]
+
+#: A document that answers 404 is believed gone after this long, in microseconds.
+GRACE = 60_000_000
+#: How often a garbled answer is asked for again before it becomes a dead letter.
+TRIES = 5
+#: The longest wait between two tries, in microseconds.
+LONGEST_WAIT = 300_000_000
+#: Of a source's living documents, a sweep removes at most this share, and this many, unasked.
+HELD_SHARE, HELD_COUNT, HELD_FLOOR = 0.10, 1_000, 10
+BATCH = 500
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of some work, added up."""
+
+    read: int = 0
+    documents: Counter[str] = field(default_factory=Counter)
+    begun: int = 0
+    ended: int = 0
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, committed: Committed) -> None:
+        """Add what a commit did."""
+        self.documents.update(committed.documents)
+        self.begun += committed.begun
+        self.ended += committed.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found: how much a source listed, what was marked, what was held back."""
+
+    source: str
+    listed: int
+    marked: int
+    absent: int
+    #: True where so much was absent that nothing is removed until an operator says so.
+    held: bool
+
+
+class Ingest:
+    """The write path of one installation."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetched: Mapping[str, FetchedSource],
+        logs: Mapping[str, LogSource],
+        *,
+        workers: int = 8,
+    ) -> None:
+        self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
+        self._known: set[tuple[str, str]] = set()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
+        self._turn = threading.Lock()
+        self._by_platform = {
+            pair: source for source in fetched.values() for pair in source.platforms
+        }
+
+    # ── The story ────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, source: str | None, events: Sequence[Mapping[str, Json]]) -> int:
+        """
+        Check events and keep them; when this returns, they are durable.
+
+        Raises:
+            InvalidEvent: one of them makes no sense to its source; then none is kept.
+        """
+        addressed = [(self._addressee(source, event), event) for event in events]
+        with self._store.working() as connection:
+            return work.receive(connection, addressed, self._store.now())
+
+    def turn(self, tally: Tally | None = None) -> int:
+        """Do one turn: understand what waits, fetch what is due, commit. Returns how much was done."""
+        with self._turn:
+            understood = self._understand()
+            with self._store.looking() as connection:
+                due = work.due(connection, self._store.now(), BATCH)
+            if due:
+                self._take(due, tally or Tally())
+            return understood + len(due)
+
+    def _take(self, due: Sequence[Dirty], tally: Tally) -> None:
+        """Fetch documents, all at once, and commit their answers together."""
+        words: list[tuple[Dirty, Record | Removal, str | None]] = []
+        for dirty, outcome in zip(due, self._pool.map(self._ask, due), strict=True):
+            word = self._outcome(dirty, outcome)
+            if word is not None:
+                words.append((dirty, *word))
+        if words:
+            self._commit(words, tally)
+            self._refer([word for _, word, _ in words])
+
+    # ── Understanding ────────────────────────────────────────────────────────────────────────
+
+    def _addressee(self, source: str | None, event: Mapping[str, Json]) -> str:
+        """Return the source that an event is from; raises `InvalidEvent`."""
+        if source is not None:
+            if source not in self._fetched and source not in self._logs:
+                known = ", ".join(sorted(self._fetched)) or "none"
+                raise InvalidEvent(f"There is no source {source!r}.", fix=f"Sources are {known}.")
+            (self._fetched.get(source) or self._logs[source]).understand(event)
+            return source
+        takers = [name for name in sorted(self._fetched) if self._makes_sense(name, event)]
+        if len(takers) != 1:
+            who = f"several sources ({', '.join(takers)})" if takers else "no source"
+            raise InvalidEvent(
+                f"This event makes sense to {who}.", fix="Name its source by ?source=NAME."
+            )
+        return takers[0]
+
+    def _makes_sense(self, name: str, event: Mapping[str, Json]) -> bool:
+        try:
+            self._fetched[name].understand(event)
+        except InvalidEvent:
+            return False
+        return True
+
+    def _understand(self) -> int:
+        """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
+        with self._store.working() as connection:
+            waiting = work.waiting(connection, BATCH)
+            for event in waiting:
+                self._mark(connection, event)
+            work.done(connection, [event.id for event in waiting])
+        return len(waiting)
+
+    def _mark(self, connection: work.Connection, event: Waiting) -> None:
+        now = self._store.now()
+        source = self._fetched.get(event.source) or self._logs.get(event.source)
+        try:
+            if source is None:
+                raise InvalidEvent(f"There is no source {event.source!r} any more.")
+            marks = source.understand(event.body)
+        except InvalidEvent as error:
+            work.bury_event(connection, event, error, now)
+            return
+        if event.source in self._logs:
+            digest = self._logs[event.source].entry_hash(event.body)
+            documents = [mark.key.document for mark in marks]
+            if not work.keep(connection, event.source, digest, event.body, documents, now):
+                return
+        for mark in marks:
+            work.mark(
+                connection, event.source, mark.key.document, deleted=mark.deleted, due_at=now
+            )
+
+    # ── Fetching ─────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, dirty: Dirty) -> tuple[Record | None, str | None] | LinealError:
+        """Ask for one document: the record (None: unchanged) and its etag, or what went wrong."""
+        key = Key.of(dirty.document)
+        try:
+            if dirty.source in self._logs:
+                with self._store.looking() as connection:
+                    entries = work.entries(connection, dirty.source, dirty.document)
+                now = self._store.now()
+                record = self._logs[dirty.source].fold(key, entries, observed_at=now)
+                return record, None
+            if dirty.source not in self._fetched:
+                return SourceDown(f"The source {dirty.source!r} is not configured.")
+            answer = self._fetched[dirty.source].fetch(key, dirty.etag)
+            return answer.record, answer.etag
+        except LinealError as error:
+            return error
+        except Exception as error:  # a fault of ours must not stop the other documents
+            log.exception("fetch failed", source=dirty.source, document=dirty.document)
+            return SourceGarbled(f"{dirty.source} {dirty.document}: {error!r}.")
+
+    def _outcome(
+        self, dirty: Dirty, outcome: tuple[Record | None, str | None] | LinealError
+    ) -> tuple[Record | Removal, str | None] | None:
+        """Return the word to commit, or note why there is none."""
+        if isinstance(outcome, SourceGone):
+            return self._gone(dirty, outcome)
+        if isinstance(outcome, LinealError):
+            self._failed(dirty, outcome)
+            return None
+        record, etag = outcome
+        if record is None:
+            with self._store.working() as connection:
+                work.confirm(connection, dirty, self._store.now())
+            return None
+        return record, etag
+
+    def _gone(self, dirty: Dirty, error: SourceGone) -> tuple[Removal, None] | None:
+        """Believe a 404 if an event said so, if it stays, or if there is nothing to lose."""
+        now = self._store.now()
+        with self._store.looking() as connection:
+            living = work.is_living(connection, dirty.source, dirty.document)
+        waited = dirty.gone_since is not None and now - dirty.gone_since >= GRACE
+        if living and not dirty.deleted and not waited:
+            with self._store.working() as connection:
+                since = dirty.gone_since or now
+                work.put_off(
+                    connection, dirty, due_at=since + GRACE, error=str(error), gone_since=since
+                )
+            return None
+        key = Key.of(dirty.document)
+        subject = self._fetched[dirty.source].subject(key)
+        return Removal(dirty.source, dirty.document, subject, now), None
+
+    def _failed(self, dirty: Dirty, error: LinealError) -> None:
+        """Try again later; what is garbled again and again becomes a dead letter."""
+        now = self._store.now()
+        wait = min(1_000_000 * 2**dirty.attempts, LONGEST_WAIT)
+        if isinstance(error, SourceDown) and error.retry_after is not None:
+            wait = max(wait, int(error.retry_after * 1_000_000))
+        with self._store.working() as connection:
+            if not isinstance(error, SourceDown) and dirty.attempts + 1 >= TRIES:
+                work.bury_document(connection, dirty, error, now)
+                work.give_up(connection, dirty, str(error))
+                return
+            work.put_off(connection, dirty, due_at=now + wait, error=str(error))
+        log.warning("source failed", source=dirty.source, document=dirty.document,
+                    error=str(error), code=error.code)
+
+    # ── Committing ───────────────────────────────────────────────────────────────────────────
+
+    def _commit(
+        self, words: Sequence[tuple[Dirty, Record | Removal, str | None]], tally: Tally
+    ) -> None:
+        """Commit together; if something in it cannot be, halve until only that is left out."""
+        batch = Batch(
+            [word for _, word, _ in words],
+            actor="ingest",
+            cause=_cause(words),
+            fences=[
+                Fence(dirty.source, dirty.document, dirty.seq, etag) for dirty, _, etag in words
+            ],
+        )
+        try:
+            tally.add(self._store.commit(batch))
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(words) > 1:
+                middle = len(words) // 2
+                self._commit(words[:middle], tally)
+                self._commit(words[middle:], tally)
+                return
+            dirty = words[0][0]
+            log.exception("commit failed", source=dirty.source, document=dirty.document)
+            with self._store.working() as connection:
+                work.bury_document(connection, dirty, error, self._store.now())
+                work.give_up(connection, dirty, str(error))
+
+    def _refer(self, words: Iterable[Record | Removal]) -> None:
+        """Ask for what is only referred to, where a source is registered to describe it."""
+        wanted = set()
+        for uri in _mentioned(words):
+            source = self._by_platform.get((uri.type, uri.platform))
+            key = source.key_of(uri) if source is not None else None
+            if source is not None and key is not None:
+                wanted.add((source.name, key.document))
+        unseen = sorted(wanted - self._known)
+        if unseen:
+            with self._store.working() as connection:
+                work.mark_unknown(connection, unseen, self._store.now())
+            self._known.update(unseen)
+
+    # ── Whole sources ────────────────────────────────────────────────────────────────────────
+
+    def sweep(self, name: str) -> Swept:
+        """
+        List everything a source has and mark what differs: what no event told is found here.
+
+        Absence counts only after the last page; what is absent is asked for once more before it
+        is removed. Where too much is absent, nothing is.
+
+        Raises:
+            NotFound: there is no such source. SourceDown, SourceGarbled: it could not be listed.
+        """
+        source = self._fetched.get(name)
+        if source is None:
+            raise NotFound(
+                f"There is no source {name!r} that can be swept.",
+                nearest=tuple(sorted(self._fetched)),
+            )
+        with self._store.looking() as connection:
+            generation = work.next_generation(connection, name)
+        listed = marked = 0
+        for lines in _chunks(source.list(), BATCH):
+            listed += len(lines)
+            with self._store.working() as connection:
+                marked += work.listed(
+                    connection, name, [(line.key.document, line.version) for line in lines],
+                    generation=generation, now=self._store.now(),
+                )
+        return self._absent(name, generation, listed, marked)
+
+    def _absent(self, name: str, generation: int, listed: int, marked: int) -> Swept:
+        with self._store.working() as connection:
+            absent = work.unlisted(connection, name, generation)
+            living = len(work.living(connection, name))
+            limit = max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
+            held = len(absent) > limit
+            if not held:
+                now = self._store.now()
+                for document in absent:
+                    work.mark(connection, name, document, deleted=True, due_at=now)
+        if held:
+            log.warning("removals held", source=name, absent=len(absent), living=living)
+        return Swept(name, listed, marked, len(absent), held)
+
+    def take_log(
+        self, name: str, events: Iterable[Mapping[str, Json]]
+    ) -> Iterator[InvalidEvent | None]:
+        """Take entries of a log in bulk; yields for each None, or why it was refused."""
+        source = self._logs[name]
+        for some in _chunks(iter(events), BATCH):
+            outcomes: list[InvalidEvent | None] = []
+            with self._store.working() as connection:
+                for body in some:
+                    try:
+                        source.understand(body)
+                        self._mark(connection, Waiting(0, name, body, self._store.now()))
+                        outcomes.append(None)
+                    except InvalidEvent as error:
+                        outcomes.append(error)
+            yield from outcomes
+
+    def snapshot(
+        self,
+        source: str,
+        items: Iterable[Record | Refused],
+        tally: Tally,
+        *,
+        cause: str,
+        scope: str | None,
+        said_at: Instant | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """
+        Commit everything that a snapshot says; what it does not say any more is removed.
+
+        *scope* is the beginning of the names of the documents that the snapshot covers; None
+        where it covers nothing whole. Nothing is removed where an item was refused.
+        """
+        seen: set[str] = set()
+        before = len(tally.refused)
+        for some in _chunks(iter(items), BATCH):
+            records = [item for item in some if isinstance(item, Record)]
+            tally.refused.extend(item for item in some if isinstance(item, Refused))
+            tally.read += len(some)
+            seen.update(record.document for record in records)
+            tally.add(self._store.commit(Batch(records, actor="import", cause=cause)))
+            if progress is not None:
+                progress(tally.read, None, source)
+        if scope is not None and len(tally.refused) == before:
+            self._remove_absent(source, scope, seen, tally, cause, said_at)
+
+    def _remove_absent(
+        self, source: str, scope: str, seen: set[str], tally: Tally, cause: str,
+        said_at: Instant | None,
+    ) -> None:
+        with self._store.looking() as connection:
+            absent = [name for name in work.living(connection, source, scope) if name not in seen]
+            subjects = work.subjects(connection, source, absent)
+        now = self._store.now()
+        removals = [Removal(source, name, Uri(subjects[name]), now, said_at) for name in absent]
+        for some in _chunks(iter(removals), BATCH):
+            tally.add(self._store.commit(Batch(some, actor="import", cause=cause)))
+
+    def close(self) -> None:
+        """Stop fetching."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for source in self._fetched.values():
+            source.close()
+
+
+def _cause(words: Sequence[tuple[Dirty, Record | Removal, str | None]]) -> str:
+    names = [f"{dirty.source} {dirty.document}" for dirty, _, _ in words[:3]]
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return f"fetched {', '.join(names)}{more}"
+
+
+def _mentioned(words: Iterable[Record | Removal]) -> set[Uri]:
+    found: set[Uri] = set()
+    for word in words:
+        if isinstance(word, Record):
+            for edge in word.edges:
+                found |= {edge.start, edge.end}
+    return found
+
+
+def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while chunk := list(islice(items, size)):
+        yield chunk
