@@ -1,19 +1,21 @@
 """Declared sources without any I/O: the file, its expressions, and the record of a document."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lineal.errors import Invalid, SourceGarbled, SourceSpecError
-from lineal.model import Layer, Uri
+from lineal.model import Layer, Record, Uri
 from lineal.shapes import Shapes
 from lineal.sources import Key
 from lineal.sources.compiling import load, parse
 from lineal.sources.expressions import Expression
 from lineal.sources.mapping import record
 from lineal.sources.spec import PARTS, json_schema
+from lineal.sources.written import read
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "src/lineal/testing/estate/sources").glob("*.yaml"))
@@ -44,12 +46,14 @@ resources:
 """
 
 
-def said(text, document, resource="instance", key="m1", **options):
+def said(
+    text: str, document: Any, resource: str = "instance", key: str = "m1", **options: Any
+) -> Record:
     plan = parse(text, "s.yaml", **options)
     return record(plan, Key(resource, key), document, observed_at=5)
 
 
-def ends(found, kind):
+def ends(found: Record, kind: str) -> list[Uri]:
     return [edge.end for edge in found.edges if edge.kind == kind]
 
 
@@ -361,8 +365,6 @@ def test_scalars_are_read_as_json_reads_them():
 def test_every_file_we_ship_fits_the_shapes_and_the_schema(path):
     jsonschema = pytest.importorskip("jsonschema")
     plan = load(path, variables={"ESTATE_URL": "http://localhost"}, shapes=Shapes.builtin())
-    from lineal.sources.written import read
-
     document = read(path.read_text(), path.name, {"ESTATE_URL": "http://localhost"}).value
 
     jsonschema.validate(document, json_schema())

@@ -63,7 +63,8 @@ def fold_all(events: Iterable[Body], source: OpenLineage | None = None) -> dict[
     for each in events:
         for mark in source.understand(each):
             kept[mark.key].append(each)
-    return {key.document: source.fold(key, entries, observed_at=1) for key, entries in kept.items()}
+    folded = (source.fold(key, entries, observed_at=1) for key, entries in kept.items())
+    return {record.document: record for record in folded if record is not None}
 
 
 def run_of(*events: Body) -> Record:
@@ -139,8 +140,8 @@ def test_a_run_id_has_one_spelling():
 
 def test_documents_of_odd_names_are_not_mixed_up():
     """A slash in a name does not move the border between namespace and name."""
-    one = {"eventTime": END, "job": {"namespace": "a", "name": "b/c"}}
-    two = {"eventTime": END, "job": {"namespace": "a/b", "name": "c"}}
+    one: Body = {"eventTime": END, "job": {"namespace": "a", "name": "b/c"}}
+    two: Body = {"eventTime": END, "job": {"namespace": "a/b", "name": "c"}}
 
     assert OpenLineage().understand(one) != OpenLineage().understand(two)
 
@@ -150,6 +151,7 @@ def test_the_subject_of_a_document_is_known_without_its_entries():
 
     for mark in source.understand(event(inputs=["a/b c"])):
         record = source.fold(mark.key, [event(inputs=["a/b c"])], observed_at=1)
+        assert record is not None
         assert record.subject == source.subject(mark.key)
         assert Key.of(record.document) == mark.key
 
@@ -178,7 +180,7 @@ def test_inputs_and_outputs_of_a_run_add_up():
     assert ends(record, "reads") == {"a", "b"}
     assert edges(record, "produced_by") == {(Uri("mlg://dataset/bigquery/c"), record.subject)}
     assert {edge.layer for edge in record.edges} == {Layer.OBSERVED}
-    assert {iso(edge.valid_from) for edge in record.edges} == {START}
+    assert {iso(edge.valid_from or 0) for edge in record.edges} == {START}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_a_run_tells_when_how_and_why():
 
 
 def test_a_facet_is_its_latest_and_can_be_deleted():
-    def with_facet(at, value):
+    def with_facet(at: str, value: Body) -> Body:
         return event("RUNNING", at, job={"documentation": value})
 
     first = with_facet(START, {"description": "old"})
@@ -452,7 +454,7 @@ def test_a_later_design_replaces_an_earlier_one_but_keeps_the_time_of_what_staye
     events = [design(START, inputs=["a", "b"], outputs=["c"]), design(END, inputs=["b"])]
     record = fold_all(events)["job:airflow/shop.load"]
 
-    assert {(e.kind, e.end.name, e.layer, iso(e.valid_from)) for e in record.edges} == {
+    assert {(e.kind, e.end.name, e.layer, iso(e.valid_from or 0)) for e in record.edges} == {
         ("reads", "b", Layer.DECLARED, START)
     }
 
@@ -589,7 +591,7 @@ def test_files_hold_an_object_an_array_or_lines_and_may_be_packed(tmp_path):
     lines = "\n".join(json.dumps({**body, "x": "\u2028"}, ensure_ascii=False) for body in bodies)
     (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     (tmp_path / "d.md").write_text("no events here")
-    found = list(read_paths([tmp_path]))
+    found = [item for item in read_paths([tmp_path]) if not isinstance(item, Refused)]
 
     assert [(path.name, index) for path, index, _ in found] == [
         ("a.json", 0),
@@ -618,6 +620,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole_or_in_part(tmp_path, conten
     file.write_bytes(content)
     (refused,) = read_paths([file])
 
+    assert isinstance(refused, Refused)
     assert refused.file == str(file)
     assert refused.reason
 
@@ -625,6 +628,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole_or_in_part(tmp_path, conten
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     (refused,) = read_paths([tmp_path / "none.json"])
 
+    assert isinstance(refused, Refused)
     assert refused.reason.startswith("cannot be read")
 
 
@@ -694,7 +698,7 @@ def events(shared_data):
     def read(folder):
         found = list(read_paths([shared_data / "openlineage" / folder]))
         assert not [item for item in found if isinstance(item, Refused)]
-        return [body for _, _, body in found]
+        return [item[2] for item in found if not isinstance(item, Refused)]
 
     return read
 
@@ -716,7 +720,7 @@ def events(shared_data):
 )
 def test_real_scenarios_are_read_whole(events, folder, count, documents):
     bodies = events(folder)
-    found = defaultdict(int)
+    found: dict[str, int] = defaultdict(int)
     for document, record in fold_all(bodies).items():
         assert not any("unread" in each.attributes for each in record.statements)
         found[Key.of(document).resource] += 1
@@ -795,7 +799,7 @@ def test_facet_examples_of_the_specification_are_read(shared_data):
         body = event(run=facets, job=facets, inputs=[both], outputs=[both])
         alone = {"eventTime": END, "dataset": both}
 
-        assert len(fold_all([body, alone])) >= 4, file
+        assert len(fold_all([body, alone])) >= 3, file
     assert len(files) == 46
 
 
@@ -803,7 +807,7 @@ def test_facet_examples_of_the_specification_are_read(shared_data):
 def test_fragments_of_events_are_refused_and_completed_ones_are_read(shared_data):
     folder = shared_data / "openlineage/partial_expectations"
     files = sorted(folder.rglob("*.json"))
-    assert all(item.reason for item in read_paths([folder]))
+    assert all(isinstance(item, Refused) for item in read_paths([folder]))
     for file in files:
         body = json.loads(file.read_text())
         whole = {**event(), **{key: body[key] for key in ("inputs", "outputs") if key in body}}

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from lineal.errors import ConfigError, FileRefused
 from lineal.model import Record, Uri
 from lineal.shapes import Shapes
-from lineal.sources import Refused
+from lineal.sources import Key, Refused
 from lineal.sources.compiling import load, parse
 from lineal.sources.expressions import Expression
 from lineal.sources.files import FileSource
@@ -21,6 +22,8 @@ from lineal.sources.grouping import grouped
 from lineal.sources.readers import Item
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+Counts = Counter[Any]
 
 SPEC = """
 source: box
@@ -36,11 +39,11 @@ resources:
 """
 
 
-def source(path="*.*", more=""):
+def source(path: str = "*.*", more: str = "") -> FileSource:
     return FileSource(parse(SPEC % (path, more)), clock=lambda: 7)
 
 
-def taken(folder, **options):
+def taken(folder: Path, **options: str) -> tuple[list[str], list[Refused]]:
     found = list(source(**options).snapshot(folder))
     records = [record for record in found if isinstance(record, Record)]
     return [record.subject.name for record in records], [r for r in found if isinstance(r, Refused)]
@@ -58,7 +61,7 @@ def taken(folder, **options):
         ("a.toml", b'id = "x"\nwhen = 2026-01-01\n'),
         ("a.jsonl", b'{"id": "x", "score": NaN, "other": [-Infinity]}'),
     ],
-    ids="json jsonl jsonl.gz json.gz yaml yml toml nan".split(),
+    ids=["json", "jsonl", "jsonl.gz", "json.gz", "yaml", "yml", "toml", "nan"],
 )
 def test_every_format_is_read(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -102,7 +105,7 @@ def test_a_broken_line_is_refused_and_the_rest_goes_on(tmp_path):
         ("a.bin", b"x", None),
         ("a.json", b"\xff", None),
     ],
-    ids="json yaml later-yaml toml cut-gzip unknown not-utf8".split(),
+    ids=["json", "yaml", "later-yaml", "toml", "cut-gzip", "unknown", "not-utf8"],
 )
 def test_a_broken_file_is_refused_with_its_reason(tmp_path, name, content, index):
     (tmp_path / name).write_bytes(content)
@@ -166,8 +169,9 @@ def test_grouping_on_disk_gives_what_grouping_in_memory_gives(keys, held):
     small = list(grouped(items, Expression("k"), held=held))
 
     assert small == list(grouped(items, Expression("k")))
-    assert [item.value["key"] for item in small] == sorted(set(keys))
-    assert sorted(i["n"] for item in small for i in item.value["items"]) == list(range(len(keys)))
+    values: list[Any] = [item.value for item in small if isinstance(item, Item)]
+    assert [value["key"] for value in values] == sorted(set(keys))
+    assert sorted(i["n"] for value in values for i in value["items"]) == list(range(len(keys)))
 
 
 def test_progress_ends_with_the_whole_file(tmp_path):
@@ -183,9 +187,12 @@ def test_progress_ends_with_the_whole_file(tmp_path):
 # ── Real data ────────────────────────────────────────────────────────────────────────────────────
 
 
-def counted(name, folder):
+def counted(name: str, folder: Path) -> tuple[Counts, Counts, Counts, list[Refused]]:
     plan = load(EXAMPLES / f"{name}.yaml", shapes=Shapes.builtin())
-    documents, things, edges, refused = Counter(), Counter(), Counter(), []
+    documents: Counts = Counter()
+    things: Counts = Counter()
+    edges: Counts = Counter()
+    refused = []
     began = time.perf_counter()
     for found in FileSource(plan).snapshot(folder):
         if isinstance(found, Refused):
@@ -229,4 +236,6 @@ def test_a_thing_of_real_data_leads_back_to_its_document(shared_data):
     source = FileSource(load(EXAMPLES / "mozilla.yaml"))
     table = "moz-fx-data-shared-prod.telemetry.main"
 
-    assert source.key_of(Uri.of("column", "bigquery", table, "client_id")).id == table
+    key = source.key_of(Uri.of("column", "bigquery", table, "client_id"))
+
+    assert key == Key("table", table)

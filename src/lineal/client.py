@@ -17,13 +17,13 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Generic, NotRequired, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 import httpx2
 
-__all__ = ["Client", "ClientError", "Json"]
+__all__ = ["Answer", "Client", "ClientError", "Json", "Times"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 #: How often a question is asked in all while nobody answers, and the first pause in seconds.
 TRIES = 3
@@ -32,6 +32,230 @@ PAUSE = 0.2
 BATCH = 500
 
 _Parameters: TypeAlias = Mapping[str, str | int | None]
+
+
+# ── What comes back ──────────────────────────────────────────────────────────────────────────────
+
+Value = TypeVar("Value")
+
+
+class Times(TypedDict, total=False):
+    """The two times of a question."""
+
+    #: As it was recorded by then: an ISO time, or ``t:`` and the number of a transaction.
+    known_at: str | None
+    #: As it was so at that ISO time.
+    valid_at: str | None
+
+
+class Answer(TypedDict, Generic[Value]):
+    """An answer that says what it is worth. Times are ISO 8601 in UTC."""
+
+    value: Value
+    #: False where something was cut; *why* says what.
+    complete: bool
+    why: list[str]
+    #: How many there are in all, where that is known.
+    total: int | None
+    #: The transaction at which it was computed.
+    basis_t: int
+    known_at: str
+    valid_at: str
+    #: When the sources that this rests on were last heard.
+    fresh_at: str | None
+    notes: list[str]
+
+
+class Thing(TypedDict):
+    """A thing in one line."""
+
+    uri: str
+    type: str
+    name: str
+    state: str
+    status: str | None
+
+
+class Response(TypedDict):
+    """The answer of a source that something rests on."""
+
+    url: str
+    sha256: str
+    at: str
+    etag: str | None
+
+
+class Said(TypedDict):
+    """What one document of one source says, and for how long."""
+
+    source: str
+    document: str
+    attributes: dict[str, Json]
+    t_from: int
+    t_to: int | None
+    valid_from: str
+    valid_to: str | None
+    valid_said: bool
+    ended: str | None
+    response: NotRequired[Response | None]
+
+
+class Claim(Said):
+    """What one document says of an edge, and how it came to believe that."""
+
+    layer: str
+
+
+class Entity(Thing):
+    """A thing as all its sources together say."""
+
+    attributes: dict[str, Json]
+    said: list[Said]
+    also: list[str]
+    confirmed_at: str | None
+
+
+class Edge(TypedDict):
+    """One relationship, and the claims it rests on."""
+
+    uri: str
+    start: str
+    kind: str
+    end: str
+    layer: str
+    attributes: dict[str, Json]
+    claims: list[Claim]
+
+
+class Neighbour(TypedDict):
+    """Something that a thing is joined to."""
+
+    relation: str
+    other: Thing
+    edge: Edge
+
+
+class Support(TypedDict):
+    """One edge that a conclusion rests on."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    stated: list[Claim]
+
+
+class Reason(TypedDict):
+    """One way in which a rule concluded an edge."""
+
+    rule: str
+    version: str
+    why: str
+    supports: list[Support]
+
+
+class Explanation(TypedDict):
+    """Why an edge is believed."""
+
+    edge: Edge
+    start: Thing
+    end: Thing
+    words: str
+    stated: list[Claim]
+    reasons: list[Reason]
+
+
+class Change(TypedDict):
+    """What an attribute was, and what it became."""
+
+    before: Json
+    after: Json
+
+
+class Happening(TypedDict):
+    """One change in the life of a thing."""
+
+    t: int
+    at: str
+    actor: str
+    cause: str
+    what: str
+    source: str
+    details: dict[str, Change]
+    other: Thing | None
+
+
+class Found(TypedDict):
+    """What a search found, and how many of it have which value of which facet."""
+
+    hits: list[Thing]
+    facets: dict[str, dict[str, int]]
+
+
+class Node(Thing):
+    """A thing in a lineage; *depth* is negative upstream."""
+
+    depth: int
+    possible: bool
+    approximate: bool
+    live: bool
+
+
+class Arrow(TypedDict):
+    """A step, in the direction in which data goes."""
+
+    start: str
+    kind: str
+    end: str
+    layer: str
+    possible: bool
+    feedback: bool
+
+
+class Lineage(TypedDict):
+    """What a thing was made from and what is made from it."""
+
+    starts: list[Thing]
+    grain: str
+    nodes: list[Node]
+    arrows: list[Arrow]
+    upstream: dict[str, int]
+    downstream: dict[str, int]
+
+
+class Path(TypedDict):
+    """One way from a thing to another."""
+
+    words: str
+    weakest: str
+    arrows: list[Arrow]
+
+
+class Hit(Thing):
+    """Something that a change would touch."""
+
+    depth: int
+    layer: str
+    live: bool
+    possible: bool
+    owners: list[Thing]
+    path: str
+
+
+class Told(TypedDict):
+    """An owner who must be told, and of what; None stands for nobody."""
+
+    owner: Thing | None
+    things: list[Thing]
+
+
+class Impact(TypedDict):
+    """What a change would touch, worst first."""
+
+    starts: list[Thing]
+    live: int
+    by_type: dict[str, int]
+    by_owner: list[Told]
+    hits: list[Hit]
 
 
 class ClientError(Exception):
@@ -72,9 +296,8 @@ class Client:
     """
     A Lineal server, by its address.
 
-    Every reading method takes *known_at* (as it was recorded by then: an ISO time, or ``t:`` and
-    the number of a transaction) and *valid_at* (as it was so at that ISO time). Reading is tried
-    again while nobody answers; sending is not.
+    Whatever reads takes the two `Times`, and is tried again while nobody answers; what is sent is
+    sent once.
 
     >>> Client("127.0.0.1:8585")
     Traceback (most recent call last):
@@ -116,48 +339,28 @@ class Client:
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
 
-    def get(
-        self, uri: str, *, known_at: str | None = None, valid_at: str | None = None
-    ) -> dict[str, Json]:
+    def get(self, uri: str, **times: Unpack[Times]) -> Answer[Entity]:
         """Return what all sources together say of a thing."""
-        return self._ask("/entities", uri=uri, known_at=known_at, valid_at=valid_at)
+        return self._ask("/entities", uri=uri, **times)
 
     def neighbours(
-        self,
-        uri: str,
-        *,
-        limit: int | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Neighbour]]:
         """Return what a thing is joined to, by which relation."""
-        return self._ask(
-            "/entities/neighbours", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at
-        )
+        return self._ask("/entities/neighbours", uri=uri, limit=limit, **times)
 
     def explain(
-        self,
-        start: str,
-        kind: str,
-        end: str,
-        *,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        self, start: str, kind: str, end: str, **times: Unpack[Times]
+    ) -> Answer[Explanation]:
         """Return why an edge is believed, down to the answers of sources."""
-        asked = {"from": start, "kind": kind, "to": end}
-        return self._ask("/edges/explain", **asked, known_at=known_at, valid_at=valid_at)
+        ends = {"from": start, "kind": kind, "to": end}
+        return self._ask("/edges/explain", **ends, **times)
 
     def history(
-        self,
-        uri: str,
-        *,
-        limit: int | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Happening]]:
         """Return what happened to a thing, newest first, and who caused it."""
-        return self._ask("/history", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at)
+        return self._ask("/history", uri=uri, limit=limit, **times)
 
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
 
@@ -167,25 +370,20 @@ class Client:
         *,
         limit: int | None = None,
         offset: int | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        **times: Unpack[Times],
+    ) -> Answer[Found]:
         """Return what fits a search text, such as ``type:model owner:team-rank ranking``."""
-        return self._ask(
-            "/search", q=text, limit=limit, offset=offset, known_at=known_at, valid_at=valid_at
-        )
+        return self._ask("/search", q=text, limit=limit, offset=offset, **times)
 
-    def counts(
-        self, *, known_at: str | None = None, valid_at: str | None = None
-    ) -> dict[str, Json]:
+    def counts(self, **times: Unpack[Times]) -> Answer[dict[str, int]]:
         """Return how many things of each type are known."""
-        return self._ask("/counts", known_at=known_at, valid_at=valid_at)
+        return self._ask("/counts", **times)
 
-    def types(self) -> Json:
+    def types(self) -> dict[str, Json]:
         """Return the types of things and the kinds of edges."""
         return self._get("/types", {})
 
-    def health(self) -> Json:
+    def health(self) -> dict[str, Json]:
         """Return how the server and each of its sources stand."""
         return self._get("/health", {})
 
@@ -198,76 +396,55 @@ class Client:
         up: int | None = None,
         down: int | None = None,
         grain: str | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        **times: Unpack[Times],
+    ) -> Answer[Lineage]:
         """Return what a thing was made from, *up* steps far, and what is made from it, *down*."""
-        return self._ask(
-            "/lineage", uri=uri, up=up, down=down, grain=grain, known_at=known_at, valid_at=valid_at
-        )
+        return self._ask("/lineage", uri=uri, up=up, down=down, grain=grain, **times)
 
     def paths(
-        self,
-        start: str,
-        end: str,
-        *,
-        k: int | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        self, start: str, end: str, *, k: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Path]]:
         """Return up to *k* shortest ways by which one of two things feeds the other."""
-        asked = {"from": start, "to": end}
-        return self._ask("/paths", **asked, k=k, known_at=known_at, valid_at=valid_at)
+        ends = {"from": start, "to": end}
+        return self._ask("/paths", **ends, k=k, **times)
 
     def impact(
-        self,
-        uri: str,
-        *,
-        limit: int | None = None,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[Impact]:
         """Return what a change of a thing would touch, worst first, and who must be told."""
-        return self._ask("/impact", uri=uri, limit=limit, known_at=known_at, valid_at=valid_at)
+        return self._ask("/impact", uri=uri, limit=limit, **times)
 
-    def ask(
-        self,
-        question: str,
-        uri: str,
-        *,
-        known_at: str | None = None,
-        valid_at: str | None = None,
-    ) -> dict[str, Json]:
+    def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
         """Return the answer to one of the thirteen questions, ``q1`` to ``q13``, about a thing."""
-        path = f"/questions/{_segment(question)}"
-        return self._ask(path, uri=uri, known_at=known_at, valid_at=valid_at)
+        return self._ask(f"/questions/{_segment(question)}", uri=uri, **times)
 
     # ── Sending ──────────────────────────────────────────────────────────────────────────────
 
-    def send(self, events: Iterable[Mapping[str, Json]], *, source: str) -> list[dict[str, Json]]:
+    def send(
+        self, events: Iterable[Mapping[str, Json]], *, source: str | None = None
+    ) -> list[dict[str, Json]]:
         """
         Send events of *source* and return what the server said to each batch of them.
 
-        Whatever the server has acknowledged is kept there, also where a later batch fails.
+        Without *source* the server finds out to which of its sources an event makes sense. What
+        it has acknowledged is kept, also where a later batch fails.
         """
-        return [
-            _object(self._post("/events", {"source": source}, batch), self.url)
-            for batch in _batches(events)
-        ]
+        said = {"source": source} if source else {}
+        return [self._post("/events", said, batch) for batch in _batches(events)]
 
     def send_openlineage(self, events: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
         """Send OpenLineage events and return what the server said to each batch of them."""
-        return [
-            _object(self._post("/lineage/batch", {}, batch), self.url)
-            for batch in _batches(events)
-        ]
+        return [self._post("/lineage/batch", {}, batch) for batch in _batches(events)]
 
     # ── Over the wire ────────────────────────────────────────────────────────────────────────
 
-    def _ask(self, path: str, **parameters: str | int | None) -> dict[str, Json]:
-        return _object(self._get(path, parameters), self.url)
+    def _ask(self, path: str, **parameters: str | int | None) -> Answer[Value]:
+        answer = self._get(path, parameters)
+        if "value" not in answer:
+            raise _garbled(self.url, 200)
+        return cast("Answer[Value]", answer)
 
-    def _get(self, path: str, parameters: _Parameters) -> Json:
+    def _get(self, path: str, parameters: _Parameters) -> dict[str, Json]:
         said = {name: value for name, value in parameters.items() if value is not None}
         request = self._http.build_request("GET", path, params=said)
         for tried in range(1, TRIES):
@@ -279,10 +456,10 @@ class Client:
             time.sleep(PAUSE * 2 ** (tried - 1))
         return self._answer(request)
 
-    def _post(self, path: str, parameters: _Parameters, body: Json) -> Json:
+    def _post(self, path: str, parameters: _Parameters, body: Json) -> dict[str, Json]:
         return self._answer(self._http.build_request("POST", path, params=parameters, json=body))
 
-    def _answer(self, request: httpx2.Request) -> Json:
+    def _answer(self, request: httpx2.Request) -> dict[str, Json]:
         try:
             answer = self._http.send(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -297,8 +474,8 @@ class Client:
             ) from error
         except httpx2.HTTPError as error:
             raise ClientError(
-                "unreachable" if request.method == "POST" else "broken",
-                f"{self.url} broke off: {error or type(error).__name__}.",
+                "broken",
+                f"{self.url} broke off: {str(error) or type(error).__name__}.",
                 "Try again; if it happens again, see the server's log.",
             ) from error
         if not answer.is_success:
@@ -351,18 +528,14 @@ def _batches(events: Iterable[Mapping[str, Json]]) -> Iterator[list[Json]]:
         yield batch
 
 
-def _decoded(answer: httpx2.Response, url: str) -> Json:
+def _decoded(answer: httpx2.Response, url: str) -> dict[str, Json]:
     try:
-        decoded: Json = json.loads(answer.content) if answer.content else {}
+        decoded = json.loads(answer.content)
     except (ValueError, RecursionError) as error:
         raise _garbled(url, answer.status_code) from error
+    if not isinstance(decoded, dict):
+        raise _garbled(url, answer.status_code)
     return decoded
-
-
-def _object(answer: Json, url: str) -> dict[str, Json]:
-    if not isinstance(answer, dict):
-        raise _garbled(url, 200)
-    return answer
 
 
 def _garbled(url: str, status: int) -> ClientError:

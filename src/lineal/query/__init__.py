@@ -16,7 +16,7 @@ from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
 from lineal.query import finding, pages, walks
 from lineal.query.finding import Found
 from lineal.query.pages import Explanation, Happening, Neighbour
-from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Testing, Thirteen
+from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Trial, Thirteen
 from lineal.query.things import Brief, Things, answer
 from lineal.query.walks import Arrow, Ask, Hit, Impact, Lineage, Node, Path
 from lineal.search import parse
@@ -40,7 +40,7 @@ __all__ = [
     "Path",
     "Questions",
     "Sharer",
-    "Testing",
+    "Trial",
 ]
 
 _ASK = Ask()
@@ -175,14 +175,14 @@ class Questions:
         """Q4. What is the complete lineage of this model, from data to experiments?"""
         return self.lineage(viewer, [uri], moment)
 
-    def tests_of(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Testing, ...]]:
+    def tests_of(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Trial, ...]]:
         """Q5. Which A/B tests are running this model?"""
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
             return answer(things.reader, asked.tests_of(key), why=asked.why)
 
     def versions_in(
         self, viewer: Viewer, uri: Uri, moment: Moment = NOW
-    ) -> Answer[tuple[Testing, ...]]:
+    ) -> Answer[tuple[Trial, ...]]:
         """Q6. Which models are being tested in this A/B test?"""
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
             return answer(things.reader, asked.versions_in(key), why=asked.why)

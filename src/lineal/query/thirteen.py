@@ -27,7 +27,7 @@ class Feeds:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Testing:
+class Trial:
     """An A/B test and a model version, and how they are joined (Q5, Q6)."""
 
     test: Brief
@@ -129,7 +129,7 @@ class Thirteen:
 
     # ── Experiments ──────────────────────────────────────────────────────────────────────────
 
-    def tests_of(self, key: int) -> tuple[Testing, ...]:
+    def tests_of(self, key: int) -> tuple[Trial, ...]:
         """Q5: the A/B tests that serve or were to try a version (or any version of a model)."""
         versions = self._group([key])
         if self._type(key) == "model":
@@ -143,15 +143,15 @@ class Thirteen:
             (link.dst, link.src, "trained")
             for link in self._reader.outward(versions, ("trained_for",))
         }
-        return self._testing(pairs)
+        return self._trials(pairs)
 
-    def versions_in(self, key: int) -> tuple[Testing, ...]:
+    def versions_in(self, key: int) -> tuple[Trial, ...]:
         """Q6: the versions that a test serves, or that were trained for it."""
         tests = self._group([key])
         cells = {link.src for link in self._reader.inward(tests, ("cell_of",))}
         served = self._reader.inward(cells, ("served_in",))
         trained = self._reader.inward(tests, ("trained_for",))
-        return self._testing(
+        return self._trials(
             {(key, link.src, "served") for link in served}
             | {(key, link.src, "trained") for link in trained}
         )
@@ -162,12 +162,12 @@ class Thirteen:
             found[link.src].add(link.dst)
         return found
 
-    def _testing(self, pairs: Collection[tuple[int, int, str]]) -> tuple[Testing, ...]:
+    def _trials(self, pairs: Collection[tuple[int, int, str]]) -> tuple[Trial, ...]:
         keys = {key for test, version, _ in pairs for key in (test, version)}
         briefs, live = self._things.briefs(keys), self._things.live(keys)
         return tuple(
             sorted(
-                Testing(briefs[test], briefs[version], how, test in live)
+                Trial(briefs[test], briefs[version], how, test in live)
                 for test, version, how in pairs
             )
         )
@@ -250,15 +250,23 @@ class Thirteen:
         return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))
 
     def unused(self, key: int) -> tuple[Brief, ...]:
-        """Q13: what a team (or its members) owns and nothing live depends on."""
-        if self._type(key) != "team":
-            raise InvalidQuery(f"A {self._type(key)} is no team.", fix="Ask of a team.")
-        teams = self._group([key])
-        people = {link.src for link in self._reader.inward(teams, ("member_of",))}
-        owners = self._group(teams | people)
-        owned = {link.src for link in self._reader.inward(owners, ("owned_by",))}
+        """Q13: what a person, or a team and its people, own and nothing live depends on."""
+        if self._type(key) not in ("team", "user"):
+            raise InvalidQuery(f"A {self._type(key)} owns nothing.", fix="Ask of a team or person.")
+        us = self._group([key])
+        members = {link.src for link in self._reader.inward(us, ("member_of",))}
+        people = {member for member in members if self._type(member) == "user"}
+        owned = self._owned(self._group(us | people))
         assets = [at for at in self._things.unique(owned) if self._type(at) in RETIRABLE]
         return self._briefs([at for at in assets if not self._leads_to_live(at)])
+
+    def _owned(self, owners: Collection[int]) -> set[int]:
+        """What these own: themselves, or as the owners of a whole whose part nobody else owns."""
+        owned = {link.src for link in self._reader.inward(owners, ("owned_by",))}
+        levels = frozenset(self._things.shapes.level_kinds)
+        parts = {link.src for link in self._reader.inward(owned, levels)} - owned
+        others = {link.src for link in self._reader.outward(parts, ("owned_by",))}
+        return owned | (parts - others)
 
     def _leads_to_live(self, key: int) -> bool:
         walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))

@@ -39,6 +39,10 @@ RATIO = 100
 #: Answers of an error are read only so far.
 ERROR_BYTES = 100_000
 _TEXT_TYPES = frozenset({"text/plain", "text/html"})
+_UNREACHABLE = (
+    *(httpx2.HTTPError, httpcore2.TimeoutException, httpcore2.NetworkError),
+    *(httpcore2.ProtocolError, OSError, zlib.error),
+)
 _DOWN = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
 
 
@@ -112,9 +116,7 @@ class Client:
             try:
                 with self._http.stream("GET", url, headers=headers) as response:
                     return self._understood(response, url, at, etag)
-            except SourceError:
-                raise
-            except Exception as error:
+            except _UNREACHABLE as error:
                 raise self._translated(error, url) from error
 
     def below(self, address: str, around: str) -> tuple[str, dict[str, str]]:
@@ -207,8 +209,10 @@ class Client:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", ""):
             raise self._garbled(url, f"it is packed as {encoding[:40]!r}, not as gzip")
-        chunks = response.iter_raw()
-        if encoding == "gzip":
+        # What a transport answers without a network is there already, and unpacked.
+        there = response.is_stream_consumed
+        chunks = iter([response.content]) if there else response.iter_raw()
+        if encoding == "gzip" and not there:
             chunks = _unpacked(chunks)
         found = bytearray()
         for chunk in chunks:
@@ -216,7 +220,12 @@ class Client:
             if len(found) > limit:
                 raise self._garbled(url, f"it has more than {limit:,} bytes")
         packed = response.num_bytes_downloaded
-        if encoding == "gzip" and len(found) > 100_000 and len(found) > packed * RATIO:
+        if (
+            encoding == "gzip"
+            and not there
+            and len(found) > 100_000
+            and len(found) > packed * RATIO
+        ):
             raise self._garbled(url, f"it unpacks to more than {RATIO} times its size")
         return bytes(found)
 
@@ -226,31 +235,19 @@ class Client:
             fix="Nothing was changed. Check the source, and its file.",
         )
 
-    def _translated(self, error: Exception, url: str) -> Exception:
+    def _translated(self, error: Exception, url: str) -> SourceError:
         where = f"at {_path(url)}"
         if isinstance(error, (httpx2.TimeoutException, httpcore2.TimeoutException)):
             return SourceDown(
                 f"{self._plan.name} did not answer within {self._timeout:g} s {where}.",
                 fix="It is asked again; raise limits.timeout if it is slow by nature.",
             )
-        if isinstance(error, (httpx2.DecodingError, zlib.error)):
-            return self._garbled(url, "its gzip is broken")
-        if isinstance(
-            error,
-            (
-                httpx2.HTTPError,
-                httpcore2.NetworkError,
-                httpcore2.ProtocolError,
-                httpcore2.ProxyError,
-                httpcore2.UnsupportedProtocol,
-                OSError,
-            ),
-        ):
-            return SourceDown(
-                f"{self._plan.name} cannot be reached {where}: {str(error)[:200]}.",
-                fix="Check the base_url and the network; allow_private lets it be a local one.",
-            )
-        return error
+        if isinstance(error, zlib.error):
+            return self._garbled(url, f"its gzip is broken: {error}")
+        return SourceDown(
+            f"{self._plan.name} cannot be reached {where}: {str(error)[:200]}.",
+            fix="Check the base_url and the network; allow_private lets it be a local one.",
+        )
 
 
 def credentials(plan: SourcePlan, secret: Callable[[str], str]) -> dict[str, str]:

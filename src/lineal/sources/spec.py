@@ -18,6 +18,8 @@ Expr: TypeAlias = str
 Texts: TypeAlias = str | list[str]
 
 
+#: Where a secret is kept, never the secret.
+Reference: TypeAlias = Annotated[str, Meta(pattern="^[a-z][a-z0-9+-]*:.+$")]
 #: One plain value.
 Word: TypeAlias = bool | int | float | str | None
 
@@ -30,20 +32,20 @@ class Basic(_Part, frozen=True):
     """A name and a password."""
 
     user: Annotated[str, Meta(description="The name, or a reference to it.")]
-    password: Annotated[str, Meta(description="A reference to the password.")]
+    password: Annotated[Reference, Meta(description="A reference to the password.")]
 
 
 class Header(_Part, frozen=True):
     """A header that holds a secret."""
 
     name: Annotated[str, Meta(description="The name of the header, such as X-Api-Key.")]
-    value: Annotated[str, Meta(description="A reference to its value.")]
+    value: Annotated[Reference, Meta(description="A reference to its value.")]
 
 
 class Auth(_Part, frozen=True):
     """How we say who we are, by reference: `env:NAME` or `file:/path`, never the secret."""
 
-    bearer: Annotated[str | None, Meta(description="A reference to a bearer token.")] = None
+    bearer: Annotated[Reference | None, Meta(description="A reference to a bearer token.")] = None
     basic: Annotated[Basic | None, Meta(description="User and password.")] = None
     header: Annotated[Header | None, Meta(description="Any other header.")] = None
 

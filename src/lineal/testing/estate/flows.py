@@ -250,7 +250,7 @@ def exact(world: Shelves) -> Chart:
     """Return the chart on which runs, instances and snapshots stand for themselves."""
     flows = stated(world)
     parts: dict[Thing, list[Thing]] = {}
-    waiting = [thing for flow in flows for thing in (flow.start, flow.end)]
+    waiting = [*_small_parts(world), *(end for flow in flows for end in (flow.start, flow.end))]
     while waiting:
         thing = waiting.pop()
         if thing not in parts:
@@ -273,13 +273,24 @@ def logical(world: Shelves) -> Chart:
         start, end = (_lifted(world, thing) for thing in ends)
         if start != end:
             flows[Flow(start, end, flow.is_call)] = None
-    parts = {
-        thing: wholes(world, thing)
-        for flow in flows
-        for thing in (flow.start, flow.end)
-        if thing[0] in ("column", "feature", "cell")
-    }
-    return Chart(flows, parts)
+    return Chart(flows, {thing: wholes(world, thing) for thing in _small_parts(world)})
+
+
+def _small_parts(world: Shelves) -> Iterator[Thing]:
+    """Return the columns, features and cells: parts on both charts, whether a flow names them or not."""
+    for table in world.tables.values():
+        yield from (("column", f"{table.id}/{column.name}") for column in table.columns)
+    for found in world.feature_sets.values():
+        yield from (("feature", f"{found.id}:{feature.name}") for feature in found.features)
+        yield from (
+            ("column", "/".join(feature.source)) for feature in found.features if feature.source
+        )
+    for service in world.feature_services.values():
+        yield from (("feature", name) for name in service.features)
+    for instance in world.instances.values():
+        yield from (("feature", name) for name in instance.features)
+    for test in world.tests.values():
+        yield from (("cell", f"{test.id}/{cell.number}") for cell in test.cells)
 
 
 def _lifted(world: Shelves, thing: Thing) -> Thing:

@@ -442,7 +442,7 @@ class Inventor:
             )
 
     def _tests(self, domain: Domain) -> None:
-        for number in range(self.count(6)):
+        for number in range(max(12, self.count(12))):
             ident = str(30000 + 100 * list(TEAMS).index(domain.name) + number)
             model = self.rng.choice(domain.models)
             instances = [i for i in self.world.instances.values() if i.model == model]

@@ -33,7 +33,7 @@ ASKED_OF: dict[str, tuple[str, ...]] = {
     "Q10": ("pipeline",),
     "Q11": ("instance",),
     "Q12": ("model",),
-    "Q13": ("team",),
+    "Q13": ("team", "user"),
 }
 
 
@@ -307,9 +307,10 @@ class Sage:
     # -- what nobody uses ------------------------------------------------------------------------
 
     def retirable(self, subject: Thing) -> Json:
-        """Q13: what the team owns and no live thing depends on."""
-        team = self.world.teams[subject[1]]
-        us: set[Thing] = {subject} | {("user", member) for member in team.members}
+        """Q13: what a person, or a team and its people, own and no live thing depends on."""
+        us: set[Thing] = {subject}
+        if subject[0] == "team":
+            us |= {("user", member) for member in self.world.teams[subject[1]].members}
         found = []
         for kind in ("table", "feature", "feature_set", "model"):
             for thing in list_of(self.world, kind):

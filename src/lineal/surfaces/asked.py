@@ -1,0 +1,57 @@
+"""What was asked for, as text: brought to the values that a question takes, or refused in words."""
+
+from __future__ import annotations
+
+import re
+
+from lineal.errors import Invalid, InvalidQuery
+from lineal.model import NOW, Instant, Moment
+from lineal.normalise import time
+
+_TRANSACTION = re.compile(r"t:([0-9]{1,15})")
+_FIX = "Write a time as 2026-11-23T06:40Z, or a transaction as t:123."
+
+
+def moment(known_at: str | None = None, valid_at: str | None = None) -> Moment:
+    """
+    Return the two times of a question; what is empty is now.
+
+    >>> moment("t:7")
+    Moment(known_t=7, known_at=None, valid_at=None)
+
+    Raises:
+        InvalidQuery: a time cannot be read.
+    """
+    known, valid = (known_at or "").strip(), (valid_at or "").strip()
+    if not known and not valid:
+        return NOW
+    transaction = _TRANSACTION.fullmatch(known)
+    at = _instant("valid_at", valid)
+    if transaction:
+        return Moment(known_t=int(transaction[1]), valid_at=at)
+    return Moment(known_at=_instant("known_at", known), valid_at=at)
+
+
+def _instant(name: str, text: str) -> Instant | None:
+    if not text:
+        return None
+    try:
+        # In a URL, the + of a zone arrives as a space.
+        found = time(re.sub(r" (?=\d\d:?\d\d$)", "+", text))
+    except (Invalid, ValueError, OverflowError) as error:
+        raise InvalidQuery(f"{name} is {text[:80]!r}, which is no time.", fix=_FIX) from error
+    if found is None:
+        raise InvalidQuery(f"{name} is {text[:80]!r}, which is no time.", fix=_FIX)
+    return found
+
+
+def words(values: list[str] | None) -> frozenset[str]:
+    """
+    Return what was given once or several times, each perhaps several with commas between.
+
+    >>> sorted(words(["a,b", "c"]))
+    ['a', 'b', 'c']
+    """
+    return frozenset(
+        part.strip() for value in values or () for part in value.split(",") if part.strip()
+    )

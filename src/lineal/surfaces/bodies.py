@@ -1,0 +1,126 @@
+"""Request bodies: read within limits, unpacked, and taken apart into events."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+from starlette.requests import Request
+
+from lineal.errors import InvalidEvent
+from lineal.model import Json
+from lineal.surfaces.errors_http import Malformed, TooLarge, Unsupported
+
+SINGLE_LIMIT = 1_000_000
+BATCH_LIMIT = 5_000_000
+BATCH_EVENTS = 1_000
+
+CLOUDEVENT = "application/cloudevents+json"
+CLOUDEVENT_BATCH = "application/cloudevents-batch+json"
+
+_LIMITS = (
+    f"One event may have {SINGLE_LIMIT:,} bytes; "
+    f"a batch {BATCH_LIMIT:,} bytes and {BATCH_EVENTS:,} events."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body as it came, and what its headers say of it."""
+
+    raw: bytes
+    content_type: str
+    encoding: str
+
+
+async def read(request: Request) -> Body:
+    """Read a body up to the limit of a batch; raises `TooLarge` before more is kept."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BATCH_LIMIT:
+            raise TooLarge(f"The body has more than {BATCH_LIMIT:,} bytes.", fix=_LIMITS)
+        chunks.append(chunk)
+    content_type = request.headers.get("content-type", "application/json")
+    return Body(
+        b"".join(chunks),
+        content_type.partition(";")[0].strip().casefold(),
+        request.headers.get("content-encoding", "").strip().casefold(),
+    )
+
+
+def unpacked(body: Body) -> bytes:
+    """Return the bytes of a body, decompressed up to the limit of a batch."""
+    if body.encoding in ("", "identity"):
+        return body.raw
+    if body.encoding != "gzip":
+        raise Unsupported(f"The encoding {body.encoding!r} is not read.", fix="Send gzip or none.")
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        raw = unpacker.decompress(body.raw, BATCH_LIMIT + 1)
+    except zlib.error as error:
+        raise Malformed("The body is not gzip, though its headers say so.") from error
+    if len(raw) > BATCH_LIMIT:
+        raise TooLarge(f"Unpacked, the body has more than {BATCH_LIMIT:,} bytes.", fix=_LIMITS)
+    if not unpacker.eof:
+        raise Malformed("The gzip body ends too early.")
+    return raw
+
+
+def parsed(body: Body) -> Json:
+    """Return the JSON of a body; a single object has the smaller limit."""
+    raw = unpacked(body)
+    try:
+        value = cast("Json", msgspec.json.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"The body is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise Malformed("The JSON is nested too deeply.") from error
+    if not isinstance(value, list) and len(raw) > SINGLE_LIMIT:
+        raise TooLarge(f"The event has more than {SINGLE_LIMIT:,} bytes.", fix=_LIMITS)
+    if isinstance(value, list) and len(value) > BATCH_EVENTS:
+        raise TooLarge(f"The batch has {len(value):,} events.", fix=_LIMITS)
+    return value
+
+
+def objects(value: Json) -> list[Mapping[str, Json]]:
+    """Return one event or a list of them as a list; raises `InvalidEvent` for anything else."""
+    items = value if isinstance(value, list) else [value]
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            place = f"Event {index}" if isinstance(value, list) else "The event"
+            raise InvalidEvent(f"{place} is not an object.")
+    return cast("list[Mapping[str, Json]]", items)
+
+
+def events(body: Body, source: str | None) -> tuple[str | None, list[Mapping[str, Json]]]:
+    """
+    Return the events of a body and the source they are of.
+
+    A CloudEvents envelope is taken off; where *source* is not given, the envelope's counts.
+    """
+    found = objects(parsed(body))
+    if body.content_type not in (CLOUDEVENT, CLOUDEVENT_BATCH):
+        return source, found
+    sources = {str(event.get("source", "")) for event in found}
+    if source is None and len(sources) > 1:
+        raise InvalidEvent(
+            "The events of one request are of one source.", fix="Send a batch for each source."
+        )
+    return source or next(iter(sources), None) or None, _unwrapped(found)
+
+
+def _unwrapped(found: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    unwrapped: list[Mapping[str, Json]] = []
+    for index, event in enumerate(found):
+        data = event.get("data")
+        if not isinstance(event.get("specversion"), str) or not isinstance(data, dict):
+            raise InvalidEvent(
+                f"Event {index} is no CloudEvent with an object as its data.",
+                fix="Send specversion, id, source, type and data.",
+            )
+        unwrapped.append(data)
+    return unwrapped

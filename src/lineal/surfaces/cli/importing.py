@@ -1,0 +1,182 @@
+"""Bringing in what lies in files: ``import`` into a database, ``send`` to a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+import click
+
+from lineal.config import Config
+from lineal.errors import ConfigError, FileRefused
+from lineal.model import Json
+from lineal.surfaces.cli import failing, tables
+from lineal.surfaces.cli.places import Place, client, db_option, opened
+
+if TYPE_CHECKING:
+    from lineal.app import Imported
+
+Progress: TypeAlias = Callable[[int, "int | None", str], None]
+
+paths_argument = click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="PATH...",
+    type=click.Path(exists=True, path_type=Path),
+)
+
+
+@click.group("import")
+def bring() -> None:
+    """
+    Read files into the database.
+
+    Ends with 1 if anything was refused; what was not refused is in then.
+    """
+
+
+@bring.command()
+@paths_argument
+@db_option
+def openlineage(paths: tuple[Path, ...], db: Path | None) -> None:
+    """Read OpenLineage events from files and folders."""
+    with opened(db, writable=True) as lineal, _bar() as progress:
+        came = lineal.import_openlineage(paths, progress=progress)
+    _tell(came)
+
+
+@bring.command()
+@paths_argument
+@click.option("--namespace", help="The data platform that dbt wrote to, where its files lack it.")
+@db_option
+def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | None) -> None:
+    """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
+    with opened(db, writable=True) as lineal, _bar() as progress:
+        came = lineal.import_dbt(paths, namespace=namespace, progress=progress)
+    _tell(came)
+
+
+@bring.command()
+@click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@db_option
+def files(spec: Path, root: Path, db: Path | None) -> None:
+    """Read the files below the folder ROOT as the declared source SPEC says."""
+    with opened(db, writable=True) as lineal, _bar() as progress:
+        came = lineal.import_files(spec, root, progress=progress)
+    _tell(came)
+
+
+def _tell(came: Imported) -> None:
+    tables.imported(came)
+    if came.refused:
+        click.get_current_context().exit(failing.FOUND)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress | None]:
+    """Show a bar on a terminal, and nothing anywhere else."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    words = TextColumn("{task.description}", markup=False)
+    with Bar(
+        words, BarColumn(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def moved(done: int, total: int | None, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield moved
+
+
+# ── Sending ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--source", help="The source that the events are from; the server finds out if not.")
+@click.option("--server", metavar="URL", help="The server; LINEAL_URL where not said.")
+def send(file: BinaryIO, source: str | None, server: str | None) -> None:
+    """
+    Send the events in FILE (or standard input) to a server.
+
+    FILE holds one event as JSON, a list of them, or one on each line. OpenLineage events are of
+    the source openlineage.
+    """
+    events = list(events_in(file.read(), getattr(file, "name", "-")))
+    config = Config.from_environment()
+    url = Place(server=server).url(config)
+    if url is None:
+        raise ConfigError("No server is named.", fix="Give --server URL, or set LINEAL_URL.")
+    with client(url, config) as remote:
+        if source == "openlineage":
+            answers = remote.send_openlineage(events)
+        else:
+            answers = remote.send(events, source=source)
+    _acknowledged(answers)
+
+
+def _acknowledged(answers: list[dict[str, Json]]) -> None:
+    """Tell how many events the server keeps; ends with 1 if it refused some."""
+    counts = Counter[str]()
+    for answer in answers:
+        counts.update({name: n for name, n in answer.items() if isinstance(n, int)})
+    click.echo(f"sent {counts}")
+
+
+def events_in(data: bytes, name: str) -> Iterator[Mapping[str, Json]]:
+    """
+    Yield the events in a text: one JSON object, a list of them, or one on each line.
+
+    >>> list(events_in(b'{"a": 1}\\n{"a": 2}\\n', "-"))
+    [{'a': 1}, {'a': 2}]
+
+    Raises:
+        FileRefused: the text is none of these.
+    """
+    try:
+        whole = json.loads(data)
+    except ValueError:
+        whole = None
+    if whole is not None:
+        items = enumerate(whole if isinstance(whole, list) else [whole], 1)
+        yield from (_event(item, name, place) for place, item in items)
+        return
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.strip():
+            yield _event(_decoded(line, name, number), name, number)
+
+
+def _decoded(line: bytes, name: str, number: int) -> Json:
+    try:
+        decoded: Json = json.loads(line)
+    except ValueError as error:
+        raise FileRefused(
+            f"This is not JSON: {error}.",
+            file=name,
+            line=number,
+            fix="Write one event, a list of events, or one event on each line; nothing was sent.",
+        ) from error
+    return decoded
+
+
+def _event(item: Json, name: str, place: int) -> Mapping[str, Json]:
+    if not isinstance(item, dict):
+        raise FileRefused(
+            f"Item {place} is no event but {type(item).__name__}.",
+            file=name,
+            fix="An event is a JSON object; nothing was sent.",
+        )
+    return item

@@ -1,0 +1,161 @@
+"""Where an answer comes from: a database file on this machine, or a server."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from lineal.config import Config
+from lineal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lineal.app import Lineal
+    from lineal.client import Client
+    from lineal.surfaces.cli.local import Local
+
+Answers: TypeAlias = "Client | Local"
+
+_PACKAGE = "lineal"
+
+db_option = click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The database file; LINEAL_DB or lineal.db where not said.",
+)
+server_option = click.option(
+    "--server", metavar="URL", help="Ask a server instead; LINEAL_URL where not said."
+)
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to show the answer.",
+)
+_times = (
+    click.option(
+        "--known-at",
+        metavar="TIME",
+        help="As it was recorded by then: an ISO time, or t: and the number of a transaction.",
+    ),
+    click.option("--valid-at", metavar="TIME", help="As it was so at that ISO time."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whom to ask, as given on the command line."""
+
+    db: Path | None = None
+    server: str | None = None
+
+    @contextlib.contextmanager
+    def answers(self) -> Iterator[Answers]:
+        """Open the server or the file; a file is opened for reading only."""
+        config = Config.from_environment()
+        url = self.url(config)
+        if url is not None:
+            with client(url, config) as remote:
+                yield remote
+            return
+        with opened(self.db, writable=False) as lineal:
+            from lineal.surfaces.cli.local import Local
+
+            yield Local(lineal)
+
+    def url(self, config: Config) -> str | None:
+        """Return the server to ask, None for a file: what is said wins over the environment."""
+        if self.server is not None and self.db is not None:
+            raise click.UsageError("Give --db or --server, not both.")
+        if self.server is not None or self.db is not None:
+            return self.server
+        return config.variables.get("LINEAL_URL") or None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The two times of a question, as given on the command line."""
+
+    known_at: str | None = None
+    valid_at: str | None = None
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --db, --server and --format; it is called with a `Place` first."""
+
+    @functools.wraps(command)
+    def run(*, db: Path | None, server: str | None, **rest: object) -> None:
+        command(Place(db, server), **rest)
+
+    return db_option(server_option(format_option(run)))
+
+
+def timed(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --known-at and --valid-at too; it is called with `Times` second."""
+
+    @functools.wraps(command)
+    def run(
+        place: Place, *, known_at: str | None, valid_at: str | None, **rest: object
+    ) -> None:
+        command(place, Times(known_at, valid_at), **rest)
+
+    for option in reversed(_times):
+        run = option(run)
+    return placed(run)
+
+
+def client(url: str, config: Config) -> Client:
+    """Return a client of the server at *url*, with the token of the environment if there is one."""
+    from lineal.client import Client
+
+    return Client(url, config.variables.get("LINEAL_TOKEN") or None)
+
+
+def settings(db: Path | None = None) -> Config:
+    """Return the environment's choices, with the database named on the command line."""
+    config = Config.from_environment()
+    return config if db is None else replace(config, db=db)
+
+
+@contextlib.contextmanager
+def opened(db: Path | None, *, writable: bool) -> Iterator[Lineal]:
+    """Open a database without any source; the server's packages are first needed here."""
+    with opened_with(replace(settings(db), sources=()), writable=writable) as lineal:
+        yield lineal
+
+
+@contextlib.contextmanager
+def opened_with(config: Config, *, writable: bool) -> Iterator[Lineal]:
+    """Open an installation as *config* says."""
+    with needing_the_server():
+        import structlog
+
+        from lineal.app import Lineal
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    with Lineal.open(config, writable=writable) as lineal:
+        yield lineal
+
+
+@contextlib.contextmanager
+def needing_the_server() -> Iterator[None]:
+    """Say how to get the packages of the server where they are not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == _PACKAGE:
+            raise
+        raise ConfigError(
+            f"This needs the package {error.name}, which is not installed.",
+            fix="Install it with: pip install 'lineal[server]', or ask a server by --server.",
+        ) from error

@@ -1,0 +1,130 @@
+"""Running a server: over a database, or over the invented estate of the demonstration."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from lineal.config import Config
+from lineal.errors import ConfigError
+from lineal.surfaces.cli.places import db_option, needing_the_server, opened_with, settings
+
+_port = click.IntRange(0, 65_535)
+_file = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@db_option
+@click.option("--host", help="The address to answer on; LINEAL_HOST or 127.0.0.1 where not said.")
+@click.option("--port", type=_port, help="The port, 0 for a free one; LINEAL_PORT or 8585.")
+@click.option(
+    "--source", "sources", multiple=True, type=_file, metavar="FILE",
+    help="A declared source, or a folder of them; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--shapes", multiple=True, type=_file, metavar="FILE",
+    help="Further types and kinds; may be repeated.",
+)  # fmt: skip
+def serve(
+    db: Path | None,
+    host: str | None,
+    port: int | None,
+    sources: tuple[Path, ...],
+    shapes: tuple[Path, ...],
+) -> None:
+    """Answer questions over HTTP, and keep up with the sources, until stopped."""
+    config = settings(db)
+    config = replace(
+        config,
+        host=host or config.host,
+        port=config.port if port is None else port,
+        sources=sources or config.sources,
+        shapes=shapes or config.shapes,
+    )
+    with listening(config.host, config.port) as door:
+        _serve(config, door)
+
+
+def _serve(config: Config, door: socket.socket) -> None:
+    with needing_the_server():
+        import uvicorn
+
+        from lineal.surfaces import server
+    with opened_with(config, writable=True) as lineal:
+        app = server.create(lineal)
+        _announce(config, door)
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        running.run(sockets=[door])
+
+
+def _announce(config: Config, door: socket.socket) -> None:
+    host, port = door.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(
+        f"Lineal answers at http://{shown}:{port} from {config.db}. Stop it with Ctrl+C.", err=True
+    )
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        click.echo("Whoever reaches this address may read everything.", err=True)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """
+    Return a socket that holds a port, before anything else is opened.
+
+    Raises:
+        ConfigError: the port is taken or may not be had, or the host has no such address.
+    """
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ConfigError(
+            f"{host} is no address of this machine: {error.strerror}.", fix="Give another --host."
+        ) from error
+    door = socket.socket(kind, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(address)
+        door.listen(2_048)
+    except OSError as error:
+        door.close()
+        raise ConfigError(
+            f"Port {port} of {host} {_why(error)}.",
+            fix="Choose another by --port, or a free one by --port 0.",
+        ) from error
+    return door
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "is taken by another program"
+    if error.errno == errno.EACCES:
+        return "may only be opened by an administrator"
+    return f"cannot be opened: {error.strerror}"
+
+
+@click.command()
+@click.option("--serve/--no-serve", "serving", default=True, help="Answer over HTTP afterwards.")
+@click.option("--port", type=_port, default=None, help="The port, 0 for a free one.")
+@click.option("--scale", type=click.FloatRange(0.01), default=1.0, show_default=True,
+              help="How large the estate is.")  # fmt: skip
+@click.option("--seed", type=int, default=1, show_default=True, help="Which estate it is.")
+@db_option
+@click.pass_context
+def demo(
+    context: click.Context,
+    serving: bool,
+    port: int | None,
+    scale: float,
+    seed: int,
+    db: Path | None,
+) -> None:
+    """Fill a graph from an invented estate, and show it."""
+    with needing_the_server():
+        from lineal.surfaces import demo as show
+    chosen = settings().port if port is None else port
+    context.exit(show.run(serving, chosen, scale, seed, db))

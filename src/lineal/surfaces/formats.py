@@ -1,0 +1,495 @@
+"""Every answer as plain JSON values: what the REST API sends and the command line prints.
+
+Pure, and light to import: nothing of the store, of a walk or of the web is loaded here. Times are
+ISO 8601 in UTC. A thing is always ``{uri, type, name, state, status}``, plus what is known of it
+where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lineal.model import (
+    Answer,
+    Claim,
+    Edge,
+    Entity,
+    Instant,
+    Json,
+    Response,
+    Said,
+    Uri,
+    iso,
+)
+
+if TYPE_CHECKING:
+    from lineal.query import (
+        Arrow,
+        Brief,
+        Consumer,
+        Explanation,
+        Feeds,
+        Found,
+        Happening,
+        Impact,
+        Lineage,
+        Neighbour,
+        Owned,
+        Path,
+        Sharer,
+        Testing,
+    )
+    from lineal.query.pages import Reason, Support
+    from lineal.shapes import Shapes
+    from lineal.shapes.declarations import Attribute, EdgeKind, EntityType
+    from lineal.store.work import DeadLetter, SourceHealth
+
+Object = dict[str, Json]
+
+# ── The envelope ─────────────────────────────────────────────────────────────────────────────────
+
+
+def envelope(answer: Answer[object], value: Json) -> Object:
+    """Return *value* with what the answer says of its own worth."""
+    return {
+        "value": value,
+        "complete": answer.complete,
+        "why": list(answer.why),
+        "total": answer.total,
+        "basis_t": answer.basis_t,
+        "known_at": iso(answer.known_at),
+        "valid_at": iso(answer.valid_at),
+        "fresh_at": when(answer.fresh_at),
+        "notes": list(answer.notes),
+    }
+
+
+def when(at: Instant | None) -> str | None:
+    """
+    Return an instant as ISO 8601, None where there is none.
+
+    >>> when(0), when(None)
+    ('1970-01-01T00:00:00Z', None)
+    """
+    return None if at is None else iso(at)
+
+
+# ── Things and edges ─────────────────────────────────────────────────────────────────────────────
+
+
+def thing(brief: Brief) -> Object:
+    """Return a thing in one line."""
+    return {
+        "uri": str(brief.uri),
+        "type": brief.type,
+        "name": brief.name,
+        "state": str(brief.state),
+        "status": brief.status,
+    }
+
+
+def things(briefs: Iterable[Brief]) -> list[Json]:
+    """Return several things, each in one line."""
+    return [thing(brief) for brief in briefs]
+
+
+def entity(answer: Answer[Entity]) -> Object:
+    """Return a thing as all its sources together say, and each source's own word."""
+    return envelope(answer, _entity(answer.value))
+
+
+def _entity(found: Entity) -> Object:
+    status = found.attributes.get("status")
+    return {
+        "uri": str(found.uri),
+        "type": found.type,
+        "name": found.name,
+        "state": str(found.state),
+        "status": status if isinstance(status, str) else None,
+        "attributes": dict(found.attributes),
+        "said": [_said(one) for one in found.said],
+        "also": [str(uri) for uri in found.also],
+        "confirmed_at": when(found.confirmed_at),
+    }
+
+
+def _said(one: Said) -> Object:
+    return {
+        "source": one.source,
+        "document": one.document,
+        "attributes": dict(one.attributes),
+        **_life(one),
+        "response": _response(one.response),
+    }
+
+
+def _life(row: Said | Claim) -> Object:
+    return {
+        "t_from": row.t_from,
+        "t_to": row.t_to,
+        "valid_from": iso(row.valid_from),
+        "valid_to": when(row.valid_to),
+        "valid_said": row.valid_said,
+        "ended": row.ended,
+    }
+
+
+def _response(response: Response | None) -> Json:
+    if response is None:
+        return None
+    return {
+        "url": response.url,
+        "sha256": response.sha256,
+        "at": iso(response.at),
+        "etag": response.etag,
+    }
+
+
+def _claim(claim: Claim) -> Object:
+    return {
+        "source": claim.source,
+        "document": claim.document,
+        "layer": str(claim.layer),
+        **_life(claim),
+        "attributes": dict(claim.attributes),
+    }
+
+
+def edge(found: Edge) -> Object:
+    """Return an edge with the claims it rests on."""
+    return {
+        "uri": str(found.uri),
+        "start": str(found.start),
+        "kind": found.kind,
+        "end": str(found.end),
+        "layer": str(found.layer),
+        "attributes": dict(found.attributes),
+        "claims": [_claim(claim) for claim in found.claims],
+    }
+
+
+def neighbours(answer: Answer[tuple[Neighbour, ...]]) -> Object:
+    """Return what a thing is joined to."""
+    value: list[Json] = [
+        {"relation": one.relation, "other": thing(one.other), "edge": edge(one.edge)}
+        for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+# ── Why and since when ───────────────────────────────────────────────────────────────────────────
+
+
+def explanation(answer: Answer[Explanation]) -> Object:
+    """Return why an edge is believed, down to the answers of sources."""
+    found = answer.value
+    value: Object = {
+        "edge": edge(found.edge),
+        "start": thing(found.start),
+        "end": thing(found.end),
+        "words": found.words,
+        "stated": _stated(found.stated),
+        "reasons": [_reason(reason) for reason in found.reasons],
+    }
+    return envelope(answer, value)
+
+
+def _stated(stated: Iterable[tuple[Claim, Response | None]]) -> list[Json]:
+    return [{**_claim(claim), "response": _response(response)} for claim, response in stated]
+
+
+def _reason(reason: Reason) -> Object:
+    return {
+        "rule": reason.rule,
+        "version": reason.version,
+        "why": reason.why,
+        "supports": [_support(support) for support in reason.supports],
+    }
+
+
+def _support(support: Support) -> Object:
+    return {
+        "start": thing(support.start),
+        "kind": support.kind,
+        "end": thing(support.end),
+        "stated": _stated(support.claims),
+    }
+
+
+def history(answer: Answer[tuple[Happening, ...]]) -> Object:
+    """Return what happened to a thing, newest first."""
+    return envelope(answer, [_happening(one) for one in answer.value])
+
+
+def _happening(one: Happening) -> Object:
+    return {
+        "t": one.t,
+        "at": iso(one.at),
+        "actor": one.actor,
+        "cause": one.cause,
+        "what": one.what,
+        "source": one.source,
+        "details": {
+            name: {"before": before, "after": after}
+            for name, (before, after) in one.details.items()
+        },
+        "other": None if one.other is None else thing(one.other),
+    }
+
+
+# ── Finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def found(answer: Answer[Found]) -> Object:
+    """Return what a search found, with the counts of its facets."""
+    facets: Object = {name: _counts(values) for name, values in answer.value.facets.items()}
+    return envelope(answer, {"hits": things(answer.value.hits), "facets": facets})
+
+
+def counts(answer: Answer[dict[str, int]]) -> Object:
+    """Return how many things of each type are known."""
+    return envelope(answer, _counts(answer.value))
+
+
+def _counts(values: Mapping[str, int]) -> Object:
+    return dict(values)
+
+
+# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lineage(
+    answer: Answer[Lineage], places: Mapping[str, tuple[float, float]] | None = None
+) -> Object:
+    """Return a lineage; where *places* are given, each node has its x and y."""
+    value = answer.value
+    body: Object = {
+        "starts": things(value.starts),
+        "grain": value.grain,
+        "nodes": [
+            {
+                **thing(node.thing),
+                "depth": node.depth,
+                "possible": node.possible,
+                "approximate": node.approximate,
+                "live": node.live,
+                **_place(node.thing.uri, places),
+            }
+            for node in value.nodes
+        ],
+        "arrows": [_arrow(one) for one in value.arrows],
+        "upstream": _counts(value.upstream),
+        "downstream": _counts(value.downstream),
+    }
+    return envelope(answer, body)
+
+
+def _place(uri: Uri, places: Mapping[str, tuple[float, float]] | None) -> Object:
+    if places is None or uri not in places:
+        return {}
+    x, y = places[uri]
+    return {"x": x, "y": y}
+
+
+def _arrow(one: Arrow) -> Object:
+    start, kind, end = one.edge or (None, None, None)
+    return {
+        "start": str(one.start),
+        "kind": one.kind,
+        "end": str(one.end),
+        "layer": one.layer,
+        "possible": one.possible,
+        "feedback": one.feedback,
+        "edge": None if one.edge is None else {"start": start, "kind": kind, "end": end},
+    }
+
+
+def paths(answer: Answer[tuple[Path, ...]]) -> Object:
+    """Return the shortest ways from one thing to another."""
+    value: list[Json] = [
+        {
+            "words": path.words,
+            "weakest": path.weakest,
+            "arrows": [_arrow(arrow) for arrow in path.arrows],
+        }
+        for path in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def impact(answer: Answer[Impact]) -> Object:
+    """Return what a change would touch, worst first, and who must be told."""
+    value = answer.value
+    hits: list[Json] = [
+        {
+            **thing(hit.thing),
+            "depth": hit.depth,
+            "layer": hit.layer,
+            "live": hit.live,
+            "possible": hit.possible,
+            "owners": things(hit.owners),
+            "path": hit.path,
+        }
+        for hit in value.hits
+    ]
+    owners: list[Json] = [
+        {"owner": None if owner is None else thing(owner), "things": things(touched)}
+        for owner, touched in value.by_owner
+    ]
+    body: Object = {
+        "starts": things(value.starts),
+        "live": value.live,
+        "by_type": _counts(value.by_type),
+        "by_owner": owners,
+        "hits": hits,
+    }
+    return envelope(answer, body)
+
+
+# ── The thirteen ─────────────────────────────────────────────────────────────────────────────────
+
+
+def listed(answer: Answer[tuple[Brief, ...]]) -> Object:
+    """Return things that answer a question (Q2, Q3, Q7, Q10, Q13)."""
+    return envelope(answer, things(answer.value))
+
+
+def feeds(answer: Answer[Feeds]) -> Object:
+    """Return features and the data sets that can feed them (Q1)."""
+    value = answer.value
+    body: Object = {"features": things(value.features), "data_sets": things(value.data_sets)}
+    return envelope(answer, body)
+
+
+def testings(answer: Answer[tuple[Testing, ...]]) -> Object:
+    """Return A/B tests and model versions, and how they are joined (Q5, Q6)."""
+    value: list[Json] = [
+        {
+            "test": thing(one.test),
+            "version": thing(one.version),
+            "how": one.how,
+            "running": one.running,
+        }
+        for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def consumers(answer: Answer[tuple[Consumer, ...]]) -> Object:
+    """Return the models that consume a feature, and their teams (Q8)."""
+    value: list[Json] = [
+        {"model": thing(one.model), "teams": things(one.teams)} for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def sharers(answer: Answer[tuple[Sharer, ...]]) -> Object:
+    """Return the models that share features with one, and which (Q9)."""
+    value: list[Json] = [
+        {"model": thing(one.model), "features": things(one.features)} for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def around(answer: Answer[tuple[tuple[Brief, ...], tuple[Brief, ...]]]) -> Object:
+    """Return the data sets upstream and the A/B tests downstream (Q11)."""
+    data_sets, tests = answer.value
+    return envelope(answer, {"data_sets": things(data_sets), "tests": things(tests)})
+
+
+def owned(answer: Answer[tuple[Owned, ...]]) -> Object:
+    """Return things and who owns each (Q12)."""
+    value: list[Json] = [
+        {"thing": thing(one.thing), "owners": things(one.owners)} for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+# ── How the installation stands ──────────────────────────────────────────────────────────────────
+
+
+def health(sources: Sequence[SourceHealth]) -> Object:
+    """Return how each source stands."""
+    value: list[Json] = [
+        {
+            "source": one.source,
+            "documents": one.documents,
+            "waiting": one.waiting,
+            "dirty": one.dirty,
+            "failing": one.failing,
+            "dead": one.dead,
+            "oldest_dirty": when(one.oldest_dirty),
+            "confirmed_at": when(one.confirmed_at),
+        }
+        for one in sources
+    ]
+    return {"value": value}
+
+
+def dead_letters(letters: Sequence[DeadLetter]) -> Object:
+    """Return what could not be taken in, newest first."""
+    value: list[Json] = [
+        {
+            "id": one.id,
+            "source": one.source,
+            "stage": one.stage,
+            "document": one.document,
+            "body": one.body,
+            "error": one.error,
+            "reason": one.reason,
+            "attempts": one.attempts,
+            "first_at": iso(one.first_at),
+            "last_at": iso(one.last_at),
+        }
+        for one in letters
+    ]
+    return {"value": value}
+
+
+def shapes(declared: Shapes) -> Object:
+    """Return every type and every kind of edge, as declared."""
+    types: list[Json] = [_type(one) for one in declared.types.values()]
+    kinds: list[Json] = [_kind(one) for one in declared.kinds.values()]
+    return {"value": {"version": declared.version, "types": types, "kinds": kinds}}
+
+
+def _type(one: EntityType) -> Object:
+    return {
+        "name": one.name,
+        "title": one.title,
+        "plural": one.plural,
+        "domain": one.domain,
+        "description": one.description,
+        "grain": one.grain,
+        "part_of_kind": one.part_of_kind,
+        "live": list(one.live),
+        "attributes": [_attribute(attribute) for attribute in one.attributes],
+    }
+
+
+def _kind(one: EdgeKind) -> Object:
+    return {
+        "name": one.name,
+        "inverse": one.inverse,
+        "description": one.description,
+        "class": one.class_,
+        "flow": one.flow,
+        "layer": str(one.layer),
+        "from_types": list(one.from_types),
+        "to_types": list(one.to_types),
+        "attributes": [_attribute(attribute) for attribute in one.attributes],
+    }
+
+
+def _attribute(one: Attribute) -> Object:
+    return {
+        "name": one.name,
+        "type": one.type,
+        "description": one.description,
+        "values": list(one.values),
+        "search": one.search,
+        "facet": one.facet,
+        "personal": one.personal,
+        "deprecated": one.deprecated or None,
+    }
