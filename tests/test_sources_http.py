@@ -577,7 +577,9 @@ def drip(pieces: list[bytes], pause: float) -> tuple[str, threading.Thread]:
 
 
 @pytest.mark.parametrize(
-    "head", [b"", b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"]
+    "head",
+    [b"", b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"],
+    ids=["head", "body"],
 )
 def test_a_source_that_drips_ends_at_the_deadline(head):
     address, thread = drip([head or b"H", *[b" "] * 40], 0.1)

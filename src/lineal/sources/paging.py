@@ -14,7 +14,7 @@ import stamina
 from lineal.errors import Invalid, SourceDown, SourceGarbled
 from lineal.model import Json
 from lineal.sources.asking import Answer, Client
-from lineal.sources.expressions import Expression, truth
+from lineal.sources.expressions import Expression
 from lineal.sources.mapping import word
 from lineal.sources.plan import ListPlan, PagingPlan
 
@@ -187,6 +187,3 @@ def _garbled(source: str, plan: ListPlan, reason: str) -> SourceGarbled:
         f"{source}: the list at {plan.path} is not as expected: {reason}.",
         fix="Nothing was changed. Check the source, and `list` in its file.",
     )
-
-
-__all__ = ["pages", "truth"]

@@ -39,7 +39,7 @@ def _uris(connection: sa.Connection) -> dict[int, str]:
 def _statements(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str]:
     table = schema.record
     for row in connection.execute(_living(table)):
-        yield "\t".join(["record", uris[row.key], row.source, row.name, row.body, _time(row)])
+        yield "\t".join(["record", uris[row.key], row.source, row.name, row.body])
 
 
 def _edges(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str]:
@@ -60,5 +60,5 @@ def _living(table: sa.Table) -> sa.Select[Any]:
 
 
 def _time(row: Any) -> str:
-    """Only a time that the source said is part of what is so."""
+    """A time that the source said is part of what is so; when we came to see it is not."""
     return f"{row.valid_from}-{row.valid_to}" if row.valid_said else "observed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lineal.errors import Invalid, InvalidQuery
-from lineal.model import NOW, Instant, Moment
+from lineal.model import NOW, Instant, Layer, Moment
 from lineal.normalise import time
 
 _TRANSACTION = re.compile(r"t:([0-9]{1,15})")
@@ -55,3 +55,14 @@ def words(values: list[str] | None) -> frozenset[str]:
     return frozenset(
         part.strip() for value in values or () for part in value.split(",") if part.strip()
     )
+
+
+def layers(values: list[str] | None) -> frozenset[str]:
+    """Return the names of layers; raises `InvalidQuery` where there is no such layer."""
+    found = words(values)
+    unknown = sorted(found - set(Layer))
+    if unknown:
+        raise InvalidQuery(
+            f"There is no layer {unknown[0]!r}.", fix=f"Layers are {', '.join(Layer)}."
+        )
+    return found

@@ -114,10 +114,8 @@ class Guard:
                 fix="Use the address that it printed when it started.",
             )
         origin = headers.get("origin")
-        if origin is not None and origin != "null" and urlsplit(origin).netloc != host:
+        if origin is not None and urlsplit(origin).netloc.casefold() != host.casefold():
             return Forbidden("Pages of other sites may not ask here.")
-        if origin == "null":
-            return Forbidden("A page without a site may not ask here.")
         return None
 
 

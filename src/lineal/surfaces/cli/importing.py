@@ -16,7 +16,7 @@ from lineal.config import Config
 from lineal.errors import ConfigError, FileRefused
 from lineal.model import Json
 from lineal.surfaces.cli import failing, tables
-from lineal.surfaces.cli.places import Place, client, db_option, opened
+from lineal.surfaces.cli.places import client, db_option, opened, server_of
 
 if TYPE_CHECKING:
     from lineal.app import Imported
@@ -117,7 +117,7 @@ def send(file: BinaryIO, source: str | None, server: str | None) -> None:
     """
     events = list(events_in(file.read(), getattr(file, "name", "-")))
     config = Config.from_environment()
-    url = Place(server=server).url(config)
+    url = server_of(config, db=None, server=server)
     if url is None:
         raise ConfigError("No server is named.", fix="Give --server URL, or set LINEAL_URL.")
     with client(url, config) as remote:

@@ -17,7 +17,7 @@ from lineal.errors import ConfigError
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
-    from lineal.client import Client
+    from lineal.client import Client, Times
     from lineal.surfaces.cli.local import Local
 
 Answers: TypeAlias = "Client | Local"
@@ -40,28 +40,34 @@ format_option = click.option(
     show_default=True,
     help="How to show the answer.",
 )
-_times = (
-    click.option(
-        "--known-at",
-        metavar="TIME",
-        help="As it was recorded by then: an ISO time, or t: and the number of a transaction.",
-    ),
-    click.option("--valid-at", metavar="TIME", help="As it was so at that ISO time."),
+_known_at = click.option(
+    "--known-at",
+    metavar="TIME",
+    help="As it was recorded by then: an ISO time, or t: and the number of a transaction.",
 )
+_valid_at = click.option("--valid-at", metavar="TIME", help="As it was so at that ISO time.")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Whom to ask, as given on the command line."""
+class Asked:
+    """How a question is asked: whom, about when, and how its answer is shown."""
 
     db: Path | None = None
     server: str | None = None
+    form: str = "table"
+    known_at: str | None = None
+    valid_at: str | None = None
+
+    @property
+    def times(self) -> Times:
+        """The two times of the question."""
+        return {"known_at": self.known_at, "valid_at": self.valid_at}
 
     @contextlib.contextmanager
     def answers(self) -> Iterator[Answers]:
         """Open the server or the file; a file is opened for reading only."""
         config = Config.from_environment()
-        url = self.url(config)
+        url = server_of(config, db=self.db, server=self.server)
         if url is not None:
             with client(url, config) as remote:
                 yield remote
@@ -71,45 +77,34 @@ class Place:
 
             yield Local(lineal)
 
-    def url(self, config: Config) -> str | None:
-        """Return the server to ask, None for a file: what is said wins over the environment."""
-        if self.server is not None and self.db is not None:
-            raise click.UsageError("Give --db or --server, not both.")
-        if self.server is not None or self.db is not None:
-            return self.server
-        return config.variables.get("LINEAL_URL") or None
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The two times of a question, as given on the command line."""
-
-    known_at: str | None = None
-    valid_at: str | None = None
-
 
 def placed(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --db, --server and --format; it is called with a `Place` first."""
+    """Give a command --db, --server and --format, and call it with how it is `Asked` first."""
 
     @functools.wraps(command)
-    def run(*, db: Path | None, server: str | None, **rest: object) -> None:
-        command(Place(db, server), **rest)
+    def run(*, db: Path | None, server: str | None, form: str, **rest: object) -> None:
+        command(Asked(db, server, form), **rest)
 
     return db_option(server_option(format_option(run)))
 
 
 def timed(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --known-at and --valid-at too; it is called with `Times` second."""
+    """Give a command --known-at and --valid-at too."""
 
     @functools.wraps(command)
-    def run(
-        place: Place, *, known_at: str | None, valid_at: str | None, **rest: object
-    ) -> None:
-        command(place, Times(known_at, valid_at), **rest)
+    def run(asked: Asked, *, known_at: str | None, valid_at: str | None, **rest: object) -> None:
+        command(replace(asked, known_at=known_at, valid_at=valid_at), **rest)
 
-    for option in reversed(_times):
-        run = option(run)
-    return placed(run)
+    return placed(_known_at(_valid_at(run)))
+
+
+def server_of(config: Config, *, db: Path | None, server: str | None) -> str | None:
+    """Return the server to ask, None for a file: what is said wins over the environment."""
+    if server is not None and db is not None:
+        raise click.UsageError("Give --db or --server, not both.")
+    if server is not None or db is not None:
+        return server
+    return config.variables.get("LINEAL_URL") or None
 
 
 def client(url: str, config: Config) -> Client:

@@ -1,0 +1,132 @@
+"""The answers of a database file, in the very words in which a server gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast
+
+from lineal.access import LOCAL
+from lineal.app import Lineal
+from lineal.errors import InvalidQuery
+from lineal.model import Json, Moment, Uri
+from lineal.query import Ask
+from lineal.surfaces import asked, formats
+
+if TYPE_CHECKING:
+    from lineal.client import (
+        Answer,
+        Entity,
+        Explanation,
+        Found,
+        Happening,
+        Impact,
+        Lineage,
+        Neighbour,
+        Path,
+        Times,
+    )
+
+Value = TypeVar("Value")
+
+
+class Local:
+    """A database that was opened: asked like `lineal.client.Client`."""
+
+    def __init__(self, lineal: Lineal) -> None:
+        self._lineal, self._ask = lineal, lineal.ask
+
+    def get(self, uri: str, **times: Unpack[Times]) -> Answer[Entity]:
+        """Return what all sources together say of a thing."""
+        return _as(formats.entity(self._ask.get(LOCAL, Uri(uri), _moment(times))))
+
+    def neighbours(
+        self, uri: str, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[list[Neighbour]]:
+        """Return what a thing is joined to, by which relation."""
+        found = self._ask.neighbours(LOCAL, Uri(uri), _moment(times), limit=limit)
+        return _as(formats.neighbours(found))
+
+    def explain(
+        self, start: str, kind: str, end: str, **times: Unpack[Times]
+    ) -> Answer[Explanation]:
+        """Return why an edge is believed, down to the answers of sources."""
+        found = self._ask.explain(LOCAL, Uri(start), kind, Uri(end), _moment(times))
+        return _as(formats.explanation(found))
+
+    def history(
+        self, uri: str, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[list[Happening]]:
+        """Return what happened to a thing, newest first, and who caused it."""
+        found = self._ask.history(LOCAL, Uri(uri), _moment(times), limit=limit)
+        return _as(formats.history(found))
+
+    def search(
+        self, text: str, *, limit: int, offset: int, **times: Unpack[Times]
+    ) -> Answer[Found]:
+        """Return what fits a search text."""
+        found = self._ask.search(LOCAL, text, _moment(times), limit=limit, offset=offset)
+        return _as(formats.found(found))
+
+    def counts(self, **times: Unpack[Times]) -> Answer[dict[str, int]]:
+        """Return how many things of each type are known."""
+        return _as(formats.counts(self._ask.counts(LOCAL, _moment(times))))
+
+    def types(self) -> dict[str, Json]:
+        """Return the types of things and the kinds of edges."""
+        return formats.shapes(self._lineal.shapes)
+
+    def health(self) -> dict[str, Json]:
+        """Return how each source stands."""
+        return formats.health(self._lineal.health())
+
+    def lineage(
+        self, uri: str, *, up: int, down: int, grain: str | None, **times: Unpack[Times]
+    ) -> Answer[Lineage]:
+        """Return what a thing was made from and what is made from it."""
+        found = self._ask.lineage(
+            LOCAL, [Uri(uri)], _moment(times), up=up, down=down, ask=Ask(grain=grain)
+        )
+        return _as(formats.lineage(found))
+
+    def paths(
+        self, start: str, end: str, *, k: int, **times: Unpack[Times]
+    ) -> Answer[list[Path]]:
+        """Return the shortest ways by which one of two things feeds the other."""
+        found = self._ask.paths(LOCAL, Uri(start), Uri(end), _moment(times), k=k)
+        return _as(formats.paths(found))
+
+    def impact(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[Impact]:
+        """Return what a change of a thing would touch, worst first."""
+        found = self._ask.impact(LOCAL, [Uri(uri)], _moment(times), limit=limit)
+        return _as(formats.impact(found))
+
+    def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
+        """Return the answer to one of the thirteen questions about a thing."""
+        thing, at, ask = Uri(uri), _moment(times), self._ask
+        told: dict[str, Callable[[], formats.Object]] = {
+            "q1": lambda: formats.feeds(ask.feeds(LOCAL, thing, at)),
+            "q2": lambda: formats.listed(ask.data_pipelines(LOCAL, thing, at)),
+            "q3": lambda: formats.listed(ask.data_behind(LOCAL, thing, at)),
+            "q4": lambda: formats.lineage(ask.complete_lineage(LOCAL, thing, at)),
+            "q5": lambda: formats.testings(ask.tests_of(LOCAL, thing, at)),
+            "q6": lambda: formats.testings(ask.versions_in(LOCAL, thing, at)),
+            "q7": lambda: formats.listed(ask.models_downstream(LOCAL, thing, at)),
+            "q8": lambda: formats.consumers(ask.consumers(LOCAL, thing, at)),
+            "q9": lambda: formats.sharers(ask.sharers(LOCAL, thing, at)),
+            "q10": lambda: formats.listed(ask.data_under(LOCAL, thing, at)),
+            "q11": lambda: formats.around(ask.around(LOCAL, thing, at)),
+            "q12": lambda: formats.owned(ask.owners_of_chain(LOCAL, thing, at)),
+            "q13": lambda: formats.listed(ask.unused(LOCAL, thing, at)),
+        }
+        if question not in told:
+            raise InvalidQuery(f"There is no question {question!r}.", fix="Ask q1 to q13.")
+        return _as(told[question]())
+
+
+def _moment(times: Times) -> Moment:
+    return asked.moment(times.get("known_at"), times.get("valid_at"))
+
+
+def _as(answer: formats.Object) -> Answer[Value]:
+    """Return an answer under the name of what is in it; `formats` and the client agree on that."""
+    return cast("Answer[Value]", answer)

@@ -1,0 +1,266 @@
+"""Answers as tables: for each kind of answer, what a person wants to see of it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from rich.console import RenderableType
+
+from lineal.surfaces.cli.showing import cell, line, table
+
+if TYPE_CHECKING:
+    from lineal.client import (
+        Claim,
+        Entity,
+        Explanation,
+        Found,
+        Happening,
+        Impact,
+        Json,
+        Lineage,
+        Neighbour,
+        Node,
+        Path,
+        Thing,
+    )
+
+Parts = Iterator[RenderableType]
+
+_THING = ("name", "type", "state", "status", "uri")
+
+
+def _row(thing: Thing) -> tuple[str | None, ...]:
+    return thing["name"], thing["type"], thing["state"], thing["status"], thing["uri"]
+
+
+def _names(things: Sequence[Thing]) -> str:
+    return ", ".join(thing["name"] for thing in things)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """
+    Return counts in words.
+
+    >>> _counted({"model": 2, "run": 1}), _counted({})
+    ('2 model, 1 run', 'nothing')
+    """
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
+
+
+# ── One thing ────────────────────────────────────────────────────────────────────────────────────
+
+
+def entity(value: Entity) -> Parts:
+    """Show what is said of a thing, and by whom."""
+    status = f", {value['status']}" if value["status"] else ""
+    yield line(f"{value['name']}: {value['type']}, {value['state']}{status}")
+    yield line(value["uri"])
+    for uri in value["also"]:
+        yield line(f"also {uri}")
+    yield table(("attribute", "value"), value["attributes"].items())
+    yield table(
+        ("source", "document", "since", "until", "answered by"),
+        [(*_saying(one), _url(one.get("response"))) for one in value["said"]],
+    )
+
+
+def _saying(one: Mapping[str, object]) -> tuple[Json, ...]:
+    names = ("source", "document", "valid_from", "valid_to")
+    return tuple(cast("Json", one[name]) for name in names)
+
+
+def _url(response: Mapping[str, object] | None) -> str | None:
+    return None if response is None else str(response["url"])
+
+
+def neighbours(value: list[Neighbour]) -> Parts:
+    """Show what a thing is joined to."""
+    rows = [(one["relation"], *_row(one["other"]), one["edge"]["layer"]) for one in value]
+    yield table(("relation", *_THING, "layer"), rows)
+
+
+def explanation(value: Explanation) -> Parts:
+    """Show why an edge is believed: who stated it, and what a rule rested on."""
+    yield line(value["words"])
+    yield table(_CLAIM, [_claim(claim) for claim in value["stated"]])
+    for reason in value["reasons"]:
+        supports = [
+            (support["start"]["name"], support["kind"], support["end"]["name"], *_claim(claim))
+            for support in reason["supports"]
+            for claim in support["stated"]
+        ]
+        title = f"rule {reason['rule']}, version {reason['version']}, rests on"
+        yield table(("start", "kind", "end", *_CLAIM), supports, title=title)
+
+
+_CLAIM = ("layer", "source", "document", "since", "until", "answered by")
+
+
+def _claim(claim: Claim) -> tuple[Json, ...]:
+    return (claim["layer"], *_saying(claim), _url(claim.get("response")))
+
+
+def history(value: list[Happening]) -> Parts:
+    """Show what happened to a thing, newest first."""
+    rows = [
+        (one["t"], one["at"], one["what"], one["source"], _details(one), one["cause"])
+        for one in value
+    ]
+    yield table(("t", "at", "what", "source", "details", "cause"), rows)
+
+
+def _details(one: Happening) -> str:
+    """Return what an event changed, in words."""
+    if one["other"] is not None:
+        return ", ".join(f"{name} {one['other']['name']}" for name in one["details"])
+    return "; ".join(_change(name, change) for name, change in one["details"].items())
+
+
+def _change(name: str, change: Mapping[str, Json]) -> str:
+    before, after = cell(change["before"]), cell(change["after"])
+    return f"{name}: {before} → {after}" if before else f"{name}: {after}"
+
+
+# ── Finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def found(value: Found) -> Parts:
+    """Show what a search found, and of which types it is."""
+    yield from things(value["hits"])
+    types = value["facets"].get("type", {})
+    if len(types) > 1:
+        yield line(f"By type: {_counted(types)}.")
+
+
+def things(value: Sequence[Thing]) -> Parts:
+    """Show things, each in one line."""
+    if value:
+        yield table(_THING, [_row(thing) for thing in value])
+    else:
+        yield line("Nothing.")
+
+
+def counts(value: Mapping[str, int]) -> Parts:
+    """Show how many things of each type there are."""
+    yield table(("type", "things"), list(value.items()))
+
+
+# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lineage(value: Lineage) -> Parts:
+    """Show everything on the way, from the farthest upstream to the farthest downstream."""
+    yield line(f"Upstream of {_names(value['starts'])}: {_counted(value['upstream'])}.")
+    yield line(f"Downstream: {_counted(value['downstream'])}.")
+    ordered = sorted(value["nodes"], key=lambda node: (node["depth"], node["type"], node["name"]))
+    rows = [(_depth(node), *_row(node), _marks(node)) for node in ordered]
+    yield table(("step", *_THING, "marks"), rows)
+
+
+def _depth(node: Node) -> str:
+    return f"{node['depth']:+d}" if node["depth"] else "0"
+
+
+def _marks(node: Node) -> str:
+    marks = {
+        "live": node["live"], "possible": node["possible"], "approximate": node["approximate"]
+    }  # fmt: skip
+    return ", ".join(name for name, is_so in marks.items() if is_so)
+
+
+def paths(value: list[Path]) -> Parts:
+    """Show each way in words, then step by step."""
+    if not value:
+        yield line("No way leads from one to the other.")
+    for number, path in enumerate(value, 1):
+        yield line(f"{number}. {path['words']} ({path['weakest']})")
+        rows = [(arrow["start"], arrow["kind"], arrow["end"], arrow["layer"])
+                for arrow in path["arrows"]]  # fmt: skip
+        yield table(("from", "kind", "to", "layer"), rows)
+
+
+def impact(value: Impact) -> Parts:
+    """Show what a change would touch, and who must be told."""
+    starts = _names(value["starts"])
+    yield line(f"A change of {starts} touches {_counted(value['by_type'])}; {value['live']} live.")
+    rows = [
+        (hit["name"], hit["type"], hit["live"], hit["depth"], hit["layer"],
+         _names(hit["owners"]), hit["path"], hit["uri"])
+        for hit in value["hits"]
+    ]  # fmt: skip
+    if rows:
+        yield table(("name", "type", "live", "steps", "layer", "owners", "how", "uri"), rows)
+    told = [
+        (told["owner"]["name"] if told["owner"] else "nobody", len(told["things"]),
+         _names(told["things"]), told["owner"]["uri"] if told["owner"] else None)
+        for told in value["by_owner"]
+    ]  # fmt: skip
+    if told:
+        yield table(("owner", "things", "which", "uri"), told, title="Who must be told")
+
+
+# ── The thirteen ─────────────────────────────────────────────────────────────────────────────────
+
+
+def answered(question: str, value: Json) -> Parts:
+    """Show the answer to one of the thirteen questions, by its form."""
+    if question == "q4":
+        yield from lineage(cast("Lineage", value))
+    elif isinstance(value, dict):
+        for name, some in value.items():
+            yield line(f"{name.replace('_', ' ').capitalize()}:")
+            yield from things(cast("list[Thing]", some))
+    elif isinstance(value, list):
+        yield from _listed(value)
+
+
+def _listed(value: Sequence[Json]) -> Parts:
+    """Show a list of things, or of things with what belongs to each."""
+    rows = [row for row in value if isinstance(row, dict)]
+    if not rows or "uri" in rows[0]:
+        yield from things(cast("list[Thing]", rows))
+        return
+    yield table(tuple(rows[0]), [tuple(_short(part) for part in row.values()) for row in rows])
+
+
+def _short(part: Json) -> Json:
+    """Return a thing by its URI, things by their names, anything else as it is."""
+    if isinstance(part, dict):
+        return part.get("uri")
+    if isinstance(part, list):
+        return _names(cast("list[Thing]", part))
+    return part
+
+
+# ── The installation ─────────────────────────────────────────────────────────────────────────────
+
+
+def types(value: Mapping[str, Json]) -> Parts:
+    """Show the types of things and the kinds of edges."""
+    yield table(
+        ("type", "domain", "part by", "meaning"),
+        _columns(value["types"], "name", "domain", "part_of_kind", "description"),
+    )
+    yield table(
+        ("kind", "inverse", "class", "data goes", "meaning"),
+        _columns(value["kinds"], "name", "inverse", "class", "flow", "description"),
+    )
+
+
+def health(value: Json) -> Parts:
+    """Show how each source stands."""
+    columns = (
+        "source", "documents", "waiting", "dirty", "failing", "dead", "oldest_dirty",
+        "confirmed_at",
+    )  # fmt: skip
+    rows = _columns(value, *columns)
+    if rows:
+        yield table([name.replace("_", " ") for name in columns], rows)
+    else:
+        yield line("No source has said anything yet.")
+
+
+def _columns(rows: Json, *names: str) -> list[tuple[Json, ...]]:
+    every: Iterable[Json] = rows if isinstance(rows, list) else ()
+    return [tuple(row.get(name) for name in names) for row in every if isinstance(row, dict)]

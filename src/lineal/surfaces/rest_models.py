@@ -1,0 +1,437 @@
+"""The answers of the REST API as OpenAPI describes them.
+
+Descriptions only: answers are made by `lineal.surfaces.formats`, and a test holds the two
+together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = TypeVar("Value")
+
+_TIME = {"format": "date-time"}
+
+
+def _time(description: str) -> Any:
+    return Field(description=description, json_schema_extra=_TIME)
+
+
+class _Model(BaseModel):
+    # Names such as model_version are ours to use.
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class Answered(_Model, Generic[Value]):
+    """An answer that says what it is worth."""
+
+    value: Value
+    complete: bool = Field(description="False where something was cut; `why` says what.")
+    why: list[str]
+    total: int | None = Field(description="How many there are in all, where that is known.")
+    basis_t: int = Field(description="The transaction at which it was computed.")
+    known_at: str = _time("As we had recorded it by then.")
+    valid_at: str = _time("As it was so at that time.")
+    fresh_at: str | None = _time("When the least recently heard source was last heard.")
+    notes: list[str]
+
+
+class Thing(_Model):
+    """Anything with a URI, in one line."""
+
+    uri: str
+    type: str
+    name: str
+    state: Literal["referenced", "hydrated", "stale", "missing", "deleted"]
+    status: str | None
+
+
+class SourceResponse(_Model):
+    """The answer of a source that a record was made from."""
+
+    url: str
+    sha256: str
+    at: str = _time("When the source answered.")
+    etag: str | None
+
+
+class _Life(_Model):
+    t_from: int
+    t_to: int | None
+    valid_from: str = _time("Since when it is so.")
+    valid_to: str | None = _time("Until when it was so.")
+    valid_said: bool = Field(description="True where the source gave the time itself.")
+    ended: str | None = Field(description="Why it ended: changed, removed, corrected, deleted.")
+
+
+class Said(_Life):
+    """What one document of one source says of a thing."""
+
+    source: str
+    document: str
+    attributes: dict[str, Any]
+    response: SourceResponse | None
+
+
+class Entity(Thing):
+    """A thing as all its sources together say."""
+
+    attributes: dict[str, Any]
+    said: list[Said]
+    also: list[str] = Field(description="Other URIs of the same thing.")
+    confirmed_at: str | None = _time("When a source last confirmed it.")
+
+
+class Claim(_Life):
+    """Who says that an edge is so, in which document, and since when."""
+
+    source: str
+    document: str
+    layer: Literal["declared", "observed", "inferred", "suggested"]
+    attributes: dict[str, Any]
+
+
+class Stated(Claim):
+    """A claim, with the answer of the source that made it."""
+
+    response: SourceResponse | None
+
+
+class EdgeName(_Model):
+    """An edge by its ends and kind."""
+
+    start: str
+    kind: str
+    end: str
+
+
+class Edge(EdgeName):
+    """One relationship, and who says so."""
+
+    uri: str
+    layer: Literal["declared", "observed", "inferred", "suggested"]
+    attributes: dict[str, Any]
+    claims: list[Claim]
+
+
+class Neighbour(_Model):
+    """Something that a thing is joined to."""
+
+    relation: str = Field(description="As read from the thing: the kind, or its inverse.")
+    other: Thing
+    edge: Edge
+
+
+class Support(_Model):
+    """One edge that a conclusion rests on."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    stated: list[Stated]
+
+
+class Reason(_Model):
+    """One way in which a rule concluded an edge."""
+
+    rule: str
+    version: str
+    why: str
+    supports: list[Support]
+
+
+class Explanation(_Model):
+    """Why an edge is believed, down to the answers of sources."""
+
+    edge: Edge
+    start: Thing
+    end: Thing
+    words: str
+    stated: list[Stated]
+    reasons: list[Reason]
+
+
+class Detail(_Model):
+    """A value before and after a change."""
+
+    before: Any
+    after: Any
+
+
+class Happening(_Model):
+    """One change in the life of a thing."""
+
+    t: int
+    at: str = _time("When it was recorded.")
+    actor: str
+    cause: str
+    what: Literal["said", "changed", "removed", "corrected", "deleted", "joined", "parted"]
+    source: str
+    details: dict[str, Detail]
+    other: Thing | None
+
+
+class Found(_Model):
+    """What a search found."""
+
+    hits: list[Thing]
+    facets: dict[str, dict[str, int]]
+
+
+class Node(Thing):
+    """A thing in a lineage."""
+
+    depth: int = Field(description="Steps from the start, negative upstream; 0 is a start.")
+    possible: bool = Field(description="It holds for some part only, perhaps another one.")
+    approximate: bool = Field(description="Reached over a whole instead of its very part.")
+    live: bool = Field(description="In use at the moment asked about.")
+    x: float | None = Field(None, description="With `layout=1`: where its centre stands.")
+    y: float | None = Field(None, description="With `layout=1`: where its centre stands.")
+
+
+class Arrow(EdgeName):
+    """A step, in the direction in which data goes."""
+
+    layer: Literal["declared", "observed", "inferred", "suggested"]
+    possible: bool
+    feedback: bool = Field(description="A loop that is shown but was not entered.")
+    edge: EdgeName | None = Field(description="The edge itself, as it is stored.")
+
+
+class Lineage(_Model):
+    """What a thing was made from and what is made from it."""
+
+    starts: list[Thing]
+    grain: Literal["logical", "exact"]
+    nodes: list[Node]
+    arrows: list[Arrow]
+    upstream: dict[str, int]
+    downstream: dict[str, int]
+
+
+class Path(_Model):
+    """One way from a thing to another, also in words."""
+
+    words: str
+    weakest: str
+    arrows: list[Arrow]
+
+
+class Hit(Thing):
+    """Something that a change would touch."""
+
+    depth: int
+    layer: str = Field(description="The weakest layer on the way to it.")
+    live: bool = Field(description="Something live depends on it, or it is live itself.")
+    possible: bool
+    owners: list[Thing]
+    path: str = Field(description="The way to it in words.")
+
+
+class Touched(_Model):
+    """What of an owner's would be touched."""
+
+    owner: Thing | None
+    things: list[Thing]
+
+
+class Impact(_Model):
+    """What a change would touch, worst first, and who must be told."""
+
+    starts: list[Thing]
+    live: int
+    by_type: dict[str, int]
+    by_owner: list[Touched]
+    hits: list[Hit]
+
+
+class Feeds(_Model):
+    """Features, and the data sets that can feed them."""
+
+    features: list[Thing]
+    data_sets: list[Thing]
+
+
+class Testing(_Model):
+    """An A/B test and a model version, and how they are joined."""
+
+    test: Thing
+    version: Thing
+    how: Literal["served", "trained"]
+    running: bool
+
+
+class Consumer(_Model):
+    """A model that consumes a feature, and the teams that own it."""
+
+    model: Thing
+    teams: list[Thing]
+
+
+class Sharer(_Model):
+    """A model that shares features with another."""
+
+    model: Thing
+    features: list[Thing]
+
+
+class Around(_Model):
+    """The data sets upstream and the A/B tests downstream of a version."""
+
+    data_sets: list[Thing]
+    tests: list[Thing]
+
+
+class Owned(_Model):
+    """A thing and who owns it."""
+
+    thing: Thing
+    owners: list[Thing]
+
+
+class Attribute(_Model):
+    """One thing that can be said of an entity or an edge."""
+
+    name: str
+    type: Literal["text", "number", "bool", "time", "list", "map", "uri", "enum"]
+    description: str
+    values: list[str]
+    search: bool
+    facet: bool
+    personal: bool
+    deprecated: str | None
+
+
+class Type(_Model):
+    """One sort of thing."""
+
+    name: str
+    title: str
+    plural: str
+    domain: str
+    description: str
+    grain: Literal["logical", "exact"]
+    part_of_kind: str | None
+    live: list[str]
+    attributes: list[Attribute]
+
+
+class Kind(_Model):
+    """One sort of relationship."""
+
+    name: str
+    inverse: str
+    description: str
+    class_: str = Field(alias="class")
+    flow: Literal["back", "forth", "none"]
+    layer: str
+    from_types: list[str]
+    to_types: list[str]
+    attributes: list[Attribute]
+
+
+class Shapes(_Model):
+    """Every type and every kind."""
+
+    version: str
+    types: list[Type]
+    kinds: list[Kind]
+
+
+class Types(_Model):
+    """The shapes of this installation."""
+
+    value: Shapes
+
+
+class Source(_Model):
+    """How a source stands."""
+
+    source: str
+    documents: int
+    waiting: int = Field(description="Events that lie in the inbox.")
+    dirty: int = Field(description="Documents that are to be fetched.")
+    failing: int
+    dead: int
+    oldest_dirty: str | None = _time("How long the longest waits.")
+    confirmed_at: str | None = _time("When it last answered.")
+
+
+class Sources(_Model):
+    """How each source stands."""
+
+    value: list[Source]
+
+
+class DeadLetter(_Model):
+    """Something that could not be taken in."""
+
+    id: int
+    source: str
+    stage: str
+    document: str | None
+    body: str
+    error: str
+    reason: str
+    attempts: int
+    first_at: str = _time("When it first failed.")
+    last_at: str = _time("When it last failed.")
+
+
+class DeadLetters(_Model):
+    """What could not be taken in, newest first."""
+
+    value: list[DeadLetter]
+
+
+class Accepted(_Model):
+    """How many events are kept."""
+
+    accepted: int
+
+
+class FailedEvent(_Model):
+    """An event of a batch that was refused."""
+
+    index: int
+    reason: str
+    retriable: bool
+
+
+class BatchSummary(_Model):
+    """What became of a batch, in numbers."""
+
+    received: int
+    successful: int
+    failed: int
+    retriable: int
+    non_retriable: int
+
+
+class BatchOutcome(_Model):
+    """What became of a batch that was not taken whole."""
+
+    status: Literal["partial_success"]
+    summary: BatchSummary
+    failed_events: list[FailedEvent]
+
+
+class Status(_Model):
+    """Whether the server answers."""
+
+    status: Literal["ok"]
+
+
+class Problem(_Model):
+    """What went wrong, why, and what to do (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    fix: str | None
+    nearest: list[str] = Field(description="URIs that look like the one asked for.")
+    request_id: str

@@ -1,0 +1,115 @@
+"""The web server's application: the REST API, the portal, and what guards both."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lineal.errors import LinealError
+from lineal.surfaces import portal, rest, rest_events
+from lineal.surfaces import rest_models as models
+from lineal.surfaces.errors_http import problem_response, translated
+from lineal.surfaces.guard import Guard, Refuse, hosts
+
+if TYPE_CHECKING:
+    from lineal.app import Lineal
+
+_ABOUT = (
+    "What feeds a model, what a model feeds, and why we believe it. Every answer says whether it "
+    "is complete and at which moment it holds; every error says what to do."
+)
+
+
+def create(lineal: Lineal) -> FastAPI:
+    """
+    Return the application over an installation.
+
+    It neither starts nor closes the installation: whoever opened that does.
+    """
+    app = FastAPI(
+        title="Lineal",
+        description=_ABOUT,
+        version=_version(),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{rest.PREFIX}/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.lineal = lineal
+    app.include_router(rest.router(lineal))
+    app.include_router(rest_events.router(lineal))
+    pages = portal.Portal(lineal)
+    app.include_router(pages.router())
+    _add_probes(app, lineal)
+    _add_errors(app, pages)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("lineal")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _add_probes(app: FastAPI, lineal: Lineal) -> None:
+    @app.get("/healthz", tags=["standing"], response_model=models.Status)
+    def alive() -> Response:
+        """Return whether the server answers at all."""
+        return rest.json_response({"status": "ok"})
+
+    @app.get(
+        "/readyz", tags=["standing"], response_model=models.Status, responses=rest.problems(503)
+    )
+    def ready() -> Response:
+        """Return whether the database can be asked."""
+        lineal.health()
+        return rest.json_response({"status": "ok"})
+
+
+def _add_errors(app: FastAPI, pages: portal.Portal) -> None:
+    refuse = _refuse(pages)
+
+    def handle(request: Request, error: Exception) -> Response:
+        return refuse(translated(error), request)
+
+    for sort in (LinealError, RequestValidationError, HTTPException):
+        app.add_exception_handler(sort, handle)
+    app.add_middleware(
+        Guard, allowed=hosts(pages.lineal.config.host), refuse=refuse
+    )
+
+
+def _refuse(pages: portal.Portal) -> Refuse:
+    """People get a page, programs a problem document."""
+
+    def refuse(error: LinealError, request: Request) -> Response:
+        path = request.scope["path"]
+        if path.startswith("/api/") or path in ("/healthz", "/readyz"):
+            return problem_response(error, request)
+        return pages.error(error, request)
+
+    return refuse
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with the one form of every error in it."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+        )
+        schemas = document["components"]["schemas"]
+        schemas["Problem"] = models.Problem.model_json_schema()
+        app.openapi_schema = document
+    return app.openapi_schema
