@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lineal.testing.estate as package
 from lineal.app import Lineal
@@ -48,10 +49,14 @@ class Joined:
     estate: Estate
     lineal: Lineal
 
+    def hand_over(self, events: Iterable[tuple[str, Any]]) -> None:
+        """Hand events to Lineal, one by one."""
+        for tool, event in events:
+            self.lineal.receive(tool, [event])
+
     def deliver(self) -> None:
         """Deliver every event that is pending, and work until nothing is due."""
-        for tool, event in self.estate.drain():
-            self.lineal.receive(tool, [event])
+        self.hand_over(self.estate.drain())
         drained = self.lineal.drain(timeout=240)
         assert drained.complete
 

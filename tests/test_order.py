@@ -10,11 +10,19 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineal.app import Lineal
+from lineal.config import Config
 from lineal.testing.estate.server import Estate
-from tests.estate import Joined, joined
+from tests.estate import SOURCES, Joined, joined
 
 TOOLS = (
-    "catalog", "experiments", "features", "identity", "orchestrator", "registry", "serving",
+    "catalog",
+    "experiments",
+    "features",
+    "identity",
+    "orchestrator",
+    "registry",
+    "serving",
 )
 
 #: Changes at the sources that may happen between two deliveries.
@@ -37,30 +45,27 @@ def sweep_all(both: Joined) -> None:
 def test_any_order_loss_and_repetition_give_one_digest(seed: int, changes: list[int]) -> None:
     """A third of the events is lost, a third comes twice; a sweep finds what nobody told."""
     dice = Random(seed)
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        with joined(Path(one)) as both:
-            both.estate.announce()
-            for change in changes:
-                events = both.estate.drain()
-                dice.shuffle(events)
-                for tool, event in events:
-                    for _ in range(dice.choice((0, 1, 2))):
-                        both.lineal.receive(tool, [event])
-                both.lineal.ingest.turn()
-                CHANGES[change](both.estate)
-            both.estate.drain()
-            sweep_all(both)
-            digest = both.lineal.store.digest()
-            fresh = joined_again(both.estate, Path(other))
+    with (
+        tempfile.TemporaryDirectory() as one,
+        tempfile.TemporaryDirectory() as other,
+        joined(Path(one)) as both,
+    ):
+        both.estate.announce()
+        for change in changes:
+            events = both.estate.drain()
+            dice.shuffle(events)
+            both.hand_over(one for one in events for _ in range(dice.choice((0, 1, 2))))
+            both.lineal.ingest.turn()
+            CHANGES[change](both.estate)
+        both.estate.drain()
+        sweep_all(both)
+        digest = both.lineal.store.digest()
+        fresh = joined_again(both.estate, Path(other))
     assert digest == fresh
 
 
 def joined_again(estate: Estate, folder: Path) -> str:
     """Return the digest of a graph that was made from the sources as they are, by sweeps alone."""
-    from lineal.app import Lineal
-    from lineal.config import Config
-    from tests.estate import SOURCES
-
     config = Config(db=folder / "x.db", sources=(SOURCES,), variables={"ESTATE_URL": estate.url})
     with Lineal.open(config) as lineal:
         sweep_all(Joined(estate, lineal))
@@ -73,8 +78,7 @@ def test_saying_the_same_again_writes_nothing(tmp_path: Path) -> None:
         both.deliver()
         digest = both.lineal.store.digest()
         both.estate.announce()
-        for tool, event in both.estate.drain():
-            both.lineal.receive(tool, [event])
+        both.hand_over(both.estate.drain())
 
         again = both.lineal.drain(timeout=240)
 

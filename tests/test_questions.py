@@ -86,23 +86,37 @@ QUESTIONS: dict[str, tuple[Callable[[Questions, Any], Any], Callable[[Any], Any]
     "Q1": (q1, lambda answer: (set(answer["features"]), set(answer["tables"]))),
     "Q2": (lambda ask, uri: ids(complete(ask.data_pipelines(LOCAL, uri))), set),
     "Q3": (lambda ask, uri: ids(complete(ask.data_behind(LOCAL, uri))), set),
-    "Q4": (q4, lambda answer: tuple({tuple(x) for x in answer[s]} for s in
-                                    ("upstream", "downstream"))),
-    "Q5": (lambda ask, uri: {(t, how, r) for t, how, r in
-                             by(complete(ask.tests_of(LOCAL, uri)), "test")},
-           lambda answer: {(x["test"], how, x["running"]) for x in answer for how in x["how"]}),
-    "Q6": (lambda ask, uri: {(v, how) for v, how, _ in
-                             by(complete(ask.versions_in(LOCAL, uri)), "version")},
-           lambda answer: {(x["instance"], how) for x in answer for how in x["how"]}),
+    "Q4": (
+        q4,
+        lambda answer: tuple({tuple(x) for x in answer[s]} for s in ("upstream", "downstream")),
+    ),
+    "Q5": (
+        lambda ask, uri: {
+            (t, how, r) for t, how, r in by(complete(ask.tests_of(LOCAL, uri)), "test")
+        },
+        lambda answer: {(x["test"], how, x["running"]) for x in answer for how in x["how"]},
+    ),
+    "Q6": (
+        lambda ask, uri: {
+            (v, how) for v, how, _ in by(complete(ask.versions_in(LOCAL, uri)), "version")
+        },
+        lambda answer: {(x["instance"], how) for x in answer for how in x["how"]},
+    ),
     "Q7": (lambda ask, uri: ids(complete(ask.models_downstream(LOCAL, uri))), set),
     "Q8": (q8, lambda answer: {(x["model"], frozenset(x["teams"])) for x in answer}),
     "Q9": (q9, lambda answer: {(x["model"], frozenset(x["features"])) for x in answer}),
     "Q10": (lambda ask, uri: ids(complete(ask.data_under(LOCAL, uri))), set),
     "Q11": (q11, lambda answer: (set(answer["tables"]), set(answer["tests"]))),
-    "Q12": (q12, lambda answer: {(tuple(x["thing"]), frozenset(tuple(o) for o in x["owners"]))
-                                 for x in answer}),
-    "Q13": (lambda ask, uri: words(complete(ask.unused(LOCAL, uri))),
-            lambda answer: {tuple(x) for x in answer}),
+    "Q12": (
+        q12,
+        lambda answer: {
+            (tuple(x["thing"]), frozenset(tuple(o) for o in x["owners"])) for x in answer
+        },
+    ),
+    "Q13": (
+        lambda ask, uri: words(complete(ask.unused(LOCAL, uri))),
+        lambda answer: {tuple(x) for x in answer},
+    ),
 }
 
 

@@ -70,10 +70,15 @@ def test_the_explanation_lists_the_three_edges_and_their_responses(both: Joined)
     assert reason.rule == "trained_for"
     edges = [(s.start.uri, s.kind, s.end.uri) for s in reason.supports]
     assert edges == [
-        (VERSION, "produced_by", RUN), (RUN, "executed_for", CELL), (CELL, "cell_of", TEST),
+        (VERSION, "produced_by", RUN),
+        (RUN, "executed_for", CELL),
+        (CELL, "cell_of", TEST),
     ]
-    asked = ["instances/ranking-model-v5-20XX0101",
-             "pipeline-runs/train-weekly-ranking-20XX0101", "tests/12345"]
+    asked = [
+        "instances/ranking-model-v5-20XX0101",
+        "pipeline-runs/train-weekly-ranking-20XX0101",
+        "tests/12345",
+    ]
     for support, path in zip(reason.supports, asked, strict=True):
         responses = [response for _, response in support.claims if response]
         assert path in {response.url.split("/api/v1/")[1] for response in responses}

@@ -100,7 +100,7 @@ DOMAINS = {
     "models": "model model-version",
     "evaluation": "evaluation metric",
     "experiments": "ab-test ab-cell",
-    "serving": "deployment service",
+    "serving": "deployment routing-rule service",
     "generative": "prompt agent index",
     "people": "user team",
     "structure": "domain source",
@@ -425,7 +425,7 @@ def test_kinds_are_found_by_class():
 
 
 def test_shapes_show_themselves_shortly():
-    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 25 types, 31 kinds>", repr(SHAPES))
+    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 31 kinds>", repr(SHAPES))
 
 
 # ── Adding ───────────────────────────────────────────────────────────────────────────────────────
@@ -892,4 +892,4 @@ def test_declarations_are_values():
 
     assert one == EntityType("a", "as", "d", "A", "An a.")
     assert {type(kind) for kind in SHAPES.kinds.values()} == {EdgeKind}
-    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 56
+    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 57

@@ -57,9 +57,9 @@ TEAM = Uri("mlg://team/directory/personalization")
 DATA_TEAM = Uri("mlg://team/directory/data-platform")
 
 
-def edge(start: Uri, kind: str, end: Uri, layer: Layer = Layer.DECLARED, **said: Json) -> (
-    EdgeStatement
-):
+def edge(
+    start: Uri, kind: str, end: Uri, layer: Layer = Layer.DECLARED, **said: Json
+) -> EdgeStatement:
     """Return an edge as a record states it."""
     return EdgeStatement(start, kind, end, said, layer)
 
@@ -74,10 +74,17 @@ def record(
 ) -> Record:
     """Return what *source* says of one thing, as fetched from it."""
     document = "/".join(subject.parts[2:])
-    response = Response(f"https://{source}.example/api/v1/{subject.type}s/{document}", "ab" * 32, at)
+    response = Response(
+        f"https://{source}.example/api/v1/{subject.type}s/{document}", "ab" * 32, at
+    )
     statements = (Statement(subject, attributes),)
     return Record(
-        source, f"{subject.type}/{document}", subject, statements, tuple(edges), at,
+        source,
+        f"{subject.type}/{document}",
+        subject,
+        statements,
+        tuple(edges),
+        at,
         response=response,
     )
 

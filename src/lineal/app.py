@@ -14,7 +14,7 @@ import structlog
 from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, LinealError
+from lineal.errors import ConfigError
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record
 from lineal.normalise import Platforms
@@ -32,6 +32,9 @@ from lineal.store import Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
+
+#: How long the background work sleeps where nothing is due, and at most after failures (seconds).
+IDLE, LONGEST_PAUSE = 0.5, 60.0
 
 #: The source that OpenLineage events are kept under.
 OPENLINEAGE = "openlineage"
@@ -120,8 +123,12 @@ class Lineal:
             for path in source_files(config.sources)
         ]
         store = Store(
-            config.db, shapes=shapes, writable=writable, now=clock,
-            rules=[RuleBook(builtin_rules())], describe=describe,
+            config.db,
+            shapes=shapes,
+            writable=writable,
+            now=clock,
+            rules=[RuleBook(builtin_rules())],
+            describe=describe,
         )
         lineal = cls(config, store, plans, clock=clock)
         try:
@@ -214,21 +221,26 @@ class Lineal:
 
     def _work(self) -> None:
         """Turn after turn; a turn that fails is told and tried again after a while."""
-        worker = self._worker
-        wait = 1.0
+        worker, wait = self._worker, IDLE
+        unswept = self._never_swept()
         while worker is not None and not worker.stop.is_set():
             try:
-                done = self.ingest.turn()
-                wait = 1.0
-            except LinealError as error:
-                log.error("a turn failed", error=str(error), code=error.code)
-                done, wait = 0, min(wait * 2, 60.0)
-            except Exception:
-                log.exception("a turn failed")
-                done, wait = 0, min(wait * 2, 60.0)
-            if done == 0:
-                worker.wake.wait(timeout=min(wait, 0.5) if wait == 1.0 else wait)
+                while unswept and not worker.stop.is_set():
+                    self.ingest.sweep(unswept[0])
+                    unswept.pop(0)
+                idle, wait = self.ingest.turn() == 0, IDLE
+            except Exception as error:
+                log.exception("a turn failed", code=getattr(error, "code", "fault"))
+                idle, wait = True, min(wait * 2, LONGEST_PAUSE)
+                unswept = unswept[1:] + unswept[:1]
+            if idle:
+                worker.wake.wait(timeout=wait)
                 worker.wake.clear()
+
+    def _never_swept(self) -> list[str]:
+        """Which sources were never heard of? They are listed whole at the start."""
+        heard = {one.source for one in self.health()}
+        return sorted(self._sources.keys() - heard)
 
     # ── Imports ──────────────────────────────────────────────────────────────────────────────
 
@@ -237,9 +249,7 @@ class Lineal:
     ) -> Imported:
         """Read OpenLineage events from files and folders, and take in what they say."""
         tally, where = Tally(), list[tuple[str, int]]()
-        outcomes = self.ingest.take_log(
-            OPENLINEAGE, self._events(read_paths(paths), where, tally)
-        )
+        outcomes = self.ingest.take_log(OPENLINEAGE, self._events(read_paths(paths), where, tally))
         for index, error in enumerate(outcomes):
             if error is not None:
                 file, at = where[index]
@@ -282,20 +292,26 @@ class Lineal:
         for snapshot in snapshots:
             items: list[Record | Refused] = [*snapshot.records, *snapshot.refused]
             self.ingest.snapshot(
-                snapshot.source, items, tally, cause=f"import dbt {snapshot.prefix}",
-                scope=snapshot.prefix if snapshot.complete else None, said_at=snapshot.said_at,
+                snapshot.source,
+                items,
+                tally,
+                cause=f"import dbt {snapshot.prefix}",
+                scope=snapshot.prefix if snapshot.complete else None,
+                said_at=snapshot.said_at,
                 progress=progress,
             )
         return self._imported(tally)
 
-    def import_files(
-        self, spec: Path, root: Path, *, progress: Progress | None = None
-    ) -> Imported:
+    def import_files(self, spec: Path, root: Path, *, progress: Progress | None = None) -> Imported:
         """Read files as a declared source says, and take in what they say."""
         plan = load(spec, variables=self.config.variables, shapes=self.shapes)
         source, tally = FileSource(plan, clock=self._clock), Tally()
         self.ingest.snapshot(
-            source.name, source.snapshot(root), tally, cause=f"import {spec.name}", scope="",
+            source.name,
+            source.snapshot(root),
+            tally,
+            cause=f"import {spec.name}",
+            scope="",
             progress=progress,
         )
         return self._imported(tally)
@@ -303,7 +319,11 @@ class Lineal:
     def _imported(self, tally: Tally) -> Imported:
         things = self.ask.counts(LOCAL).value
         return Imported(
-            tally.read, dict(tally.documents), tally.begun, tally.ended, things,
+            tally.read,
+            dict(tally.documents),
+            tally.begun,
+            tally.ended,
+            things,
             tuple(tally.refused),
         )
 

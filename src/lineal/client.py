@@ -15,7 +15,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Generic, NotRequired, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
@@ -28,8 +28,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 #: How often a question is asked in all while nobody answers, and the first pause in seconds.
 TRIES = 3
 PAUSE = 0.2
-#: How many events go into one request.
-BATCH = 500
+#: How many events go into one request, and how many bytes of them.
+BATCH, BATCH_BYTES = 500, 4_000_000
 
 _Parameters: TypeAlias = Mapping[str, str | int | None]
 
@@ -258,6 +258,20 @@ class Impact(TypedDict):
     hits: list[Hit]
 
 
+class Refusal(TypedDict):
+    """An event that was not taken: its place among those sent, from 0, and why."""
+
+    index: int
+    reason: str
+
+
+class Sent(TypedDict):
+    """What became of events that were sent."""
+
+    accepted: int
+    refused: list[Refusal]
+
+
 class ClientError(Exception):
     """
     A question was not answered: *message* says what and why, *fix* what to do about it.
@@ -420,21 +434,27 @@ class Client:
 
     # ── Sending ──────────────────────────────────────────────────────────────────────────────
 
-    def send(
-        self, events: Iterable[Mapping[str, Json]], *, source: str | None = None
-    ) -> list[dict[str, Json]]:
+    def send(self, events: Iterable[Mapping[str, Json]], *, source: str | None = None) -> Sent:
         """
-        Send events of *source* and return what the server said to each batch of them.
+        Send events that something changed; a batch is kept whole or not at all.
 
-        Without *source* the server finds out to which of its sources an event makes sense. What
+        Without *source* the server finds out to which of its sources each event makes sense. What
         it has acknowledged is kept, also where a later batch fails.
         """
-        said = {"source": source} if source else {}
-        return [self._post("/events", said, batch) for batch in _batches(events)]
+        accepted = 0
+        for batch in _batches(events):
+            said = self._post("/events", {"source": source} if source else {}, batch)
+            accepted += _number(said.get("accepted"))
+        return {"accepted": accepted, "refused": []}
 
-    def send_openlineage(self, events: Iterable[Mapping[str, Json]]) -> list[dict[str, Json]]:
-        """Send OpenLineage events and return what the server said to each batch of them."""
-        return [self._post("/lineage/batch", {}, batch) for batch in _batches(events)]
+    def send_openlineage(self, events: Iterable[Mapping[str, Json]]) -> Sent:
+        """Send OpenLineage events; those that are invalid are refused one by one."""
+        total, refused = 0, list[Refusal]()
+        for batch in _batches(events):
+            said = self._post("/lineage/batch", {}, batch)
+            refused += _refusals(said.get("failed_events"), total)
+            total += len(batch)
+        return {"accepted": total - len(refused), "refused": refused}
 
     # ── Over the wire ────────────────────────────────────────────────────────────────────────
 
@@ -456,8 +476,15 @@ class Client:
             time.sleep(PAUSE * 2 ** (tried - 1))
         return self._answer(request)
 
-    def _post(self, path: str, parameters: _Parameters, body: Json) -> dict[str, Json]:
-        return self._answer(self._http.build_request("POST", path, params=parameters, json=body))
+    def _post(self, path: str, parameters: _Parameters, batch: Sequence[bytes]) -> dict[str, Json]:
+        request = self._http.build_request(
+            "POST",
+            path,
+            params=parameters,
+            content=b"[%b]" % b",".join(batch),
+            headers={"Content-Type": "application/json"},
+        )
+        return self._answer(request)
 
     def _answer(self, request: httpx2.Request) -> dict[str, Json]:
         try:
@@ -517,18 +544,36 @@ def _segment(name: str) -> str:
     return name.lower()
 
 
-def _batches(events: Iterable[Mapping[str, Json]]) -> Iterator[list[Json]]:
-    batch: list[Json] = []
+def _batches(events: Iterable[Mapping[str, Json]]) -> Iterator[list[bytes]]:
+    """Yield events as JSON, as many at a time as a server takes."""
+    batch, size = list[bytes](), 0
     for event in events:
-        batch.append(dict(event))
-        if len(batch) == BATCH:
+        text = json.dumps(event).encode()
+        if batch and (len(batch) == BATCH or size + len(text) > BATCH_BYTES):
             yield batch
-            batch = []
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text) + 1
     if batch:
         yield batch
 
 
+def _number(said: Json) -> int:
+    return said if isinstance(said, int) else 0
+
+
+def _refusals(said: Json, before: int) -> list[Refusal]:
+    """Return what a server refused of a batch, counted from the first event of all."""
+    failed = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+    return [
+        {"index": before + _number(one.get("index")), "reason": str(one.get("reason"))}
+        for one in failed
+    ]
+
+
 def _decoded(answer: httpx2.Response, url: str) -> dict[str, Json]:
+    if answer.status_code == 204:
+        return {}
     try:
         decoded = json.loads(answer.content)
     except (ValueError, RecursionError) as error:

@@ -32,7 +32,7 @@ from lineal.errors import (
 from lineal.model import Instant, Json, Record, Removal, Uri
 from lineal.sources import FetchedSource, Key, LogSource, Refused
 from lineal.store import Batch, Committed, Fence, Store, work
-from lineal.store.work import Dirty, Waiting
+from lineal.store.work import Connection, Dirty, Waiting
 
 Item = TypeVar("Item")
 
@@ -113,7 +113,7 @@ class Ingest:
             return work.receive(connection, addressed, self._store.now())
 
     def turn(self, tally: Tally | None = None) -> int:
-        """Do one turn: understand what waits, fetch what is due, commit. Returns how much was done."""
+        """Do one turn: understand what waits, fetch what is due, commit; returns how much."""
         with self._turn:
             understood = self._understand()
             with self._store.looking() as connection:
@@ -167,7 +167,7 @@ class Ingest:
             work.done(connection, [event.id for event in waiting])
         return len(waiting)
 
-    def _mark(self, connection: work.Connection, event: Waiting) -> None:
+    def _mark(self, connection: Connection, event: Waiting) -> None:
         now = self._store.now()
         source = self._fetched.get(event.source) or self._logs.get(event.source)
         try:
@@ -183,9 +183,7 @@ class Ingest:
             if not work.keep(connection, event.source, digest, event.body, documents, now):
                 return
         for mark in marks:
-            work.mark(
-                connection, event.source, mark.key.document, deleted=mark.deleted, due_at=now
-            )
+            work.mark(connection, event.source, mark.key.document, deleted=mark.deleted, due_at=now)
 
     # ── Fetching ─────────────────────────────────────────────────────────────────────────────
 
@@ -254,8 +252,13 @@ class Ingest:
                 work.give_up(connection, dirty, str(error))
                 return
             work.put_off(connection, dirty, due_at=now + wait, error=str(error))
-        log.warning("source failed", source=dirty.source, document=dirty.document,
-                    error=str(error), code=error.code)
+        log.warning(
+            "source failed",
+            source=dirty.source,
+            document=dirty.document,
+            error=str(error),
+            code=error.code,
+        )
 
     # ── Committing ───────────────────────────────────────────────────────────────────────────
 
@@ -326,8 +329,11 @@ class Ingest:
             listed += len(lines)
             with self._store.working() as connection:
                 marked += work.listed(
-                    connection, name, [(line.key.document, line.version) for line in lines],
-                    generation=generation, now=self._store.now(),
+                    connection,
+                    name,
+                    [(line.key.document, line.version) for line in lines],
+                    generation=generation,
+                    now=self._store.now(),
                 )
         return self._absent(name, generation, listed, marked)
 
@@ -393,7 +399,12 @@ class Ingest:
             self._remove_absent(source, scope, seen, tally, cause, said_at)
 
     def _remove_absent(
-        self, source: str, scope: str, seen: set[str], tally: Tally, cause: str,
+        self,
+        source: str,
+        scope: str,
+        seen: set[str],
+        tally: Tally,
+        cause: str,
         said_at: Instant | None,
     ) -> None:
         with self._store.looking() as connection:

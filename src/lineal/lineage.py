@@ -229,13 +229,12 @@ class _Walker:
 
     def _spent(self, depth: int) -> bool:
         """Say in the result which limit was hit, if one was."""
+        budget, found, read = self._budget, len(self.result.reached), self.result.scanned
         limits = (
-            (depth >= self._budget.depth, f"depth: stopped after {self._budget.depth} steps"),
-            (len(self.result.reached) >= self._budget.nodes,
-             f"nodes: stopped at {len(self.result.reached)} of at most {self._budget.nodes}"),
-            (self.result.scanned >= self._budget.edges,
-             f"edges: stopped after reading {self.result.scanned} of at most {self._budget.edges}"),
-            (self._out_of_time(), f"time: stopped after {self._budget.milliseconds} ms"),
+            (depth >= budget.depth, f"depth: stopped after {budget.depth} steps"),
+            (found >= budget.nodes, f"nodes: stopped at {found}; the limit is {budget.nodes}"),
+            (read >= budget.edges, f"edges: stopped after {read}; the limit is {budget.edges}"),
+            (self._out_of_time(), f"time: stopped after {budget.milliseconds} ms"),
         )
         self.result.why.extend(why for hit, why in limits if hit)
         return any(hit for hit, _ in limits)
@@ -388,7 +387,7 @@ class _Walker:
     def _targets(
         self, keys: Collection[int], links: Sequence[tuple[Link, bool]]
     ) -> dict[tuple[int, Instant], list[tuple[int, bool]]]:
-        """Return where each end of an edge stands at the grain of the walk, and if it is exact."""
+        """Return where each end of an edge stands at the walk's grain, and if that is exact."""
         self._learn(keys)
         ends = {self._key_of(link, side) for link, side in links}
         if self._way.logical:
@@ -472,8 +471,8 @@ class _Walker:
         outputs = {
             (document, output)
             for document, output in outputs
-            if document in fine and not self._shapes.whole_kinds(self._types[output])
-            or self._types.get(output) == "dataset-version"
+            if self._types.get(output) == "dataset-version"
+            or (document in fine and not self._shapes.whole_kinds(self._types[output]))
         }
         if not outputs:
             return set()
@@ -481,8 +480,9 @@ class _Walker:
         for link in self._graph.outward(holders, ("version_of",)):
             holders[link.src].add(link.dst)
         parts: dict[int, set[int]] = defaultdict(set)
-        for link in self._graph.inward({one for held in holders.values() for one in held},
-                                       self._level):
+        for link in self._graph.inward(
+            {one for held in holders.values() for one in held}, self._level
+        ):
             parts[link.dst].add(link.src)
         every = {part for some in parts.values() for part in some}
         stated = {

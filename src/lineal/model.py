@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes
 from lineal.errors import Invalid, InvalidUri
 
 Instant: TypeAlias = int
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 #: The longest URI, in characters of its encoded form.
 URI_LIMIT = 2048
@@ -71,7 +71,7 @@ class Uri(str):
     @classmethod
     def of(cls, kind: str, platform: str, *segments: str) -> Self:
         """Make a URI from its decoded parts; raises `InvalidUri` where a part is not possible."""
-        if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
+        if not _TYPE.fullmatch(kind):
             raise InvalidUri(f"{_shown(kind)} is not a type name.", fix=_URI_FIX)
         if not segments:
             raise InvalidUri(f"A URI of type {kind} on {_shown(platform)} needs an id.")
@@ -125,7 +125,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _encoded(segment: str) -> str:
+def _encoded(segment: object) -> str:
     if not isinstance(segment, str):
         raise InvalidUri(f"A part of a URI is text, not {type(segment).__name__}.")
     if not segment.strip():
@@ -413,14 +413,14 @@ class Entity:
         return name if isinstance(name, str) and name else self.uri.name
 
 
-Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Value]):
+class Answer(Generic[Value_co]):
     """An answer that says what it is worth."""
 
-    value: Value
+    value: Value_co
     #: The transaction at which it was computed.
     basis_t: int
     known_at: Instant
@@ -442,8 +442,3 @@ class Answer(Generic[Value]):
     def truncated(self) -> bool:
         """True when something was cut; *why* says what."""
         return bool(self.why)
-
-
-def sorted_unique(items: Iterable[Uri]) -> tuple[Uri, ...]:
-    """Return the URIs once each, in order."""
-    return tuple(sorted(set(items)))

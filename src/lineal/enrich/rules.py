@@ -76,7 +76,8 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
     wanted = {"name", "version", "match", "gives", "why"}
     if not isinstance(document, dict) or set(document) != wanted:
         raise RuleError(
-            "A rule has exactly name, version, match, gives and why.", file=file,
+            "A rule has exactly name, version, match, gives and why.",
+            file=file,
             fix=f"Found: {sorted(document) if isinstance(document, dict) else document!r}.",
         )
     names, types, hops = _path(str(document["match"]), file)
@@ -84,7 +85,8 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
     start, kind, end = _given(str(document["gives"]), names, file)
     if not shapes.allows(kind, types[start], types[end]):
         raise RuleError(
-            f"{kind} does not go from {types[start]} to {types[end]}.", file=file,
+            f"{kind} does not go from {types[start]} to {types[end]}.",
+            file=file,
             fix="Give an edge that the kind's shape allows.",
         )
     why = str(document["why"])
@@ -232,7 +234,9 @@ def _matches(rule: Rule, starts: set[int], reader: Reader) -> Iterator[_Match]:
         onward: dict[int, list[Link]] = defaultdict(list)
         for link in _strongest(_forward(hop, {match.things[-1] for match in matches}, reader)):
             onward[link.src if hop.forward else link.dst].append(link)
-        others = {link.dst if hop.forward else link.src for some in onward.values() for link in some}
+        others = {
+            link.dst if hop.forward else link.src for some in onward.values() for link in some
+        }
         uris = reader.uris(others)
         matches = [
             _Match((*match.things, other), (*match.links, link))
@@ -252,8 +256,10 @@ def _strongest(links: Iterable[Link]) -> list[Link]:
         if known is None:
             joined[name] = link
             continue
-        ends = None if None in (known.valid_to, link.valid_to) else max(
-            known.valid_to or 0, link.valid_to or 0
+        ends = (
+            None
+            if None in (known.valid_to, link.valid_to)
+            else max(known.valid_to or 0, link.valid_to or 0)
         )
         start = min(known.valid_from, link.valid_from)
         joined[name] = Link(*name, known.layer, known.document, start, ends)

@@ -16,8 +16,8 @@ from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
 from lineal.query import finding, pages, walks
 from lineal.query.finding import Found
 from lineal.query.pages import Explanation, Happening, Neighbour
-from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Trial, Thirteen
 from lineal.query.things import Brief, Things, answer
+from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Thirteen, Trial
 from lineal.query.walks import Arrow, Ask, Hit, Impact, Lineage, Node, Path
 from lineal.search import parse
 from lineal.store import Store

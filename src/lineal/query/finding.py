@@ -23,9 +23,7 @@ class Found:
     facets: dict[str, dict[str, int]]
 
 
-def search(
-    things: Things, query: Query, *, limit: int, offset: int
-) -> Answer[Found]:
+def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[Found]:
     """Return what fits a query: exact names, then beginnings of names, then words anywhere."""
     reader = things.reader
     wanted = _wanted(things, query)
@@ -34,13 +32,15 @@ def search(
     known = reader.known([key for key, _ in candidates])
     ranked = [(key, rank) for key, rank in candidates if key in known]
     one = things.one([key for key, _ in ranked])
-    best: dict[int, int] = {key: -1 for key in direct}
+    best: dict[int, int] = dict.fromkeys(direct, -1)
     for key, rank in ranked:
         best[one[key]] = min(best.get(one[key], rank), rank)
     page = _page(things, best, limit=limit, offset=offset)
     why = []
     if len(candidates) > text.CANDIDATES:
-        why.append(f"candidates: more than {text.CANDIDATES} things fit; the best of them are ranked")
+        why.append(
+            f"candidates: more than {text.CANDIDATES} things fit; the best of them are ranked"
+        )
     counts = reader.facet_counts(sorted(best), FACETS)
     notes = () if reader.is_now else ("Search text is of now; what was not yet known is left out.",)
     value = Found(page, {name: _frequent(values) for name, values in counts.items()})
@@ -52,16 +52,17 @@ def _frequent(values: dict[str, int]) -> dict[str, int]:
     return dict(sorted(values.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _page(
-    things: Things, best: dict[int, int], *, limit: int, offset: int
-) -> tuple[Brief, ...]:
+def _page(things: Things, best: dict[int, int], *, limit: int, offset: int) -> tuple[Brief, ...]:
     """Order by class of match, living before deleted, shorter names first."""
     briefs = things.briefs(best)
     ordered = sorted(
         best,
         key=lambda key: (
-            best[key], briefs[key].state is State.DELETED, len(briefs[key].name),
-            briefs[key].name.casefold(), briefs[key].uri,
+            best[key],
+            briefs[key].state is State.DELETED,
+            len(briefs[key].name),
+            briefs[key].name.casefold(),
+            briefs[key].uri,
         ),
     )
     return tuple(briefs[key] for key in ordered[offset : offset + limit])

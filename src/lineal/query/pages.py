@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,10 +18,9 @@ from lineal.model import (
     Json,
     Response,
     Said,
-    Uri,
-    edge_uri,
 )
-from lineal.query.things import Brief, Things, answer
+from lineal.query.things import Brief, Things, answer, spoken
+from lineal.store import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,7 @@ def entity(things: Things, key: int) -> Answer[Entity]:
     for member in ordered:
         one = entities[member]
         said.extend(one.said)
-        for name, value in one.attributes.items():
-            known = merged.setdefault(name, value)
-            if isinstance(known, list) and isinstance(value, list):
-                merged[name] = known + [item for item in value if item not in known]
+        merged = together([merged, one.attributes])
     head = entities[chosen]
     also = tuple(entities[member].uri for member in ordered if member != chosen)
     times = [e.confirmed_at for e in entities.values() if e.confirmed_at is not None]
@@ -119,9 +115,11 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
         outward = src in group
         edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
         relation = kind if outward else things.shapes.kinds[kind].inverse
-        other = _plain(things, dst if outward else src) if kind == "same_as" else briefs[
-            dst if outward else src
-        ]
+        other = (
+            _plain(things, dst if outward else src)
+            if kind == "same_as"
+            else briefs[dst if outward else src]
+        )
         found.append(Neighbour(relation, other, edge))
     found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
     why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []
@@ -151,8 +149,11 @@ def explain(things: Things, start: int, kind: str, end: int) -> Answer[Explanati
     briefs = things.briefs([start, end])
     value = Explanation(
         Edge(uris[start], kind, uris[end], tuple(claim for claim, _ in stated)),
-        briefs[start], briefs[end], stated, reasons, _told(things, briefs[start], kind,
-                                                           briefs[end], stated, reasons),
+        briefs[start],
+        briefs[end],
+        stated,
+        reasons,
+        _told(things, briefs[start], kind, briefs[end], stated, reasons),
     )
     return answer(things.reader, value, total=len(stated))
 
@@ -186,27 +187,21 @@ def _told(
     reasons: Sequence[Reason],
 ) -> str:
     said = sorted({claim.source for claim, _ in stated if claim.layer != "inferred"})
-    head = f"{start.name} {kind.replace('_', ' ')} {end.name}"
-    parts = [f"{head}: said by {', '.join(said)}." if said else f"{head}: nobody said so."]
+    head = f"{start.name} {spoken(kind)} {end.name}"
+    parts = [f"{head}: {_stated_by(said)}."]
     parts += [f"Rule {one.rule} (version {one.version}) concluded it: {one.why}" for one in reasons]
     return " ".join(parts)
 
 
-def find_edge(things: Things, uri: Uri, ends: Iterable[int]) -> tuple[int, str, int]:
-    """Return the edge with this URI among those of some things; raises `NotFound`."""
-    kinds = frozenset(things.shapes.kinds)
-    for link in things.reader.outward(ends, kinds):
-        uris = things.reader.uris([link.src, link.dst])
-        if edge_uri(uris[link.src], link.kind, uris[link.dst]) == uri:
-            return link.src, link.kind, link.dst
-    raise NotFound(f"There is no edge {uri} at this moment.")
+def _stated_by(sources: Sequence[str]) -> str:
+    return f"stated by {', '.join(sources)}" if sources else "no source states it"
 
 
 # ── History ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, ...]]:
-    """Return all that happened to a thing, newest first: what was said, and what it was joined to."""
+    """Return all that happened to a thing, newest first: words said, edges begun and ended."""
     events: list[Happening] = []
     for member in things.groups([key])[key]:
         events.extend(_said_events(things.reader.record_history(member)))
@@ -268,9 +263,7 @@ def _claim_events(relation: str, other: Brief, claims: Sequence[Claim]) -> list[
     for claim in claims:
         detail: dict[str, tuple[Json, Json]] = {relation: (None, other.name)}
         if claim.t_from not in ended:
-            events.append(
-                Happening(claim.t_from, 0, "", "", "joined", claim.source, detail, other)
-            )
+            events.append(Happening(claim.t_from, 0, "", "", "joined", claim.source, detail, other))
         if claim.t_to is not None and claim.t_to not in began:
             gone: dict[str, tuple[Json, Json]] = {relation: (other.name, None)}
             what = "corrected" if claim.ended == "corrected" else "parted"

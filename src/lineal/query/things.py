@@ -163,6 +163,21 @@ def _weight(attributes: Mapping[str, Json]) -> float:
     return float(weight) if isinstance(weight, int | float) else 1.0
 
 
+#: A relation that ends in one of these is told as a state: "is served by", "is trained on".
+_PASSIVE = ("_by", "_from", "_on", "_in", "_for", "_into", "_of")
+
+
+def spoken(relation: str) -> str:
+    """
+    Return a kind, or its inverse, as it is said between two names.
+
+    >>> spoken("served_by"), spoken("feeds")
+    ('is served by', 'feeds')
+    """
+    words = relation.replace("_", " ")
+    return f"is {words}" if relation.endswith(_PASSIVE) else words
+
+
 def brief(entity: Entity) -> Brief:
     """Return an entity in one line."""
     status = entity.attributes.get("status")

@@ -136,9 +136,7 @@ class Thirteen:
             versions = {link.src for link in self._reader.inward(versions, ("version_of",))}
         served = self._reader.outward(versions, ("served_in",))
         tests = self._tests_of_cells({link.dst for link in served})
-        pairs = {
-            (test, link.src, "served") for link in served for test in tests.get(link.dst, ())
-        }
+        pairs = {(test, link.src, "served") for link in served for test in tests.get(link.dst, ())}
         pairs |= {
             (link.dst, link.src, "trained")
             for link in self._reader.outward(versions, ("trained_for",))
@@ -243,9 +241,7 @@ class Thirteen:
     def owners_of_chain(self, key: int) -> tuple[Owned, ...]:
         """Q12: the owners of a model and of each thing upstream of it."""
         walked = self._walk([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
-        keys = self._things.unique(
-            [at for at in walked.reached if self._type(at) != "column"]
-        )
+        keys = self._things.unique([at for at in walked.reached if self._type(at) != "column"])
         owners = self._things.owners(keys)
         return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lineal.lineage import Reached, Step, Walk, Way, shortest_paths, walk
 from lineal.model import Answer, Budget, Uri
-from lineal.query.things import Brief, Things, answer, deadline
+from lineal.query.things import Brief, Things, answer, deadline, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Impact:
 class Ask:
     """How a walk is asked for."""
 
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     grain: str | None = None
     kinds: frozenset[str] | None = None
     layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
@@ -111,9 +111,7 @@ def go(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> Wa
     """Walk from things in one direction."""
     logical = grain_of(things, keys, ask.grain) == "logical"
     way = Way(upstream, logical, layers=ask.layers, kinds=ask.kinds)
-    return walk(
-        things.reader, things.shapes, sorted(keys), way, ask.budget, deadline(ask.budget)
-    )
+    return walk(things.reader, things.shapes, sorted(keys), way, ask.budget, deadline(ask.budget))
 
 
 # ── Lineage ──────────────────────────────────────────────────────────────────────────────────────
@@ -131,8 +129,12 @@ def lineage(
             sides.append((go(things, keys, upstream=sign < 0, ask=side), sign))
     shown = _Shown(things, sides, columns=ask.columns)
     nodes, arrows = shown.nodes(keys), shown.arrows()
-    why = [_side(sign) + reason for walked, sign in sides for reason in walked.why
-           if not reason.startswith("depth")]
+    why = [
+        _side(sign) + reason
+        for walked, sign in sides
+        for reason in walked.why
+        if not reason.startswith("depth")
+    ]
     deeper = [
         f"{_side(sign)}shown {ask_depth} steps deep; there is more"
         for (walked, sign), ask_depth in zip(sides, _depths(up, down), strict=True)
@@ -140,7 +142,10 @@ def lineage(
     ]
     starts = tuple(sorted(set(things.briefs(keys).values())))
     value = Lineage(
-        starts, nodes, arrows, grain_of(things, keys, ask.grain),
+        starts,
+        nodes,
+        arrows,
+        grain_of(things, keys, ask.grain),
         _by_type(node for node in nodes if node.depth < 0),
         _by_type(node for node in nodes if node.depth > 0),
     )
@@ -174,14 +179,16 @@ class _Shown:
     def __init__(self, things: Things, sides: Sequence[tuple[Walk, int]], *, columns: bool) -> None:
         self._things, self._sides = things, sides
         keys = {key for walked, _ in sides for key in walked.reached}
-        keys |= {end for walked, _ in sides for step in walked.feedback
-                 for end in (step.start, step.end)}
+        keys |= {
+            end for walked, _ in sides for step in walked.feedback for end in (step.start, step.end)
+        }
         uris = things.reader.uris(keys)
         stands = {key: key for key in keys}
         if not columns:
             for walked, _ in sides:
                 stands.update(
-                    (part, whole) for part, _, whole in walked.contained
+                    (part, whole)
+                    for part, _, whole in walked.contained
                     if uris[part].type == "column"
                 )
         one = things.one(sorted(set(stands.values())))
@@ -258,7 +265,7 @@ def in_words(things: Things, steps: Sequence[Step], *, upstream: bool) -> str:
     for step in steps:
         kind = things.shapes.kinds[step.kind]
         forward = (things.shapes.flows(step.kind) > 0) != upstream
-        word = (kind.name if forward else kind.inverse).replace("_", " ")
+        word = spoken(kind.name if forward else kind.inverse)
         told.append(f"{word} {_called(briefs[step.end])}")
     return ", ".join([" ".join(told[:2]), *(f"which {part}" for part in told[2:])])
 
@@ -324,22 +331,20 @@ def _path(things: Things, steps: Sequence[Step], upstream: bool) -> Path:
 # ── Impact ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def impact(
-    things: Things, keys: Collection[int], *, ask: Ask, limit: int
-) -> Answer[Impact]:
+def impact(things: Things, keys: Collection[int], *, ask: Ask, limit: int) -> Answer[Impact]:
     """Return what a change of these things would touch, worst first."""
     logical = Ask(ask.budget, "logical", ask.kinds, ask.layers)
     walked = go(things, keys, upstream=False, ask=logical)
     own = {member for group in things.groups(keys).values() for member in group}
     uris = things.reader.uris(walked.reached)
     hidden = {key for key, uri in uris.items() if uri.type == "column"}
-    touched = [key for key in walked.reached if key not in own | hidden]
+    touched = [
+        key for key, at in walked.reached.items() if at.depth > 0 and key not in own | hidden
+    ]
     wanted = things.unique(touched)
     used = _used(things, walked)
     owners = things.owners(wanted)
-    hits = [
-        _hit(things, walked, key, used, owners[key]) for key in wanted if key in walked.reached
-    ]
+    hits = [_hit(things, walked, key, used, owners[key]) for key in wanted if key in walked.reached]
     hits.sort(key=lambda hit: (not hit.live, hit.depth, _STRENGTH.index(hit.layer), hit.thing.uri))
     value = Impact(
         tuple(sorted(set(things.briefs(keys).values()))),
@@ -354,15 +359,18 @@ def impact(
     return answer(things.reader, value, why=why, total=len(hits) if not walked.why else None)
 
 
-def _hit(
-    things: Things, walked: Walk, key: int, used: set[int], owners: Sequence[int]
-) -> Hit:
+def _hit(things: Things, walked: Walk, key: int, used: set[int], owners: Sequence[int]) -> Hit:
     steps = walked.way_to(key)
     reached = walked.reached[key]
     briefs = things.briefs([key, *owners])
     return Hit(
-        briefs[key], reached.depth, weakest(steps), key in used, reached.possible,
-        tuple(briefs[owner] for owner in owners), in_words(things, steps, upstream=False),
+        briefs[key],
+        reached.depth,
+        weakest(steps),
+        key in used,
+        reached.possible,
+        tuple(briefs[owner] for owner in owners),
+        in_words(things, steps, upstream=False),
     )
 
 
@@ -394,7 +402,9 @@ def _by_owner(hits: Sequence[Hit]) -> tuple[tuple[Brief | None, tuple[Brief, ...
     ordered = sorted(
         owned.items(),
         key=lambda item: (
-            not any(hit.live for hit in item[1]), -len(item[1]), item[0].uri if item[0] else "~"
+            not any(hit.live for hit in item[1]),
+            -len(item[1]),
+            item[0].uri if item[0] else "~",
         ),
     )
     return tuple((owner, tuple(hit.thing for hit in some)) for owner, some in ordered)

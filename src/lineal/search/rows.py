@@ -19,9 +19,7 @@ def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchR
     name = attributes.get("name")
     called = name if isinstance(name, str) and name else uri.name
     ids = " ".join((uri.platform, *uri.segments))
-    description = " ".join(
-        value for key in _TEXTS if isinstance(value := attributes.get(key), str)
-    )
+    description = " ".join(value for key in _TEXTS if isinstance(value := attributes.get(key), str))
     facets = {
         "type": frozenset({uri.type}),
         "platform": frozenset({uri.platform}),

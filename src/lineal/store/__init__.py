@@ -17,19 +17,12 @@ from lineal.errors import ConfigError
 from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, schema, text, work
+from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
-from lineal.store.reading import Basis, Link, Reader, basis_of
+from lineal.store.facts import together
+from lineal.store.reading import Basis, Reader, basis_of
 from lineal.store.text import Describe, SearchRow, Wanted
-from lineal.store.writing import (
-    Batch,
-    Change,
-    Committed,
-    Conclusion,
-    Derivation,
-    Fence,
-    Rules,
-    Transaction,
-)
+from lineal.store.writing import Batch, Committed, Fence, Transaction
 
 __all__ = [
     "Basis",
@@ -40,7 +33,6 @@ __all__ = [
     "Derivation",
     "Describe",
     "Fence",
-    "Link",
     "Reader",
     "Rules",
     "SearchRow",
@@ -48,6 +40,7 @@ __all__ = [
     "Wanted",
     "clock_now",
     "text",
+    "together",
     "work",
 ]
 
@@ -119,7 +112,10 @@ class Store:
             if known is not None:
                 return Committed(known, {"same": len(batch.words)})
             return Transaction(
-                connection, self._shapes, now=self.now(), rules=self._rules,
+                connection,
+                self._shapes,
+                now=self.now(),
+                rules=self._rules,
                 describe=self._describe,
             ).apply(batch)
 

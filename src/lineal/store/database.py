@@ -32,7 +32,7 @@ _PRAGMAS = (
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
-_READ_PRAGMAS = _PRAGMAS[3:] + ("PRAGMA query_only=ON",)
+_READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
 
 
 class Database:
@@ -60,8 +60,12 @@ class Database:
                 fix="Make one with `lineal serve` or `lineal import`, or name another by --db.",
             )
         self._reader = sa.create_engine(
-            "sqlite://", creator=self._open_reader, poolclass=QueuePool, pool_size=8,
-            max_overflow=8, pool_reset_on_return="rollback",
+            "sqlite://",
+            creator=self._open_reader,
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=8,
+            pool_reset_on_return="rollback",
         )
         event.listen(self._reader, "begin", lambda connection: _exec(connection, "BEGIN"))
         self._writer: sa.Engine | None = None
@@ -121,7 +125,9 @@ class Database:
             connection.close()
             connection = sqlite3.connect(
                 f"{address}?mode=ro&immutable=1",
-                uri=True, isolation_level=None, check_same_thread=False,
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
             )
         for pragma in _READ_PRAGMAS:
             connection.execute(pragma)

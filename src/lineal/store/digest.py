@@ -47,8 +47,15 @@ def _edges(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str]:
     for row in connection.execute(_living(table)):
         yield "\t".join(
             [
-                "edge", uris[row.src], row.kind, uris[row.dst], row.source, row.name, row.layer,
-                row.attributes, _time(row),
+                "edge",
+                uris[row.src],
+                row.kind,
+                uris[row.dst],
+                row.source,
+                row.name,
+                row.layer,
+                row.attributes,
+                _time(row),
             ]
         )
 

@@ -22,6 +22,7 @@ Row: TypeAlias = "dict[str, str | int | bool | None]"
 Nature: TypeAlias = Callable[[str, str, str], str]
 EdgeId: TypeAlias = "tuple[Uri, str, Uri]"
 
+
 def _plain(value: object) -> str:
     """A URI is text to JSON."""
     if isinstance(value, Uri):
@@ -56,11 +57,12 @@ def statements_of(record: Record) -> dict[Uri, Statement]:
     joined: dict[Uri, Statement] = {}
     for statement in record.statements:
         known = joined.get(statement.uri)
-        if known is not None:
-            attributes = {**known.attributes, **statement.attributes}
-            statement = Statement(statement.uri, attributes, known.valid_from)
-        joined[statement.uri] = statement
+        joined[statement.uri] = statement if known is None else _merged(known, statement)
     return joined
+
+
+def _merged(one: Statement, other: Statement) -> Statement:
+    return Statement(one.uri, {**one.attributes, **other.attributes}, one.valid_from)
 
 
 def edges_of(record: Record) -> dict[EdgeId, EdgeStatement]:
@@ -101,7 +103,7 @@ def digest_of(record: Record) -> str:
 
 
 def is_fine(record: Record, levels: Mapping[str, object]) -> bool:
-    """Return whether a record states edges of parts, which a walk follows instead of the whole's."""
+    """Return whether a record states edges of parts, which are followed instead of the whole's."""
     return any(
         edge.kind == "derived_from" and edge.start.type in levels and edge.end.type in levels
         for edge in record.edges
@@ -240,11 +242,7 @@ def removal_endings(
     rows: Iterable[tuple[EdgeId, Row]], at: Instant, nature: Nature
 ) -> dict[EdgeId, Ending]:
     """Return the edges that end with their document: the states; what happened, happened."""
-    return {
-        name: Ending(row, at, "deleted")
-        for name, row in rows
-        if not _is_event(name, nature)
-    }
+    return {name: Ending(row, at, "deleted") for name, row in rows if not _is_event(name, nature)}
 
 
 def _is_event(name: EdgeId, nature: Nature) -> bool:

@@ -34,6 +34,7 @@ from lineal.store.facts import response_of, together
 from lineal.store.slices import SLICE, slices
 from lineal.store.text import Wanted
 
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """At which transaction, known by when and valid when a question is answered."""
@@ -69,7 +70,9 @@ def _instant_of(connection: sa.Connection, t: int) -> Instant:
 
 
 def _last_before(connection: sa.Connection, at: Instant) -> int:
-    found = connection.scalar(sa.select(sa.func.max(schema.tx.c.t)).where(schema.tx.c.instant <= at))
+    found = connection.scalar(
+        sa.select(sa.func.max(schema.tx.c.t)).where(schema.tx.c.instant <= at)
+    )
     return 0 if found is None else int(found)
 
 
@@ -108,7 +111,7 @@ class Reader:
             found.update((Uri(row.uri), row.key) for row in self._connection.execute(query))
         for uri, key in found.items():
             self._uris[key] = uri
-        return {uri: key for uri, key in found.items()}
+        return found
 
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         """What are the URIs of these keys?"""
@@ -176,7 +179,12 @@ class Reader:
         for some in slices(keys):
             query = (
                 sa.select(
-                    row.src, row.kind, row.dst, row.layer, row.document, row.valid_from,
+                    row.src,
+                    row.kind,
+                    row.dst,
+                    row.layer,
+                    row.document,
+                    row.valid_from,
                     row.valid_to,
                 )
                 .where(end.in_(some), row.kind.in_(sorted(kinds)), self._alive(table))
@@ -229,11 +237,13 @@ class Reader:
         folded = name.casefold().removeprefix("team-")
         named = sa.select(table.c.key).where(table.c.folded.in_((name.casefold(), folded)))
         query = sa.select(entity.c.key, entity.c.uri).where(entity.c.type.in_(("user", "team")))
-        found = set(self._connection.scalars(
-            sa.select(entity.c.key).where(
-                entity.c.key.in_(named), entity.c.type.in_(("user", "team"))
+        found = set(
+            self._connection.scalars(
+                sa.select(entity.c.key).where(
+                    entity.c.key.in_(named), entity.c.type.in_(("user", "team"))
+                )
             )
-        ))
+        )
         for suffix in {name, folded}:
             ends = query.where(entity.c.uri.endswith("/" + suffix, autoescape=True))
             found |= {row.key for row in self._connection.execute(ends)}
@@ -350,7 +360,9 @@ class Reader:
 
     # ── Why and since when ───────────────────────────────────────────────────────────────────
 
-    def claims(self, edges: Collection[tuple[int, str, int]]) -> dict[tuple[int, str, int], list[Claim]]:
+    def claims(
+        self, edges: Collection[tuple[int, str, int]]
+    ) -> dict[tuple[int, str, int], list[Claim]]:
         """Who says that these edges are so?"""
         return self._claims(edges, self._alive(schema.edge_out))
 
@@ -360,7 +372,8 @@ class Reader:
         row = schema.edge_out.c
         ends = {(key, link.kind, link.dst) for link in self._ever(schema.edge_out, row.src, key)}
         ends |= {
-            (link.src, link.kind, key) for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
+            (link.src, link.kind, key)
+            for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
         }
         found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
         return found
@@ -409,7 +422,9 @@ class Reader:
         """Which answers of sources does an edge rest on?"""
         row = schema.edge_out.c
         query = _with_document(schema.edge_out).where(
-            row.src == edge[0], row.kind == edge[1], row.dst == edge[2],
+            row.src == edge[0],
+            row.kind == edge[1],
+            row.dst == edge[2],
             self._alive(schema.edge_out),
         )
         return [

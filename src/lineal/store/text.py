@@ -102,9 +102,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     if wanted.text:
         end = wanted.text + "\U0010ffff"
         steps.append(sa.select(name.c.key).where(name.c.folded == wanted.text))
-        steps.append(
-            sa.select(name.c.key).where(name.c.folded >= wanted.text, name.c.folded < end)
-        )
+        steps.append(sa.select(name.c.key).where(name.c.folded >= wanted.text, name.c.folded < end))
     if wanted.words:
         steps.extend(_by_words(wanted.words))
     if not steps:
@@ -120,7 +118,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
 
 def _by_words(words: Sequence[str]) -> Iterable[sa.Select[Any]]:
     terms = " AND ".join('"' + word.replace('"', '""') + '"*' for word in words)
-    matching = sa.literal_column("search")
+    matching: sa.ColumnElement[str] = sa.literal_column("search")
     for phrase in (f"name : ({terms})", terms):
         yield sa.select(_SEARCH.c.rowid.label("key")).where(
             matching.op("MATCH")(sa.literal(phrase))

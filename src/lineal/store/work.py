@@ -18,6 +18,8 @@ from lineal.store import schema
 from lineal.store.facts import canonical
 from lineal.store.slices import slices
 
+__all__ = ["Connection"]
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -76,7 +78,7 @@ class SourceHealth:
 
 
 def receive(
-    connection: sa.Connection, events: Iterable[tuple[str, Mapping[str, Json]]], now: Instant
+    connection: Connection, events: Iterable[tuple[str, Mapping[str, Json]]], now: Instant
 ) -> int:
     """Keep events until they are understood; returns how many."""
     rows = [
@@ -87,7 +89,7 @@ def receive(
     return len(rows)
 
 
-def waiting(connection: sa.Connection, limit: int) -> list[Waiting]:
+def waiting(connection: Connection, limit: int) -> list[Waiting]:
     """Which events have waited longest?"""
     query = sa.select(schema.inbox).order_by(schema.inbox.c.id).limit(limit)
     return [
@@ -96,7 +98,7 @@ def waiting(connection: sa.Connection, limit: int) -> list[Waiting]:
     ]
 
 
-def done(connection: sa.Connection, ids: Sequence[int]) -> None:
+def done(connection: Connection, ids: Sequence[int]) -> None:
     """Take events out of the inbox: what they asked for is marked, kept or dead."""
     for some in slices(ids):
         connection.execute(sa.delete(schema.inbox).where(schema.inbox.c.id.in_(some)))
@@ -106,7 +108,7 @@ def done(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 
 def mark(
-    connection: sa.Connection, source: str, document: str, *, deleted: bool, due_at: Instant
+    connection: Connection, source: str, document: str, *, deleted: bool, due_at: Instant
 ) -> None:
     """Say that a document has changed: one more mark, due now."""
     watch = schema.watch.c
@@ -118,15 +120,19 @@ def mark(
     if known.rowcount == 0:
         connection.execute(
             sa.insert(schema.watch).values(
-                source=source, document=document, dirty_seq=1, clean_seq=0, deleted=deleted,
-                due_at=due_at, attempts=0, generation=0,
+                source=source,
+                document=document,
+                dirty_seq=1,
+                clean_seq=0,
+                deleted=deleted,
+                due_at=due_at,
+                attempts=0,
+                generation=0,
             )
         )
 
 
-def mark_unknown(
-    connection: sa.Connection, documents: Iterable[tuple[str, str]], now: Instant
-) -> int:
+def mark_unknown(connection: Connection, documents: Iterable[tuple[str, str]], now: Instant) -> int:
     """Mark documents that were never asked for: things that are only referred to."""
     added = 0
     for source, document in documents:
@@ -139,7 +145,7 @@ def mark_unknown(
     return added
 
 
-def due(connection: sa.Connection, now: Instant, limit: int) -> list[Dirty]:
+def due(connection: Connection, now: Instant, limit: int) -> list[Dirty]:
     """Which marked documents are due, the longest waiting first?"""
     watch = schema.watch.c
     query = (
@@ -150,23 +156,28 @@ def due(connection: sa.Connection, now: Instant, limit: int) -> list[Dirty]:
     )
     return [
         Dirty(
-            row.source, row.document, row.dirty_seq, row.deleted, row.attempts, row.gone_since,
+            row.source,
+            row.document,
+            row.dirty_seq,
+            row.deleted,
+            row.attempts,
+            row.gone_since,
             row.etag,
         )
         for row in connection.execute(query)
     ]
 
 
-def next_due(connection: sa.Connection) -> Instant | None:
+def next_due(connection: Connection) -> Instant | None:
     """When is the next marked document due?"""
     watch = schema.watch.c
-    return connection.scalar(
-        sa.select(sa.func.min(watch.due_at)).where(watch.dirty_seq > watch.clean_seq)
-    )
+    query = sa.select(sa.func.min(watch.due_at)).where(watch.dirty_seq > watch.clean_seq)
+    found = connection.scalar(query)
+    return None if found is None else int(found)
 
 
 def put_off(
-    connection: sa.Connection,
+    connection: Connection,
     dirty: Dirty,
     *,
     due_at: Instant,
@@ -180,13 +191,15 @@ def put_off(
         .where(watch.source == dirty.source, watch.document == dirty.document)
         .where(watch.dirty_seq == dirty.seq)
         .values(
-            due_at=due_at, attempts=dirty.attempts + 1, error=error,
+            due_at=due_at,
+            attempts=dirty.attempts + 1,
+            error=error,
             gone_since=gone_since or watch.gone_since,
         )
     )
 
 
-def give_up(connection: sa.Connection, dirty: Dirty, error: str) -> None:
+def give_up(connection: Connection, dirty: Dirty, error: str) -> None:
     """Stop trying a document until it is marked again; the dead letter says why."""
     watch = schema.watch.c
     connection.execute(
@@ -197,7 +210,7 @@ def give_up(connection: sa.Connection, dirty: Dirty, error: str) -> None:
     )
 
 
-def confirm(connection: sa.Connection, dirty: Dirty, now: Instant) -> None:
+def confirm(connection: Connection, dirty: Dirty, now: Instant) -> None:
     """The source says that nothing changed since we last asked."""
     watch = schema.watch.c
     connection.execute(
@@ -211,7 +224,7 @@ def confirm(connection: sa.Connection, dirty: Dirty, now: Instant) -> None:
 # ── Sweeps ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def next_generation(connection: sa.Connection, source: str) -> int:
+def next_generation(connection: Connection, source: str) -> int:
     """Begin a sweep: the generation that everything listed gets."""
     watch = schema.watch.c
     query = sa.select(sa.func.max(watch.generation)).where(watch.source == source)
@@ -219,7 +232,7 @@ def next_generation(connection: sa.Connection, source: str) -> int:
 
 
 def listed(
-    connection: sa.Connection,
+    connection: Connection,
     source: str,
     lines: Sequence[tuple[str, str | None]],
     *,
@@ -245,19 +258,21 @@ def listed(
     return marked
 
 
-def unlisted(connection: sa.Connection, source: str, generation: int) -> list[str]:
+def unlisted(connection: Connection, source: str, generation: int) -> list[str]:
     """Which living documents of a source were absent from a complete sweep?"""
     watch, document = schema.watch.c, schema.document.c
     query = (
         sa.select(document.name)
-        .join(schema.watch, sa.and_(watch.source == document.source, watch.document == document.name))
+        .join(
+            schema.watch, sa.and_(watch.source == document.source, watch.document == document.name)
+        )
         .where(document.source == source, document.live, watch.generation < generation)
         .order_by(document.name)
     )
     return list(connection.scalars(query))
 
 
-def living(connection: sa.Connection, source: str, prefix: str = "") -> list[str]:
+def living(connection: Connection, source: str, prefix: str = "") -> list[str]:
     """Which documents of a source live, of those whose names begin with *prefix*?"""
     document = schema.document.c
     query = (
@@ -269,14 +284,14 @@ def living(connection: sa.Connection, source: str, prefix: str = "") -> list[str
     return list(connection.scalars(query))
 
 
-def is_living(connection: sa.Connection, source: str, name: str) -> bool:
+def is_living(connection: Connection, source: str, name: str) -> bool:
     """Does this document of a source live?"""
     document = schema.document.c
     query = sa.select(document.live).where(document.source == source, document.name == name)
     return bool(connection.scalar(query))
 
 
-def subjects(connection: sa.Connection, source: str, names: Iterable[str]) -> dict[str, str]:
+def subjects(connection: Connection, source: str, names: Iterable[str]) -> dict[str, str]:
     """What are these documents of a source about? Name to URI."""
     document, found = schema.document.c, {}
     for some in slices(names):
@@ -293,7 +308,7 @@ def subjects(connection: sa.Connection, source: str, names: Iterable[str]) -> di
 
 
 def keep(
-    connection: sa.Connection,
+    connection: Connection,
     source: str,
     digest: str,
     body: Mapping[str, Json],
@@ -306,9 +321,7 @@ def keep(
     if connection.execute(sa.select(table.c.digest).where(table.c.digest == name)).first():
         return False
     connection.execute(
-        sa.insert(table).values(
-            digest=name, source=source, received_at=now, body=canonical(body)
-        )
+        sa.insert(table).values(digest=name, source=source, received_at=now, body=canonical(body))
     )
     rows = [
         {"source": source, "document": document, "digest": name}
@@ -319,7 +332,7 @@ def keep(
     return True
 
 
-def entries(connection: sa.Connection, source: str, document: str) -> list[Mapping[str, Json]]:
+def entries(connection: Connection, source: str, document: str) -> list[Mapping[str, Json]]:
     """Which kept entries speak of a document?"""
     entry, body = schema.log_entry.c, schema.log_body.c
     query = (
@@ -334,28 +347,36 @@ def entries(connection: sa.Connection, source: str, document: str) -> list[Mappi
 # ── Dead letters and health ──────────────────────────────────────────────────────────────────────
 
 
-def bury_event(
-    connection: sa.Connection, event: Waiting, error: Exception, now: Instant
-) -> None:
+def bury_event(connection: Connection, event: Waiting, error: Exception, now: Instant) -> None:
     """Put aside an event that no source can make sense of."""
     _bury(
-        connection, source=event.source, stage="understand", document=None,
-        body=canonical(event.body), error=error, attempts=1, now=now,
+        connection,
+        source=event.source,
+        stage="understand",
+        document=None,
+        body=canonical(event.body),
+        error=error,
+        attempts=1,
+        now=now,
     )
 
 
-def bury_document(
-    connection: sa.Connection, dirty: Dirty, error: Exception, now: Instant
-) -> None:
+def bury_document(connection: Connection, dirty: Dirty, error: Exception, now: Instant) -> None:
     """Put aside a document that could not be fetched, worded or committed."""
     _bury(
-        connection, source=dirty.source, stage="fetch", document=dirty.document, body="",
-        error=error, attempts=dirty.attempts + 1, now=now,
+        connection,
+        source=dirty.source,
+        stage="fetch",
+        document=dirty.document,
+        body="",
+        error=error,
+        attempts=dirty.attempts + 1,
+        now=now,
     )
 
 
 def _bury(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     source: str,
     stage: str,
@@ -368,21 +389,27 @@ def _bury(
     """Keep all that is needed to see why, and to replay it."""
     connection.execute(
         sa.insert(schema.dead_letter).values(
-            source=source, stage=stage, document=document, body=body,
-            error=getattr(error, "code", type(error).__name__), reason=str(error),
-            attempts=attempts, first_at=now, last_at=now,
+            source=source,
+            stage=stage,
+            document=document,
+            body=body,
+            error=getattr(error, "code", type(error).__name__),
+            reason=str(error),
+            attempts=attempts,
+            first_at=now,
+            last_at=now,
         )
     )
 
 
-def dead_letters(connection: sa.Connection, limit: int = 100) -> list[DeadLetter]:
+def dead_letters(connection: Connection, limit: int = 100) -> list[DeadLetter]:
     """What could not be taken in, newest first?"""
     table = schema.dead_letter
     query = sa.select(table).order_by(sa.desc(table.c.id)).limit(limit)
     return [DeadLetter(*row) for row in connection.execute(query)]
 
 
-def health(connection: sa.Connection) -> list[SourceHealth]:
+def health(connection: Connection) -> list[SourceHealth]:
     """How does each source stand?"""
     watch, document = schema.watch.c, schema.document.c
     is_dirty = watch.dirty_seq > watch.clean_seq
@@ -426,6 +453,6 @@ def health(connection: sa.Connection) -> list[SourceHealth]:
     ]
 
 
-def _count(connection: sa.Connection, table: sa.Table) -> dict[str, int]:
+def _count(connection: Connection, table: sa.Table) -> dict[str, int]:
     query = sa.select(table.c.source, sa.func.count()).group_by(table.c.source)
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -6,20 +6,19 @@ and ended once.
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from lineal.model import Instant, Record, Removal, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import facts, schema, text
+from lineal.store.conclusions import Change, Conclusion, Following, Rules
 from lineal.store.reading import Basis, Reader
+from lineal.store.rows import Rows, pack, unpack
 from lineal.store.slices import slices
 from lineal.store.text import Describe
 
@@ -61,61 +60,6 @@ class Committed:
     ended: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a transaction has changed so far, for those who conclude from it."""
-
-    #: The things whose attributes changed, or that are new.
-    things: frozenset[Uri]
-    #: The edges that began, ended or changed.
-    edges: frozenset[tuple[Uri, str, Uri]]
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """One way in which a rule concludes an edge."""
-
-    start: Uri
-    kind: str
-    end: Uri
-    #: The edges it rests on, in the order of the rule's pattern.
-    supports: tuple[tuple[Uri, str, Uri], ...]
-    valid_from: Instant
-    valid_to: Instant | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """All that one rule concludes for some starts: it replaces what it concluded before."""
-
-    rule: str
-    version: str
-    starts: frozenset[Uri]
-    derivations: tuple[Derivation, ...]
-
-
-class Rules(Protocol):
-    """Concludes edges from edges; pure over a reader of the transaction."""
-
-    def conclude(self, change: Change, reader: Reader) -> Iterable[Conclusion]:
-        """Return what each rule concludes for every start that the change may touch."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Rows to write at the end, in the order of their keys."""
-
-    begun: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    ended: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def begin(self, table: str, row: dict[str, Any]) -> None:
-        self.begun.setdefault(table, []).append(row)
-
-    def end(self, table: str, row: dict[str, Any]) -> None:
-        self.ended.setdefault(table, []).append(row)
-
-
 class Transaction:
     """One commit in the making, on an open write connection whose clock row it holds."""
 
@@ -135,7 +79,7 @@ class Transaction:
         self._draw(now)
         self._keys: dict[Uri, int] = {}
         self._documents: Counter[str] = Counter()
-        self._counts = {"begun": 0, "ended": 0}
+        self._rows = Rows(connection, self.t)
         self._things: set[Uri] = set()
         self._edges: set[tuple[Uri, str, Uri]] = set()
 
@@ -162,7 +106,8 @@ class Transaction:
             self._conclude()
             self._index()
             self._publish(batch)
-            return Committed(self.t, dict(self._documents), **self._counts)
+            documents = dict(self._documents)
+            return Committed(self.t, documents, self._rows.begun, self._rows.ended)
         self._undraw(changed)
         return Committed(None, dict(self._documents))
 
@@ -189,8 +134,13 @@ class Transaction:
             .where(watch.c.source == fence.source, watch.c.document == fence.document)
             .where(watch.c.clean_seq < fence.seq)
             .values(
-                clean_seq=fence.seq, attempts=0, error=None, etag=fence.etag,
-                version=fence.version, confirmed_at=self.instant, gone_since=None,
+                clean_seq=fence.seq,
+                attempts=0,
+                error=None,
+                etag=fence.etag,
+                version=fence.version,
+                confirmed_at=self.instant,
+                gone_since=None,
             )
         )
         return result.rowcount == 1
@@ -237,13 +187,15 @@ class Transaction:
         rows = []
         for uri in missing:
             self._keys[uri] = self._next_key
-            rows.append(
-                {"uri": uri, "key": self._next_key, "type": uri.type, "t_from": self.t}
-            )
+            rows.append({"uri": uri, "key": self._next_key, "type": uri.type, "t_from": self.t})
             self._next_key += 1
         if rows:
-            self._insert(schema.uri, [{"uri": str(row["uri"]), "key": row["key"]} for row in rows])
-            self._insert(schema.entity, [{**row, "uri": str(row["uri"])} for row in rows])
+            self._connection.execute(
+                sa.insert(schema.uri), [{"uri": str(row["uri"]), "key": row["key"]} for row in rows]
+            )
+            self._connection.execute(
+                sa.insert(schema.entity), [{**row, "uri": str(row["uri"])} for row in rows]
+            )
             self._things.update(missing)
 
     def _reader(self) -> Reader:
@@ -256,7 +208,6 @@ class Transaction:
         said = self._rows_by_document(schema.record, "key", words)
         edges = self._rows_by_document(schema.edge_out, "src", words)
         uris = self._uris_of(said, edges)
-        pending = _Pending()
         for word in words:
             if word.row is None:
                 word.id, self._next_document = self._next_document, self._next_document + 1
@@ -267,9 +218,9 @@ class Transaction:
                 (uris[row["src"]], row["kind"], uris[row["dst"]]): row
                 for row in edges.get(word.id, ())
             }
-            self._replace_one(word, current, links, pending)
+            self._replace_one(word, current, links)
             self._remember(word, links)
-        self._write(pending)
+        self._rows.write()
 
     def _rows_by_document(
         self, table: sa.Table, key: str, words: Sequence[_Word]
@@ -303,52 +254,39 @@ class Transaction:
         word: _Word,
         current: dict[Uri, dict[str, Any]],
         links: dict[facts.EdgeId, dict[str, Any]],
-        pending: _Pending,
     ) -> None:
         nature = self._shapes.nature
         if isinstance(word.word, Removal):
             at = word.word.observed_at
             self._end_statements(
-                {uri: facts.Ending(row, at, "deleted") for uri, row in current.items()}, pending
+                {uri: facts.Ending(row, at, "deleted") for uri, row in current.items()}
             )
-            self._end_edges(facts.removal_endings(links.items(), at, nature), pending)
+            self._end_edges(facts.removal_endings(links.items(), at, nature))
             return
         record = word.word
         ended, begun = facts.record_difference(current, facts.statements_of(record), record)
-        self._end_statements(ended, pending)
+        self._end_statements(ended)
         for uri, row in begun.items():
             self._things.add(uri)
-            pending.begin("record", {**row, "key": self._keys[uri], "document": word.id})
-        ended_edges, begun_edges = facts.edge_difference(
-            links, facts.edges_of(record), record, nature
-        )
-        self._end_edges(ended_edges, pending)
-        for name, row in begun_edges.items():
-            self._edges.add(name)
-            self._begin_edge(name, {**row, "document": word.id}, pending)
+            about = {"key": self._keys[uri], "document": word.id}
+            self._rows.begin(schema.record, {**row, **about})
+        said = facts.edges_of(record)
+        ended_edges, begun_edges = facts.edge_difference(links, said, record, nature)
+        self._end_edges(ended_edges)
+        for (start, kind, end), row in begun_edges.items():
+            self._edges.add((start, kind, end))
+            edge = {**row, "document": word.id}
+            self._rows.begin_edge(self._keys[start], kind, self._keys[end], edge)
 
-    def _begin_edge(
-        self, name: facts.EdgeId, row: dict[str, Any], pending: _Pending
-    ) -> None:
-        ends = {"src": self._keys[name[0]], "kind": name[1], "dst": self._keys[name[2]]}
-        pending.begin("edge_out", {**row, **ends})
-        inward = {key: row[key] for key in row if key not in ("attributes", "response")}
-        pending.begin("edge_in", {**inward, **ends})
-
-    def _end_statements(self, ended: Mapping[Uri, facts.Ending], pending: _Pending) -> None:
+    def _end_statements(self, ended: Mapping[Uri, facts.Ending]) -> None:
         for uri, ending in ended.items():
             self._things.add(uri)
-            pending.end("record", self._ended(ending))
+            self._rows.end(schema.record, ending.row, ending.ended_at, ending.reason)
 
-    def _end_edges(self, ended: Mapping[facts.EdgeId, facts.Ending], pending: _Pending) -> None:
+    def _end_edges(self, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
         for name, ending in ended.items():
             self._edges.add(name)
-            row = self._ended(ending)
-            pending.end("edge_out", row)
-            pending.end("edge_in", row)
-
-    def _ended(self, ending: facts.Ending) -> dict[str, Any]:
-        return {**ending.row, "ended_at": ending.ended_at, "reason": ending.reason}
+            self._rows.end_edge(ending.row, ending.ended_at, ending.reason)
 
     def _remember(self, word: _Word, links: Mapping[facts.EdgeId, Any]) -> None:
         """Keep what the document last said, so that the same again is seen at once."""
@@ -373,46 +311,9 @@ class Transaction:
             self._connection.execute(sa.insert(table).values(**names, **row))
             self._things.add(word.word.subject)
         else:
-            self._connection.execute(
-                sa.update(table).where(table.c.id == word.id).values(**row)
-            )
+            self._connection.execute(sa.update(table).where(table.c.id == word.id).values(**row))
             if isinstance(word.word, Removal):
                 self._things.add(word.word.subject)
-
-    def _write(self, pending: _Pending) -> None:
-        for name, rows in pending.ended.items():
-            self._end(schema.metadata.tables[name], rows)
-        for name, rows in pending.begun.items():
-            table = schema.metadata.tables[name]
-            keys = [column.name for column in table.primary_key]
-            filled = [{"t_from": self.t, "t_to": None, "ended_at": None, "reason": None, **row}
-                      for row in rows]
-            self._insert(table, sorted(filled, key=lambda row: tuple(row[key] for key in keys)))
-            if name != "edge_in":
-                self._counts["begun"] += len(rows)
-
-    def _end(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-        """End rows: the one change that a fact ever sees."""
-        keys = [column for column in table.primary_key]
-        statement = (
-            sa.update(table)
-            .where(*(column == sa.bindparam(f"at_{column.name}") for column in keys))
-            .values(
-                t_to=sa.bindparam("to"), ended_at=sa.bindparam("until"),
-                reason=sa.bindparam("because"),
-            )
-        )
-        lines = [
-            {f"at_{column.name}": row[column.name] for column in keys}
-            | {"to": self.t, "until": row["ended_at"], "because": row["reason"]}
-            for row in rows
-        ]
-        self._connection.execute(statement, lines)
-        if table is not schema.edge_in:
-            self._counts["ended"] += len(rows)
-
-    def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-        self._connection.execute(sa.insert(table), rows)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
@@ -421,29 +322,15 @@ class Transaction:
         for rules in self._rules:
             change = Change(frozenset(self._things), frozenset(self._edges))
             for conclusion in rules.conclude(change, self._reader()):
-                self._follow(conclusion)
-
-    def _follow(self, conclusion: Conclusion) -> None:
-        document = self._rule_document(conclusion)
-        standing = self._standing(document, conclusion.starts)
-        wanted = {_derivation_id(each): each for each in conclusion.derivations}
-        self._keys.update(
-            self._reader().keys({end for each in wanted.values() for end in (each.start, each.end)}
-                                | {uri for each in wanted.values()
-                                   for support in each.supports for uri in support[::2]})
-        )
-        pending = _Pending()
-        kept: dict[facts.EdgeId, list[tuple[Instant, Instant | None]]] = {}
-        for name, row in standing.items():
-            if name not in wanted or not _same_span(row, wanted[name]):
-                pending.end("derivation", {**row, **self._withdrawal(row, wanted.get(name))})
-        for name, each in wanted.items():
-            edge = (each.start, each.kind, each.end)
-            kept.setdefault(edge, []).append((each.valid_from, each.valid_to))
-            if name not in standing or not _same_span(standing[name], each):
-                pending.begin("derivation", self._derivation_row(each, document, name[3]))
-        self._derived_edges(document, conclusion.starts, kept, pending)
-        self._write(pending)
+                document = self._rule_document(conclusion)
+                following = Following(
+                    self._connection,
+                    self._reader(),
+                    self._rows,
+                    document=document,
+                    now=self.instant,
+                )
+                self._edges |= following.write(conclusion)
 
     def _rule_document(self, conclusion: Conclusion) -> int:
         """A rule is the document that its edges are claimed by."""
@@ -453,102 +340,14 @@ class Transaction:
         found = self._connection.scalar(query)
         if found is not None:
             return int(found)
-        self._next_document += 1
+        document, self._next_document = self._next_document, self._next_document + 1
+        about = {"subject": 0, "digest": "", "said_at": None, "t": self.t, "live": True}
         self._connection.execute(
             sa.insert(table).values(
-                id=self._next_document - 1, source=source, name=name, subject=0, digest="",
-                said_at=None, t=self.t, live=True, fine=False, touched=b"",
+                id=document, source=source, name=name, fine=False, touched=b"", **about
             )
         )
-        return self._next_document - 1
-
-    def _standing(
-        self, document: int, starts: Iterable[Uri]
-    ) -> dict[tuple[Uri, str, Uri, str], dict[str, Any]]:
-        """What did the rule conclude for these starts before?"""
-        table, reader = schema.derivation, self._reader()
-        keys = reader.keys(starts)
-        rows = []
-        for some in slices(keys.values()):
-            query = sa.select(table).where(
-                table.c.src.in_(some), table.c.document == document, table.c.t_to.is_(None)
-            )
-            rows.extend(dict(row) for row in self._connection.execute(query).mappings())
-        uris = reader.uris({row[name] for row in rows for name in ("src", "dst")})
-        return {
-            (uris[row["src"]], row["kind"], uris[row["dst"]], row["digest"]): row for row in rows
-        }
-
-    def _withdrawal(self, row: Mapping[str, Any], still: Derivation | None) -> dict[str, Any]:
-        """How a derivation ends: as its support ended, or replaced by a truer span."""
-        if still is not None:
-            if still.valid_from == row["valid_from"] and still.valid_to is not None:
-                return {"ended_at": still.valid_to, "reason": "changed"}
-            return {"ended_at": still.valid_from, "reason": "corrected"}
-        return self._support_ending(supports_of(row["supports"]))
-
-    def _support_ending(self, supports: Sequence[tuple[int, str, int]]) -> dict[str, Any]:
-        """Why did the support go? The derivation was true for as long as all of it was."""
-        table, until = schema.edge_out, self.instant
-        for src, kind, dst in supports:
-            rows = self._connection.execute(
-                sa.select(table.c.t_to, table.c.ended_at, table.c.reason).where(
-                    table.c.src == src, table.c.kind == kind, table.c.dst == dst
-                )
-            ).all()
-            if any(row.t_to is None for row in rows):
-                continue
-            if all(row.reason == "corrected" for row in rows):
-                return {"ended_at": until, "reason": "corrected"}
-            until = min(until, max(row.ended_at for row in rows))
-        return {"ended_at": until, "reason": "removed"}
-
-    def _derivation_row(self, each: Derivation, document: int, digest: str) -> dict[str, Any]:
-        supports = [
-            [self._keys[start], kind, self._keys[end]] for start, kind, end in each.supports
-        ]
-        return {
-            "src": self._keys[each.start], "kind": each.kind, "dst": self._keys[each.end],
-            "document": document, "digest": digest, "valid_from": each.valid_from,
-            "valid_to": each.valid_to, "valid_said": False,
-            "supports": facts.canonical(supports), "why": each.why,
-        }
-
-    def _derived_edges(
-        self,
-        document: int,
-        starts: Iterable[Uri],
-        kept: Mapping[facts.EdgeId, Sequence[tuple[Instant, Instant | None]]],
-        pending: _Pending,
-    ) -> None:
-        """An inferred edge is so while one of its derivations is."""
-        reader = self._reader()
-        keys = reader.keys(starts)
-        rows = self._document_edges(document, keys.values())
-        uris = reader.uris({row[name] for row in rows for name in ("src", "dst")})
-        standing = {(uris[row["src"]], row["kind"], uris[row["dst"]]): row for row in rows}
-        ended = {row["dst"]: row for row in pending.ended.get("derivation", ())}
-        for edge, row in standing.items():
-            span = _span(kept[edge]) if edge in kept else None
-            if span is None or span != (row["valid_from"], row["valid_to"]):
-                last = ended.get(row["dst"], {"ended_at": self.instant, "reason": "removed"})
-                ending = facts.Ending(row, last["ended_at"], last["reason"])
-                self._end_edges({edge: ending}, pending)
-        for edge, spans in kept.items():
-            span = _span(spans)
-            row = standing.get(edge)
-            if row is None or span != (row["valid_from"], row["valid_to"]):
-                self._edges.add(edge)
-                self._begin_edge(edge, _inferred(span, document), pending)
-
-    def _document_edges(self, document: int, keys: Iterable[int]) -> list[dict[str, Any]]:
-        table, rows = schema.edge_out, []
-        for some in slices(keys):
-            query = sa.select(table).where(
-                table.c.src.in_(some), table.c.document == document, table.c.t_to.is_(None)
-            )
-            rows.extend(dict(row) for row in self._connection.execute(query).mappings())
-        return rows
+        return document
 
     # ── Search rows, feed and cause ──────────────────────────────────────────────────────────
 
@@ -577,13 +376,19 @@ class Transaction:
         changed = pack(self._keys_of(self._things | ends))
         self._connection.execute(
             sa.insert(schema.tx).values(
-                t=self.t, instant=self.instant, actor=batch.actor, cause=batch.cause,
-                token=batch.token, changed=changed,
+                t=self.t,
+                instant=self.instant,
+                actor=batch.actor,
+                cause=batch.cause,
+                token=batch.token,
+                changed=changed,
             )
         )
         self._connection.execute(
             sa.update(schema.clock).values(
-                published=self.t, instant=self.instant, next_key=self._next_key,
+                published=self.t,
+                instant=self.instant,
+                next_key=self._next_key,
                 next_document=self._next_document,
             )
         )
@@ -592,7 +397,8 @@ class Transaction:
         """Give ``t`` back: nothing changed. Documents may still have moved on."""
         self._connection.execute(
             sa.update(schema.clock).values(
-                t=schema.clock.c.t - 1, next_key=self._next_key,
+                t=schema.clock.c.t - 1,
+                next_key=self._next_key,
                 next_document=self._next_document,
             )
         )
@@ -623,41 +429,3 @@ def _outcome(word: Record | Removal, row: Any, digest: str) -> str:
 
 def _older(word: Record | Removal, said_at: Instant | None) -> bool:
     return said_at is not None and word.said_at is not None and word.said_at < said_at
-
-
-def _derivation_id(each: Derivation) -> tuple[Uri, str, Uri, str]:
-    supports = facts.canonical([list(support) for support in each.supports])
-    return each.start, each.kind, each.end, hashlib.sha256(supports.encode()).hexdigest()[:32]
-
-
-def _same_span(row: Mapping[str, Any], each: Derivation) -> bool:
-    return (row["valid_from"], row["valid_to"]) == (each.valid_from, each.valid_to)
-
-
-def _span(spans: Sequence[tuple[Instant, Instant | None]]) -> tuple[Instant, Instant | None]:
-    ends = [end for _, end in spans]
-    last = None if None in ends else max(end for end in ends if end is not None)
-    return min(start for start, _ in spans), last
-
-
-def _inferred(span: tuple[Instant, Instant | None], document: int) -> dict[str, Any]:
-    return {
-        "valid_from": span[0], "valid_to": span[1], "valid_said": False, "layer": "inferred",
-        "attributes": "{}", "response": None, "document": document,
-    }
-
-
-def supports_of(kept: str) -> list[tuple[int, str, int]]:
-    """Return the supporting edges as they are kept with a derivation."""
-    return msgspec.json.decode(kept, type=list[tuple[int, str, int]])
-
-
-def pack(keys: Iterable[int]) -> bytes:
-    """Return keys as packed 64-bit integers, sorted."""
-    ordered = sorted(set(keys))
-    return struct.pack(f"<{len(ordered)}q", *ordered)
-
-
-def unpack(packed: bytes) -> tuple[int, ...]:
-    """Return what `pack` packed."""
-    return struct.unpack(f"<{len(packed) // 8}q", packed)

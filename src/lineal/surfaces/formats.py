@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Owned,
         Path,
         Sharer,
-        Testing,
+        Trial,
     )
     from lineal.query.pages import Reason, Support
     from lineal.shapes import Shapes
@@ -362,7 +362,7 @@ def feeds(answer: Answer[Feeds]) -> Object:
     return envelope(answer, body)
 
 
-def testings(answer: Answer[tuple[Testing, ...]]) -> Object:
+def testings(answer: Answer[tuple[Trial, ...]]) -> Object:
     """Return A/B tests and model versions, and how they are joined (Q5, Q6)."""
     value: list[Json] = [
         {

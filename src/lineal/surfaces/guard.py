@@ -76,9 +76,7 @@ def host_name(value: str) -> str:
 class Guard:
     """Wraps the application: nothing reaches it or leaves it without passing here."""
 
-    def __init__(
-        self, app: ASGIApp, *, allowed: Collection[str] | None, refuse: Refuse
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, allowed: Collection[str] | None, refuse: Refuse) -> None:
         self._app, self._allowed, self._refuse = app, allowed, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

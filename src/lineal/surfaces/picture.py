@@ -39,7 +39,9 @@ def shown(
     The other end of a feedback loop that lies outside is drawn faded; what else is not drawn is
     counted on its neighbours.
     """
-    kept = {stop.thing.uri: stop for stop in lineage.nodes if only is None or stop.thing.uri in only}
+    kept = {
+        stop.thing.uri: stop for stop in lineage.nodes if only is None or stop.thing.uri in only
+    }
     known = {stop.thing.uri for stop in lineage.nodes}
     starts = {brief.uri for brief in lineage.starts}
     arrows = [arrow for arrow in lineage.arrows if arrow.start in kept or arrow.end in kept]

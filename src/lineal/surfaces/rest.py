@@ -162,9 +162,7 @@ def _add_things(api: APIRouter, ask: Questions) -> None:
         answer = ask.explain(read.viewer, Uri(start), kind, Uri(end), read.moment)
         return json_response(formats.explanation(answer))
 
-    @api.get(
-        "/history", tags=["things"], **_answered(models.Answered[list[models.Happening]], 404)
-    )
+    @api.get("/history", tags=["things"], **_answered(models.Answered[list[models.Happening]], 404))
     def history(uri: UriParam, read: Read, limit: Limit = 200) -> Response:
         """Return what happened to a thing, newest first."""
         answer = ask.history(read.viewer, Uri(uri), read.moment, limit=limit)
@@ -251,7 +249,7 @@ def _places(lineal: Lineal, answer: Answer[Lineage]) -> dict[str, tuple[float, f
 def _add_thirteen(api: APIRouter, ask: Questions) -> None:
     """Add the thirteen questions, each with an answer of its own form."""
     thing = models.Answered[list[models.Thing]]
-    testing = models.Answered[list[models.Testing]]
+    testing = models.Answered[list[models.Trial]]
     _question(api, "q1", ask.feeds, formats.feeds, models.Answered[models.Feeds])
     _question(api, "q2", ask.data_pipelines, formats.listed, thing)
     _question(api, "q3", ask.data_behind, formats.listed, thing)
@@ -259,9 +257,7 @@ def _add_thirteen(api: APIRouter, ask: Questions) -> None:
     _question(api, "q5", ask.tests_of, formats.testings, testing)
     _question(api, "q6", ask.versions_in, formats.testings, testing)
     _question(api, "q7", ask.models_downstream, formats.listed, thing)
-    _question(
-        api, "q8", ask.consumers, formats.consumers, models.Answered[list[models.Consumer]]
-    )
+    _question(api, "q8", ask.consumers, formats.consumers, models.Answered[list[models.Consumer]])
     _question(api, "q9", ask.sharers, formats.sharers, models.Answered[list[models.Sharer]])
     _question(api, "q10", ask.data_under, formats.listed, thing)
     _question(api, "q11", ask.around, formats.around, models.Answered[models.Around])

@@ -254,7 +254,7 @@ class Feeds(_Model):
     data_sets: list[Thing]
 
 
-class Testing(_Model):
+class Trial(_Model):
     """An A/B test and a model version, and how they are joined."""
 
     test: Thing

@@ -83,9 +83,7 @@ def _add_errors(app: FastAPI, pages: portal.Portal) -> None:
 
     for sort in (LinealError, RequestValidationError, HTTPException):
         app.add_exception_handler(sort, handle)
-    app.add_middleware(
-        Guard, allowed=hosts(pages.lineal.config.host), refuse=refuse
-    )
+    app.add_middleware(Guard, allowed=hosts(pages.lineal.config.host), refuse=refuse)
 
 
 def _refuse(pages: portal.Portal) -> Refuse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -17,6 +16,7 @@ from lineal.errors import ConfigError, FileRefused
 from lineal.model import Json
 from lineal.surfaces.cli import failing, tables
 from lineal.surfaces.cli.places import client, db_option, opened, server_of
+from lineal.surfaces.cli.showing import write
 
 if TYPE_CHECKING:
     from lineal.app import Imported
@@ -74,7 +74,7 @@ def files(spec: Path, root: Path, db: Path | None) -> None:
 
 
 def _tell(came: Imported) -> None:
-    tables.imported(came)
+    write(tables.imported(came))
     if came.refused:
         click.get_current_context().exit(failing.FOUND)
 
@@ -122,25 +122,19 @@ def send(file: BinaryIO, source: str | None, server: str | None) -> None:
         raise ConfigError("No server is named.", fix="Give --server URL, or set LINEAL_URL.")
     with client(url, config) as remote:
         if source == "openlineage":
-            answers = remote.send_openlineage(events)
+            sent = remote.send_openlineage(events)
         else:
-            answers = remote.send(events, source=source)
-    _acknowledged(answers)
-
-
-def _acknowledged(answers: list[dict[str, Json]]) -> None:
-    """Tell how many events the server keeps; ends with 1 if it refused some."""
-    counts = Counter[str]()
-    for answer in answers:
-        counts.update({name: n for name, n in answer.items() if isinstance(n, int)})
-    click.echo(f"sent {counts}")
+            sent = remote.send(events, source=source)
+    write(tables.sent(sent))
+    if sent["refused"]:
+        click.get_current_context().exit(failing.FOUND)
 
 
 def events_in(data: bytes, name: str) -> Iterator[Mapping[str, Json]]:
-    """
+    r"""
     Yield the events in a text: one JSON object, a list of them, or one on each line.
 
-    >>> list(events_in(b'{"a": 1}\\n{"a": 2}\\n', "-"))
+    >>> list(events_in(b'{"a": 1}\n{"a": 2}\n', "-"))
     [{'a': 1}, {'a': 2}]
 
     Raises:

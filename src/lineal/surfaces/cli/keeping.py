@@ -8,12 +8,41 @@ from pathlib import Path
 import click
 
 from lineal.surfaces.cli import failing, tables
-from lineal.surfaces.cli.places import db_option, format_option, opened, opened_with, settings
+from lineal.surfaces.cli.places import (
+    Asked,
+    db_option,
+    format_option,
+    needing_the_server,
+    opened,
+    opened_with,
+    placed,
+    settings,
+)
+from lineal.surfaces.cli.showing import write, write_json
 
-_sources = click.option(
-    "--source", "files", multiple=True, type=click.Path(exists=True, path_type=Path),
-    metavar="FILE", help="A declared source, or a folder of them; LINEAL_SOURCES where not said.",
-)  # fmt: skip
+_files = click.option(
+    "--source",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="A declared source, or a folder of them; LINEAL_SOURCES where not said.",
+)
+
+
+@click.command()
+@placed()
+def status(asked: Asked) -> None:
+    """Show how each source stands: what waits, what fails, when it was last heard."""
+    with asked.answers() as answers:
+        answer = answers.health()
+    if asked.form == "json":
+        write_json(answer)
+    else:
+        write(tables.health(answer.get("value")))
+
+
+# ── Sources ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @click.group()
@@ -22,19 +51,38 @@ def source() -> None:
 
 
 @source.command("list")
-@_sources
-@format_option
+@_files
+@format_option()
 def list_sources(files: tuple[Path, ...], form: str) -> None:
     """List the declared sources, and what each describes."""
-    from lineal.app import source_files
+    with needing_the_server():
+        from lineal.app import source_files
+        from lineal.shapes import Shapes
+        from lineal.sources.compiling import load
+    config = settings()
+    shapes = Shapes.load(*config.shapes)
+    plans = [
+        load(path, variables=config.variables, shapes=shapes)
+        for path in source_files(files or config.sources)
+    ]
+    found = {plan.name: sorted({kind for kind, _ in plan.described}) for plan in plans}
+    if form == "json":
+        write_json({"value": [{"source": name, "types": kinds} for name, kinds in found.items()]})
+    else:
+        write(tables.sources(found))
 
 
 @source.command()
 @click.argument("name")
-@_sources
+@_files
 @db_option
-@click.option("--timeout", type=click.FloatRange(0), default=600.0, show_default=True,
-              help="How many seconds to work on what the sweep found.")  # fmt: skip
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    help="How many seconds to work on what was found.",
+)
 @click.pass_context
 def sweep(
     context: click.Context, name: str, files: tuple[Path, ...], db: Path | None, timeout: float
@@ -48,11 +96,28 @@ def sweep(
     with opened_with(replace(config, sources=files or config.sources), writable=True) as lineal:
         swept = lineal.sweep(name)
         drained = lineal.drain(timeout=timeout)
-    tables.swept(swept, drained)
+    write(tables.swept(swept, drained))
     if swept.held or not drained.complete:
         context.exit(failing.FOUND)
+
+
+# ── The database ─────────────────────────────────────────────────────────────────────────────────
 
 
 @click.group()
 def db() -> None:
     """Look at the database itself."""
+
+
+@db.command()
+@db_option
+def check(db: Path | None) -> None:
+    """Open the database for reading, and show its schema and how much it holds."""
+    with opened(db, writable=False) as lineal:
+        from lineal.access import LOCAL
+        from lineal.store import migrations
+
+        with lineal.store.looking() as connection:
+            schema = migrations.current(connection)
+        counted = lineal.ask.counts(LOCAL)
+        write(tables.database(lineal.store.path, schema, counted.basis_t, counted.value))

@@ -53,9 +53,7 @@ class Local:
         found = self._ask.explain(LOCAL, Uri(start), kind, Uri(end), _moment(times))
         return _as(formats.explanation(found))
 
-    def history(
-        self, uri: str, *, limit: int, **times: Unpack[Times]
-    ) -> Answer[list[Happening]]:
+    def history(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Happening]]:
         """Return what happened to a thing, newest first, and who caused it."""
         found = self._ask.history(LOCAL, Uri(uri), _moment(times), limit=limit)
         return _as(formats.history(found))
@@ -88,9 +86,7 @@ class Local:
         )
         return _as(formats.lineage(found))
 
-    def paths(
-        self, start: str, end: str, *, k: int, **times: Unpack[Times]
-    ) -> Answer[list[Path]]:
+    def paths(self, start: str, end: str, *, k: int, **times: Unpack[Times]) -> Answer[list[Path]]:
         """Return the shortest ways by which one of two things feeds the other."""
         found = self._ask.paths(LOCAL, Uri(start), Uri(end), _moment(times), k=k)
         return _as(formats.paths(found))

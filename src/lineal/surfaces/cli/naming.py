@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: How many candidates are looked at, and how many of them are told.
 LOOKED_AT, TOLD = 100, 10
 #: What the query language would take for a filter or for more than words.
-_QUERY = re.compile(r'^-|^[a-z]+:(?!:|//)|\s')
+_QUERY = re.compile(r"^-|^[a-z]+:(?!:|//)|\s")
 
 
 def uri_of(answers: Answers, text: str, times: Times) -> Uri:

@@ -32,14 +32,20 @@ db_option = click.option(
 server_option = click.option(
     "--server", metavar="URL", help="Ask a server instead; LINEAL_URL where not said."
 )
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to show the answer.",
-)
+
+
+def format_option(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command --format, with *forms* beside tables and JSON."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "json", *forms]),
+        default="table",
+        show_default=True,
+        help="How to show the answer.",
+    )
+
+
 _known_at = click.option(
     "--known-at",
     metavar="TIME",
@@ -78,24 +84,32 @@ class Asked:
             yield Local(lineal)
 
 
-def placed(command: Callable[..., None]) -> Callable[..., None]:
+def placed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command --db, --server and --format, and call it with how it is `Asked` first."""
 
-    @functools.wraps(command)
-    def run(*, db: Path | None, server: str | None, form: str, **rest: object) -> None:
-        command(Asked(db, server, form), **rest)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(*, db: Path | None, server: str | None, form: str, **rest: object) -> None:
+            command(Asked(db, server, form), **rest)
 
-    return db_option(server_option(format_option(run)))
+        return db_option(server_option(format_option(*forms)(run)))
+
+    return decorate
 
 
-def timed(command: Callable[..., None]) -> Callable[..., None]:
+def timed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command --known-at and --valid-at too."""
 
-    @functools.wraps(command)
-    def run(asked: Asked, *, known_at: str | None, valid_at: str | None, **rest: object) -> None:
-        command(replace(asked, known_at=known_at, valid_at=valid_at), **rest)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(
+            asked: Asked, *, known_at: str | None, valid_at: str | None, **rest: object
+        ) -> None:
+            command(replace(asked, known_at=known_at, valid_at=valid_at), **rest)
 
-    return placed(_known_at(_valid_at(run)))
+        return placed(*forms)(_known_at(_valid_at(run)))
+
+    return decorate
 
 
 def server_of(config: Config, *, db: Path | None, server: str | None) -> str | None:
@@ -136,7 +150,7 @@ def opened_with(config: Config, *, writable: bool) -> Iterator[Lineal]:
         from lineal.app import Lineal
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     with Lineal.open(config, writable=writable) as lineal:
         yield lineal

@@ -1,4 +1,4 @@
-"""The commands that ask: each names its thing, asks for it, and shows the answer."""
+"""The commands that ask: each names its thing, asks of it, and shows the answer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,184 @@ from functools import partial
 
 import click
 
-from lineal.surfaces.cli import pictures, tables
+from lineal.surfaces.cli import tables
 from lineal.surfaces.cli.naming import uri_of
+from lineal.surfaces.cli.pictures import draw
 from lineal.surfaces.cli.places import Asked, placed, timed
-from lineal.surfaces.cli.showing import note, show, write, write_json
+from lineal.surfaces.cli.showing import caveats, note, show, write, write_json
 
 _thing = click.argument("thing", metavar="THING")
-
-
-def _limit(default: int) -> click.decorators.FC:
-    ...
+_steps = click.IntRange(0, 20)
+_many = click.IntRange(0, 500)
 
 
 # ── One thing ────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@_thing
+@timed()
+def get(asked: Asked, thing: str) -> None:
+    """Show what all sources together say of THING, a URI or a name."""
+    with asked.answers() as answers:
+        answer = answers.get(uri_of(answers, thing, asked.times), **asked.times)
+    show(answer, asked.form, tables.entity)
+
+
+@click.command()
+@_thing
+@click.option("--limit", type=_many, default=500, show_default=True, help="At most so many.")
+@timed()
+def neighbours(asked: Asked, thing: str, limit: int) -> None:
+    """Show what THING is joined to, and by which relation."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.neighbours(uri, limit=limit, **asked.times)
+    show(answer, asked.form, tables.neighbours)
+
+
+@click.command()
+@click.argument("start", metavar="FROM")
+@click.argument("kind")
+@click.argument("end", metavar="TO")
+@timed()
+def explain(asked: Asked, start: str, kind: str, end: str) -> None:
+    """Show why we believe that FROM is related to TO by KIND."""
+    with asked.answers() as answers:
+        ends = [uri_of(answers, text, asked.times) for text in (start, end)]
+        answer = answers.explain(ends[0], kind, ends[1], **asked.times)
+    show(answer, asked.form, tables.explanation)
+
+
+@click.command()
+@_thing
+@click.option("--limit", type=_many, default=200, show_default=True, help="At most so many.")
+@timed()
+def history(asked: Asked, thing: str, limit: int) -> None:
+    """Show what happened to THING, newest first, and who caused it."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.history(uri, limit=limit, **asked.times)
+    show(answer, asked.form, tables.history)
+
+
+# ── Finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[TEXT]...")
+@click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@click.option("--offset", type=click.IntRange(0, 100_000), default=0, help="Leave out so many.")
+@timed()
+def search(asked: Asked, words: tuple[str, ...], limit: int, offset: int) -> None:
+    """
+    Find what fits TEXT, such as: type:model owner:team-rank ranking
+
+    Put -- before a text that begins with a minus: lineal search -- -tag:old ranking
+    """
+    with asked.answers() as answers:
+        answer = answers.search(" ".join(words), limit=limit, offset=offset, **asked.times)
+    show(answer, asked.form, tables.found)
+    shown, total = len(answer["value"]["hits"]), answer["total"]
+    if total is not None and offset + shown < total:
+        note(f"cut: {shown} of {total} are shown; --limit and --offset show more")
+
+
+@click.command()
+@placed()
+def types(asked: Asked) -> None:
+    """Show the types of things and the kinds of edges."""
+    with asked.answers() as answers:
+        answer = answers.types()
+    if asked.form == "json":
+        write_json(answer)
+    else:
+        write(tables.types(answer["value"]))
+
+
+# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@_thing
+@click.option("--up", type=_steps, default=20, show_default=True, help="Steps upstream.")
+@click.option("--down", type=_steps, default=20, show_default=True, help="Steps downstream.")
+@click.option(
+    "--grain",
+    type=click.Choice(["logical", "exact"]),
+    help="Pipelines and wholes, or runs and versions; as fits THING where not said.",
+)
+@timed("svg", "mermaid", "dot")
+def lineage(asked: Asked, thing: str, up: int, down: int, grain: str | None) -> None:
+    """Show what THING was made from, and what is made from it."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.lineage(uri, up=up, down=down, grain=grain, **asked.times)
+        if asked.form in ("table", "json"):
+            show(answer, asked.form, tables.lineage)
+            return
+        picture = draw(asked.form, answer["value"], answers.types())
+    click.echo(picture, nl=False)
+    caveats(answer)
+
+
+@click.command()
+@click.argument("start", metavar="FROM")
+@click.argument("end", metavar="TO")
+@click.option("-k", type=click.IntRange(1, 20), default=3, show_default=True, help="Ways to show.")
+@timed()
+def path(asked: Asked, start: str, end: str, k: int) -> None:
+    """Show the shortest ways by which FROM feeds TO, or TO feeds FROM."""
+    with asked.answers() as answers:
+        ends = [uri_of(answers, text, asked.times) for text in (start, end)]
+        answer = answers.paths(ends[0], ends[1], k=k, **asked.times)
+    show(answer, asked.form, tables.paths)
+
+
+@click.command()
+@_thing
+@click.option("--limit", type=_many, default=500, show_default=True, help="At most so many.")
+@timed()
+def impact(asked: Asked, thing: str, limit: int) -> None:
+    """Show what a change of THING would touch, and who must be told."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.impact(uri, limit=limit, **asked.times)
+    show(answer, asked.form, tables.impact)
+
+
+# ── The thirteen ─────────────────────────────────────────────────────────────────────────────────
+
+#: The thirteen questions: what each asks, and of what.
+QUESTIONS = {
+    "q1": ("Which features does it use, and what data can feed them?", "model, version"),
+    "q2": ("Which pipelines generate data for it?", "model, version"),
+    "q3": ("Which data sources feed it?", "feature, feature set, model"),
+    "q4": ("What is its complete lineage, from data to experiments?", "model, version"),
+    "q5": ("Which A/B tests are running it?", "model, version"),
+    "q6": ("Which models are being tested in it?", "A/B test"),
+    "q7": ("Which models break if it changes?", "feature, feature set, table"),
+    "q8": ("Which models consume it, and which teams own them?", "feature"),
+    "q9": ("Which models share features with it?", "model"),
+    "q10": ("What data sources does it transitively depend on?", "pipeline"),
+    "q11": ("Which data sets are upstream, which experiments downstream?", "version"),
+    "q12": ("Who owns each piece of its chain?", "model"),
+    "q13": ("Which of its things are no longer used and can be retired?", "team"),
+}
+
+
+@click.command()
+@click.argument("question", required=False, type=click.Choice(list(QUESTIONS), False))
+@click.argument("thing", required=False)
+@timed()
+def ask(asked: Asked, question: str | None, thing: str | None) -> None:
+    """Ask one of the thirteen QUESTIONs of THING; alone, list them."""
+    if question is None:
+        write(tables.questions(QUESTIONS))
+        return
+    if thing is None:
+        raise click.UsageError(f"Say of which {QUESTIONS[question][1]} you ask {question}.")
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.ask(question, uri, **asked.times)
+    show(answer, asked.form, partial(tables.answered, question))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
+import signal
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -59,7 +61,15 @@ def _serve(config: Config, door: socket.socket) -> None:
         app = server.create(lineal)
         _announce(config, door)
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        running.run(sockets=[door])
+        signal.signal(signal.SIGTERM, _interrupt)
+        lineal.start()
+        with contextlib.suppress(KeyboardInterrupt):
+            running.run(sockets=[door])
+
+
+def _interrupt(*_: object) -> None:
+    """End as Ctrl+C does, so that the database is closed and not dropped."""
+    raise KeyboardInterrupt
 
 
 def _announce(config: Config, door: socket.socket) -> None:

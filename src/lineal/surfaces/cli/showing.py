@@ -6,6 +6,7 @@ tables are cut and said to be.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -40,6 +41,11 @@ def show(
         write_json(answer)
     else:
         write(tables(answer["value"]))
+    caveats(answer)
+
+
+def caveats(answer: Answer[Value]) -> None:
+    """Say on standard error what was cut of an answer, and what else to know."""
     for reason in answer["why"]:
         note(f"cut: {reason}")
     for text in answer["notes"]:
@@ -62,19 +68,23 @@ def write_json(value: object) -> None:
 def write(parts: Iterable[RenderableType]) -> None:
     """Write tables and lines to standard output; colours only on a terminal."""
     terminal = sys.stdout.isatty()
+    text = io.StringIO()
     console = Console(
-        file=sys.stdout,
+        file=sys.stdout if terminal else text,
         force_terminal=terminal,
         width=None if terminal else WIDE,
         highlight=False,
         markup=False,
         emoji=False,
     )
+    before: RenderableType | None = None
     for part in parts:
-        if isinstance(part, Text) and not terminal:
-            click.echo(part.plain)
-        else:
-            console.print(part)
+        if isinstance(before, Table) or (before and isinstance(part, Table)):
+            console.print()
+        console.print(part)
+        before = part
+    for written in text.getvalue().splitlines():
+        click.echo(written.rstrip())
 
 
 def note(text: str) -> None:

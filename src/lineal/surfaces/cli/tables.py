@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from rich.console import RenderableType
@@ -10,7 +11,9 @@ from rich.console import RenderableType
 from lineal.surfaces.cli.showing import cell, line, table
 
 if TYPE_CHECKING:
+    from lineal.app import Drained, Imported
     from lineal.client import (
+        Change,
         Claim,
         Entity,
         Explanation,
@@ -21,9 +24,13 @@ if TYPE_CHECKING:
         Lineage,
         Neighbour,
         Node,
-        Path,
+        Sent,
         Thing,
     )
+    from lineal.client import (
+        Path as Way,
+    )
+    from lineal.ingest import Swept
 
 Parts = Iterator[RenderableType]
 
@@ -117,7 +124,7 @@ def _details(one: Happening) -> str:
     return "; ".join(_change(name, change) for name, change in one["details"].items())
 
 
-def _change(name: str, change: Mapping[str, Json]) -> str:
+def _change(name: str, change: Change) -> str:
     before, after = cell(change["before"]), cell(change["after"])
     return f"{name}: {before} → {after}" if before else f"{name}: {after}"
 
@@ -138,7 +145,7 @@ def things(value: Sequence[Thing]) -> Parts:
     if value:
         yield table(_THING, [_row(thing) for thing in value])
     else:
-        yield line("Nothing.")
+        yield line("Nothing found.")
 
 
 def counts(value: Mapping[str, int]) -> Parts:
@@ -169,7 +176,7 @@ def _marks(node: Node) -> str:
     return ", ".join(name for name, is_so in marks.items() if is_so)
 
 
-def paths(value: list[Path]) -> Parts:
+def paths(value: list[Way]) -> Parts:
     """Show each way in words, then step by step."""
     if not value:
         yield line("No way leads from one to the other.")
@@ -221,13 +228,20 @@ def _listed(value: Sequence[Json]) -> Parts:
     if not rows or "uri" in rows[0]:
         yield from things(cast("list[Thing]", rows))
         return
-    yield table(tuple(rows[0]), [tuple(_short(part) for part in row.values()) for row in rows])
+    alone = [name for name, part in rows[0].items() if isinstance(part, dict)]
+    columns = (*rows[0], *("uri" if len(alone) == 1 else f"{name} uri" for name in alone))
+    yield table(columns, [_spread(row, alone) for row in rows])
 
 
-def _short(part: Json) -> Json:
-    """Return a thing by its URI, things by their names, anything else as it is."""
+def _spread(row: Mapping[str, Json], alone: Sequence[str]) -> tuple[Json, ...]:
+    """Return every part by its names, then the URIs of those that are one thing."""
+    uris = (cast("Thing", row[name])["uri"] for name in alone)
+    return (*(_called(part) for part in row.values()), *uris)
+
+
+def _called(part: Json) -> Json:
     if isinstance(part, dict):
-        return part.get("uri")
+        return part.get("name")
     if isinstance(part, list):
         return _names(cast("list[Thing]", part))
     return part
@@ -236,15 +250,16 @@ def _short(part: Json) -> Json:
 # ── The installation ─────────────────────────────────────────────────────────────────────────────
 
 
-def types(value: Mapping[str, Json]) -> Parts:
+def types(value: Json) -> Parts:
     """Show the types of things and the kinds of edges."""
+    declared = value if isinstance(value, dict) else {}
     yield table(
         ("type", "domain", "part by", "meaning"),
-        _columns(value["types"], "name", "domain", "part_of_kind", "description"),
+        _columns(declared.get("types"), "name", "domain", "part_of_kind", "description"),
     )
     yield table(
         ("kind", "inverse", "class", "data goes", "meaning"),
-        _columns(value["kinds"], "name", "inverse", "class", "flow", "description"),
+        _columns(declared.get("kinds"), "name", "inverse", "class", "flow", "description"),
     )
 
 
@@ -264,3 +279,69 @@ def health(value: Json) -> Parts:
 def _columns(rows: Json, *names: str) -> list[tuple[Json, ...]]:
     every: Iterable[Json] = rows if isinstance(rows, list) else ()
     return [tuple(row.get(name) for name in names) for row in every if isinstance(row, dict)]
+
+
+# ── What came in ─────────────────────────────────────────────────────────────────────────────────
+
+#: How many refusals are listed; the rest is counted.
+REFUSED = 20
+
+
+def imported(value: Imported) -> Parts:
+    """Show what an import read, what it changed, and what was refused."""
+    changed = value.begun or value.ended or set(value.documents) - {"same", "superseded"}
+    yield line(f"Read {value.read}: {_counted(value.documents) if changed else 'nothing changed'}.")
+    if changed:
+        yield line(f"{value.begun} facts begun, {value.ended} ended.")
+        yield table(("type", "things now"), list(value.things.items()))
+    if value.refused:
+        rows = [(one.reason, one.file, one.index, one.path) for one in value.refused]
+        yield from _refused(("reason", "file", "index", "path"), rows)
+
+
+def sent(value: Sent) -> Parts:
+    """Show what became of events that were sent."""
+    yield line(f"The server keeps {value['accepted']} events.")
+    if value["refused"]:
+        rows = [(one["reason"], one["index"]) for one in value["refused"]]
+        yield from _refused(("reason", "index"), rows)
+
+
+def _refused(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> Parts:
+    yield table(columns, rows[:REFUSED], title=f"{len(rows)} refused")
+    if len(rows) > REFUSED:
+        yield line(f"… and {len(rows) - REFUSED} more.")
+
+
+def swept(value: Swept, drained: Drained) -> Parts:
+    """Show what a sweep found, and what was done about it."""
+    yield line(
+        f"{value.source} listed {value.listed} documents: {value.marked} differ, "
+        f"{value.absent} are absent."
+    )
+    if value.held:
+        yield line("So much is absent that nothing was removed; look at the source first.")
+    yield line(f"Fetched: {_counted(drained.documents)}.")
+    if not drained.complete:
+        yield line("The time ran out before all of it was fetched; a server will go on.")
+
+
+def questions(asked: Mapping[str, tuple[str, str]]) -> Parts:
+    """Show the thirteen questions in words."""
+    rows = [(name, words, of) for name, (words, of) in asked.items()]
+    yield table(("question", "what it asks", "asked of"), rows)
+
+
+def sources(described: Mapping[str, Sequence[str]]) -> Parts:
+    """Show the declared sources, and what each describes."""
+    if described:
+        yield table(("source", "describes"), [(name, list(of)) for name, of in described.items()])
+    else:
+        yield line("No source is declared. Name its file by --source, or set LINEAL_SOURCES.")
+
+
+def database(path: Path, schema: str | None, t: int, counted: Mapping[str, int]) -> Parts:
+    """Show what a database is, and how much it holds."""
+    yield line(f"{path}: schema {schema}, {t} transactions.")
+    yield line(f"{sum(counted.values())} things.")
+    yield from counts(counted)

@@ -277,7 +277,7 @@ def logical(world: Shelves) -> Chart:
 
 
 def _small_parts(world: Shelves) -> Iterator[Thing]:
-    """Return the columns, features and cells: parts on both charts, whether a flow names them or not."""
+    """Return the columns, features and cells: parts on both charts, named by a flow or not."""
     for table in world.tables.values():
         yield from (("column", f"{table.id}/{column.name}") for column in table.columns)
     for found in world.feature_sets.values():

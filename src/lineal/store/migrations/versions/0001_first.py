@@ -117,7 +117,7 @@ def _projections() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             "CREATE VIRTUAL TABLE search USING fts5(name, words, description, prefix='2 3', "
-            "tokenize=\"unicode61 remove_diacritics 2\")"
+            'tokenize="unicode61 remove_diacritics 2")'
         )
         op.execute("INSERT INTO search (search, rank) VALUES ('automerge', 0)")
         op.execute("INSERT INTO search (search, rank) VALUES ('crisismerge', 64)")
