@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 import lineal as lineal_package
@@ -23,7 +24,7 @@ from lineal.client import Client
 from lineal.model import Record, Uri
 from lineal.store import Batch
 from lineal.surfaces import errors_http
-from lineal.surfaces.cli import failing, main
+from lineal.surfaces.cli import failing, logs, main
 from lineal.surfaces.cli.local import Local
 from lineal.surfaces.cli.reading import QUESTIONS
 from tests import world
@@ -54,11 +55,13 @@ READS |= {name: ["ask", name, ASKED_OF.get(name, "ranking-model"), *AT] for name
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Read no settings and no database of whoever runs the tests."""
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Read no settings and no database of whoever runs the tests, and leave no log behind."""
     for name in [name for name in os.environ if name.startswith("LINEAL_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +237,7 @@ def test_a_name_that_nothing_has_lists_what_is_close(file: list[str]):
 def test_a_name_that_several_things_have_lists_them(tmp_path: Path):
     twins = [Uri(f"mlg://dataset/{platform}/plays") for platform in ("lake", "warehouse")]
     with world.empty(tmp_path) as lineal:
-        tell(lineal, *(world.record("s", uri, {"name": "plays"}) for uri in twins))
+        tell(lineal, *(world.record(uri.platform, uri, {"name": "plays"}) for uri in twins))
 
         result = run("get", "plays", "--db", lineal.store.path)
 
@@ -513,9 +516,14 @@ def program(*arguments: object) -> list[str]:
 
 def loaded_by(code: str) -> set[str]:
     """Return the modules that are loaded once *code* has run in a new program."""
-    code = f"import sys\nfrom lineal.surfaces.cli import main\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    begin = "import sys; from lineal.surfaces.cli import main"
+    end = "print(*sys.modules, file=sys.stderr)"
     ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT
+        [sys.executable, "-c", "\n".join((begin, code, end))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENVIRONMENT,
     )
     return set(ran.stderr.split())
 
@@ -605,6 +613,25 @@ def test_a_terminal_gets_a_progress_bar_and_no_colours_if_it_wants_none():
     assert "\x1b" not in bare.output
     assert "\x1b[?25l" in shown
     assert not re.search(r"\x1b\[(?:\d+;)*3\d", shown)
+
+
+def test_what_is_logged_is_apart_from_answers_and_without_values(
+    capsys: pytest.CaptureFixture[str],
+):
+    secret = "hunter2"
+    logs.begin("info")
+
+    try:
+        raise ValueError(len(secret))
+    except ValueError:
+        structlog.get_logger().exception("it broke", source="box")
+
+    written = capsys.readouterr()
+    line = json.loads(written.err)
+    assert (line["event"], line["level"], line["source"]) == ("it broke", "error", "box")
+    assert "ValueError" in line["exception"]
+    assert secret not in written.err
+    assert written.out == ""
 
 
 def every_command() -> Iterator[tuple[str, click.Command]]:

@@ -312,4 +312,4 @@ def test_the_client_needs_nothing_else_of_lineal():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert found == ["lineal", "lineal.client"]
+    assert found == ["lineal", "lineal.client", "lineal.client.answers"]

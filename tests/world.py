@@ -257,7 +257,7 @@ def tell(lineal: Lineal, clock: Clock) -> None:
     lineal.store.commit(Batch(said, actor="sweep", cause="first sweep"))
     clock.at = CHANGED
     gone = Removal("catalogue", "dataset/prod/exports/plays_2019", OLD_EXPORT, CHANGED)
-    changes = [models(CHANGED, "ready")[2], gone]
+    changes: list[Record | Removal] = [models(CHANGED, "ready")[2], gone]
     lineal.store.commit(Batch(changes, actor="registry", cause="event model_instance_updated"))
     clock.at = NOW
 

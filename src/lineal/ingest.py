@@ -383,8 +383,11 @@ class Ingest:
         Commit everything that a snapshot says; what it does not say any more is removed.
 
         *scope* is the beginning of the names of the documents that the snapshot covers; None
-        where it covers nothing whole. Nothing is removed where an item was refused.
+        where it covers nothing whole. Nothing is removed where an item was refused, and a
+        snapshot that is older than what we have of its scope says nothing.
         """
+        if scope is not None and self._is_past(source, scope, said_at):
+            items, scope = self._superseded(items, tally), None
         seen: set[str] = set()
         before = len(tally.refused)
         for some in _chunks(iter(items), BATCH):
@@ -397,6 +400,21 @@ class Ingest:
                 progress(tally.read, None, source)
         if scope is not None and len(tally.refused) == before:
             self._remove_absent(source, scope, seen, tally, cause, said_at)
+
+    def _is_past(self, source: str, scope: str, said_at: Instant | None) -> bool:
+        with self._store.looking() as connection:
+            newest = work.newest(connection, source, scope)
+        return newest is not None and said_at is not None and said_at < newest
+
+    @staticmethod
+    def _superseded(items: Iterable[Record | Refused], tally: Tally) -> Iterator[Refused]:
+        """Count what an older snapshot says, and hand on only what of it was refused."""
+        for item in items:
+            if isinstance(item, Refused):
+                yield item
+            else:
+                tally.read += 1
+                tally.documents["superseded"] += 1
 
     def _remove_absent(
         self,

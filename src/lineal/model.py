@@ -104,17 +104,22 @@ class Uri(str):
     @property
     def name(self) -> str:
         """The last segment, decoded: what to call the thing if nobody said a better name."""
-        return unquote_to_bytes(self[self.rindex("/") + 1 :]).decode()
+        return _plain(self[self.rindex("/") + 1 :])
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Type, platform and the segments of the id, decoded: ``Uri.of(*uri.parts) == uri``."""
         pieces = self[len(SCHEME) :].split("/")
-        return (pieces[0], *(unquote_to_bytes(piece).decode() for piece in pieces[1:]))
+        return (pieces[0], *(_plain(piece) for piece in pieces[1:]))
 
     def part(self, kind: str, *segments: str) -> Uri:
         """Return the URI of a part: this id with *segments* appended, of type *kind*."""
         return Uri.of(kind, *self.parts[1:], *segments)
+
+
+def _plain(piece: str) -> str:
+    """Decode a piece of a URI that is known to be well formed."""
+    return unquote_to_bytes(piece).decode() if "%" in piece else piece
 
 
 _URI_FIX = "Write mlg://<type>/<platform>/<id>, for example mlg://model/registry/ranking."

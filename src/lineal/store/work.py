@@ -284,6 +284,18 @@ def living(connection: Connection, source: str, prefix: str = "") -> list[str]:
     return list(connection.scalars(query))
 
 
+def newest(connection: Connection, source: str, prefix: str) -> Instant | None:
+    """Of when is the newest word of a source, of the documents whose names begin with *prefix*?"""
+    document = schema.document.c
+    query = (
+        sa.select(sa.func.max(document.said_at))
+        .where(document.source == source)
+        .where(document.name >= prefix, document.name < prefix + "\U0010ffff")
+    )
+    found = connection.scalar(query)
+    return None if found is None else int(found)
+
+
 def is_living(connection: Connection, source: str, name: str) -> bool:
     """Does this document of a source live?"""
     document = schema.document.c

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -219,7 +219,9 @@ class Transaction:
                 for row in edges.get(word.id, ())
             }
             self._replace_one(word, current, links)
-            self._remember(word, links)
+            if isinstance(word.word, Removal):
+                word.kept = {row["src"] for row in links.values()}
+        self._remember(words)
         self._rows.write()
 
     def _rows_by_document(
@@ -288,32 +290,43 @@ class Transaction:
             self._edges.add(name)
             self._rows.end_edge(ending.row, ending.ended_at, ending.reason)
 
-    def _remember(self, word: _Word, links: Mapping[facts.EdgeId, Any]) -> None:
-        """Keep what the document last said, so that the same again is seen at once."""
-        touched = {self._keys[word.word.subject]}
-        if isinstance(word.word, Record):
-            touched |= {self._keys[statement.uri] for statement in word.word.statements}
-            touched |= {self._keys[edge.start] for edge in word.word.edges}
-        else:
-            touched |= {row["src"] for row in links.values()}
-        row = {
-            "subject": self._keys[word.word.subject],
+    def _remember(self, words: Sequence[_Word]) -> None:
+        """Keep what each document last said, so that the same again is seen at once."""
+        table = schema.document
+        new = [self._document_row(word) for word in words if word.row is None]
+        known = [self._document_row(word) for word in words if word.row is not None]
+        if new:
+            self._connection.execute(sa.insert(table), new)
+        if known:
+            changing = [name for name in known[0] if name not in ("id", "source", "name")]
+            statement = sa.update(table).where(table.c.id == sa.bindparam("at_id"))
+            values = {name: sa.bindparam(f"new_{name}") for name in changing}
+            lines = [
+                {"at_id": row["id"], **{f"new_{name}": row[name] for name in changing}}
+                for row in known
+            ]
+            self._connection.execute(statement.values(**values), lines)
+
+    def _document_row(self, word: _Word) -> dict[str, Any]:
+        said = word.word
+        touched = {self._keys[said.subject], *word.kept}
+        if isinstance(said, Record):
+            touched |= {self._keys[statement.uri] for statement in said.statements}
+            touched |= {self._keys[edge.start] for edge in said.edges}
+        if word.row is None or isinstance(said, Removal):
+            self._things.add(said.subject)
+        return {
+            "id": word.id,
+            "source": said.source,
+            "name": said.document,
+            "subject": self._keys[said.subject],
             "digest": word.digest,
-            "said_at": word.word.said_at,
+            "said_at": said.said_at,
             "t": self.t,
-            "live": isinstance(word.word, Record),
+            "live": isinstance(said, Record),
             "fine": word.fine,
             "touched": pack(touched),
         }
-        table = schema.document
-        if word.row is None:
-            names = {"id": word.id, "source": word.word.source, "name": word.word.document}
-            self._connection.execute(sa.insert(table).values(**names, **row))
-            self._things.add(word.word.subject)
-        else:
-            self._connection.execute(sa.update(table).where(table.c.id == word.id).values(**row))
-            if isinstance(word.word, Removal):
-                self._things.add(word.word.subject)
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
@@ -413,6 +426,8 @@ class _Word:
     digest: str
     fine: bool
     id: int = 0
+    #: Where edges begin that stay although the document is gone: what happened, happened.
+    kept: set[int] = field(default_factory=set)
 
 
 def _outcome(word: Record | Removal, row: Any, digest: str) -> str:

@@ -110,7 +110,7 @@ def _taken(lineal: Lineal, items: list[Json]) -> dict[str, Json] | None:
     """Keep what can be kept; return what OpenLineage says of the rest, if there is any."""
     places = [place for place, item in enumerate(items) if isinstance(item, dict)]
     receipt: LogReceipt = lineal.receive_log([item for item in items if isinstance(item, dict)])
-    failed = {place: "An event is an object." for place in set(range(len(items))) - set(places)}
+    failed = dict.fromkeys(set(range(len(items))) - set(places), "An event is an object.")
     failed |= {places[index]: reason for index, reason in receipt.refused}
     if not failed:
         return None

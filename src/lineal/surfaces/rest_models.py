@@ -12,11 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Value = TypeVar("Value")
 
-_TIME = {"format": "date-time"}
-
 
 def _time(description: str) -> Any:
-    return Field(description=description, json_schema_extra=_TIME)
+    return Field(description=description, json_schema_extra={"format": "date-time"})
 
 
 class _Model(BaseModel):

@@ -13,7 +13,7 @@ from lineal.query import Ask
 from lineal.surfaces import asked, formats
 
 if TYPE_CHECKING:
-    from lineal.client import (
+    from lineal.client.answers import (
         Answer,
         Entity,
         Explanation,

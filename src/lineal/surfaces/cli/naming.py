@@ -9,7 +9,7 @@ from lineal.errors import NotFound
 from lineal.model import SCHEME, Uri
 
 if TYPE_CHECKING:
-    from lineal.client import Thing, Times
+    from lineal.client.answers import Thing, Times
     from lineal.surfaces.cli.places import Answers
 
 #: How many candidates are looked at, and how many of them are told.

@@ -9,8 +9,8 @@ from lineal.model import Uri
 from lineal.surfaces.drawing import Link, Node, dot, layout, mermaid, svg_file
 
 if TYPE_CHECKING:
-    from lineal.client import Json, Lineage
-    from lineal.client import Node as Stop
+    from lineal.client.answers import Json, Lineage
+    from lineal.client.answers import Node as Stop
 
 
 def draw(form: str, lineage: Lineage, shapes: dict[str, Json]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from lineal.errors import ConfigError
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
-    from lineal.client import Client, Times
+    from lineal.client import Client
+    from lineal.client.answers import Times
     from lineal.surfaces.cli.local import Local
 
 Answers: TypeAlias = "Client | Local"
@@ -142,16 +142,12 @@ def opened(db: Path | None, *, writable: bool) -> Iterator[Lineal]:
 
 
 @contextlib.contextmanager
-def opened_with(config: Config, *, writable: bool) -> Iterator[Lineal]:
-    """Open an installation as *config* says."""
+def opened_with(config: Config, *, writable: bool, log_from: str = "warning") -> Iterator[Lineal]:
+    """Open an installation as *config* says, and log from a level on."""
     with needing_the_server():
-        import structlog
-
         from lineal.app import Lineal
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
+        from lineal.surfaces.cli import logs
+    logs.begin(log_from)
     with Lineal.open(config, writable=writable) as lineal:
         yield lineal
 

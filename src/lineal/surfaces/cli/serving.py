@@ -57,7 +57,7 @@ def _serve(config: Config, door: socket.socket) -> None:
         import uvicorn
 
         from lineal.surfaces import server
-    with opened_with(config, writable=True) as lineal:
+    with opened_with(config, writable=True, log_from="info") as lineal:
         app = server.create(lineal)
         _announce(config, door)
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

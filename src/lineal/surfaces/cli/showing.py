@@ -22,7 +22,7 @@ from rich.text import Text
 from lineal.surfaces.drawing.text import clean
 
 if TYPE_CHECKING:
-    from lineal.client import Answer, Json
+    from lineal.client.answers import Answer, Json
 
 Value = TypeVar("Value")
 

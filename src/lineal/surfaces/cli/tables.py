@@ -12,7 +12,7 @@ from lineal.surfaces.cli.showing import cell, line, table
 
 if TYPE_CHECKING:
     from lineal.app import Drained, Imported
-    from lineal.client import (
+    from lineal.client.answers import (
         Change,
         Claim,
         Entity,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Sent,
         Thing,
     )
-    from lineal.client import (
+    from lineal.client.answers import (
         Path as Way,
     )
     from lineal.ingest import Swept

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Query
 import msgspec
+from fastapi import Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -75,6 +75,7 @@ class Frame:
             clock=words.clock,
             number=words.number,
             spoken=words.spoken,
+            time=words.time,
         )
         self._templates.globals.update(
             ago=words.ago,
@@ -99,8 +100,9 @@ class Frame:
         found = self._shapes.types.get(name)
         if name == "user":
             return "People"
-        regular = found is None or found.plural == f"{name}s"
-        return f"{self.title(name)}s" if regular else words.spoken(found.plural).capitalize()
+        if found is None or found.plural == f"{name}s":
+            return f"{self.title(name)}s"
+        return words.spoken(found.plural).capitalize()
 
     def page(
         self, template: str, request: Request, links: Links, code: int = 200, **values: object

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from lineal.errors import Invalid, InvalidQuery, LinealError, NotFound
+from lineal.errors import InvalidQuery, LinealError, NotFound
 from lineal.model import Answer, Budget, Entity, Moment, Uri
 from lineal.query import Ask, Brief, Lineage, Neighbour
 from lineal.search import parse
@@ -16,11 +17,11 @@ from lineal.search.language import FILTERS
 from lineal.surfaces import formats
 from lineal.surfaces.drawing import layout, svg_inline
 from lineal.surfaces.errors_http import request_id, status_of
+from lineal.surfaces.picture import label, shown
 from lineal.surfaces.portal import finding, views
 from lineal.surfaces.portal.frame import Frame, Sight, links_of, sight
 from lineal.surfaces.portal.links import Links, address
 from lineal.surfaces.portal.words import count, markdown
-from lineal.surfaces.picture import label, shown
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -37,6 +38,17 @@ Seen = Annotated[Sight, Depends(sight)]
 UriParam = Annotated[str, Query()]
 
 
+#: Up to which width a picture is made smaller to fit a page, and how much at most.
+_SIZES = ((1_000, "size-s"), (1_500, "size-m"), (1_900, "size-l"))
+
+
+class Picture(NamedTuple):
+    """A picture, and the class that says how it fits the page."""
+
+    svg: Markup
+    size: str
+
+
 class Portal:
     """The pages over one installation."""
 
@@ -48,7 +60,7 @@ class Portal:
     def router(self) -> APIRouter:
         """Return every page."""
         router = APIRouter(include_in_schema=False)
-        pages = {
+        pages: dict[str, Callable[..., Response]] = {
             "/": self.home,
             "/search": self.search,
             "/entity": self.entity,
@@ -169,20 +181,22 @@ class Portal:
                 return brief, owners
         return None, []
 
-    def _glance(self, around: Answer[Lineage], links: Links) -> Markup | None:
+    def _glance(self, around: Answer[Lineage], links: Links) -> Picture | None:
         """Return the little picture, if there is anything beside the thing itself."""
         if len(around.value.nodes) < 2:
             return None
-        return self._drawn(around.value, links, set(), "Nearest lineage")
+        return self._drawn(around.value, links, None, "Nearest lineage")
 
-    def _drawn(self, lineage: Lineage, links: Links, only: set[Uri], title: str) -> Markup:
-        drawn = shown(lineage, self._shapes, only=only or None, href=lambda uri: links.entity(uri))
+    def _drawn(self, lineage: Lineage, links: Links, only: set[Uri] | None, title: str) -> Picture:
+        drawn = shown(lineage, self._shapes, only=only, href=links.entity)
         picture = layout(drawn.nodes, drawn.links, focus=drawn.focus)
         description = (
             f"{count(len(picture.places), 'thing')} and {count(len(picture.routes), 'relation')}, "
             "from left to right in the direction in which data goes."
         )
-        return Markup(svg_inline(picture, title=title, description=description))  # noqa: S704  # the drawing escapes
+        svg = svg_inline(picture, title=title, description=description)
+        size = next((name for width, name in _SIZES if picture.width <= width), "size-own")
+        return Picture(Markup(svg), size)  # noqa: S704  # the drawing escapes
 
     def facts(self, request: Request, seen: Seen, uri: UriParam) -> Response:
         """Show each source's own word on a thing."""

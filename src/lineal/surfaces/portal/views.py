@@ -82,9 +82,8 @@ def relations(neighbours: Iterable[Neighbour], shapes: Shapes) -> list[Relation]
         groups[one.relation].append(one)
     found = []
     for name, some in groups.items():
-        kind, inverted = shapes.kind_of(name)
-        meaning = kind.description if not inverted else f"The other way round: {kind.description}"
-        found.append(Relation(name, meaning, tuple(some)))
+        kind, _ = shapes.kind_of(name)
+        found.append(Relation(name, kind.description, tuple(some)))
     return sorted(found, key=lambda one: (_rank(one.name, shapes), one.name))
 
 

@@ -10,7 +10,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from lineal.model import Instant, State
+from lineal import normalise
+from lineal.model import Instant, Json, State
 from lineal.surfaces.drawing.badges import badge
 
 _MINUTE = 60
@@ -63,12 +64,24 @@ def moment(at: Instant) -> str:
 def day(at: Instant) -> str:
     """Return the day of an instant."""
     when = datetime.fromtimestamp(at // 1_000_000, tz=UTC)
-    return f"{when.day} {when:%B %Y}"
+    return f"{when.day} {when:%b %Y}"
 
 
 def clock(at: Instant) -> str:
     """Return the time of day of an instant."""
     return f"{datetime.fromtimestamp(at // 1_000_000, tz=UTC):%H:%M}"
+
+
+def time(value: Json) -> str:
+    """
+    Return what a source calls a time as people write it; what is none stays as it is.
+
+    >>> time("2026-01-06T04:12:00Z"), time("soon")
+    ('6 Jan 2026, 04:12 UTC', 'soon')
+    """
+    text = normalise.iso_time(value)
+    at = None if text is None else normalise.time(text)
+    return str(value) if at is None else moment(at)
 
 
 def ago(at: Instant, now: Instant) -> str:

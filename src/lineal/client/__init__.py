@@ -1,12 +1,12 @@
 """Asking a Lineal server from a program, over HTTP.
 
-Stands alone: it needs httpx2 and nothing else of Lineal. Answers are the plain dictionaries and
-lists of the REST interface.
+Stands alone: it needs httpx2 and nothing else of Lineal. Answers are the plain dictionaries of
+the REST interface, whose forms are in `lineal.client.answers`.
 
     from lineal.client import Client
 
     with Client("http://127.0.0.1:8585") as lineal:
-        for hit in lineal.search("type:model ranking")["hits"]:
+        for hit in lineal.search("type:model ranking")["value"]["hits"]:
             print(hit["name"], hit["uri"])
 """
 
@@ -17,13 +17,28 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Generic, NotRequired, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
+from typing import Self, TypeAlias, Unpack, cast
 
 import httpx2
 
-__all__ = ["Answer", "Client", "ClientError", "Json", "Times"]
+from lineal.client.answers import (
+    Answer,
+    Entity,
+    Explanation,
+    Found,
+    Happening,
+    Impact,
+    Json,
+    Lineage,
+    Neighbour,
+    Path,
+    Refusal,
+    Sent,
+    Times,
+    Value,
+)
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+__all__ = ["Answer", "Client", "ClientError", "Json", "Sent", "Times"]
 
 #: How often a question is asked in all while nobody answers, and the first pause in seconds.
 TRIES = 3
@@ -32,244 +47,6 @@ PAUSE = 0.2
 BATCH, BATCH_BYTES = 500, 4_000_000
 
 _Parameters: TypeAlias = Mapping[str, str | int | None]
-
-
-# ── What comes back ──────────────────────────────────────────────────────────────────────────────
-
-Value = TypeVar("Value")
-
-
-class Times(TypedDict, total=False):
-    """The two times of a question."""
-
-    #: As it was recorded by then: an ISO time, or ``t:`` and the number of a transaction.
-    known_at: str | None
-    #: As it was so at that ISO time.
-    valid_at: str | None
-
-
-class Answer(TypedDict, Generic[Value]):
-    """An answer that says what it is worth. Times are ISO 8601 in UTC."""
-
-    value: Value
-    #: False where something was cut; *why* says what.
-    complete: bool
-    why: list[str]
-    #: How many there are in all, where that is known.
-    total: int | None
-    #: The transaction at which it was computed.
-    basis_t: int
-    known_at: str
-    valid_at: str
-    #: When the sources that this rests on were last heard.
-    fresh_at: str | None
-    notes: list[str]
-
-
-class Thing(TypedDict):
-    """A thing in one line."""
-
-    uri: str
-    type: str
-    name: str
-    state: str
-    status: str | None
-
-
-class Response(TypedDict):
-    """The answer of a source that something rests on."""
-
-    url: str
-    sha256: str
-    at: str
-    etag: str | None
-
-
-class Said(TypedDict):
-    """What one document of one source says, and for how long."""
-
-    source: str
-    document: str
-    attributes: dict[str, Json]
-    t_from: int
-    t_to: int | None
-    valid_from: str
-    valid_to: str | None
-    valid_said: bool
-    ended: str | None
-    response: NotRequired[Response | None]
-
-
-class Claim(Said):
-    """What one document says of an edge, and how it came to believe that."""
-
-    layer: str
-
-
-class Entity(Thing):
-    """A thing as all its sources together say."""
-
-    attributes: dict[str, Json]
-    said: list[Said]
-    also: list[str]
-    confirmed_at: str | None
-
-
-class Edge(TypedDict):
-    """One relationship, and the claims it rests on."""
-
-    uri: str
-    start: str
-    kind: str
-    end: str
-    layer: str
-    attributes: dict[str, Json]
-    claims: list[Claim]
-
-
-class Neighbour(TypedDict):
-    """Something that a thing is joined to."""
-
-    relation: str
-    other: Thing
-    edge: Edge
-
-
-class Support(TypedDict):
-    """One edge that a conclusion rests on."""
-
-    start: Thing
-    kind: str
-    end: Thing
-    stated: list[Claim]
-
-
-class Reason(TypedDict):
-    """One way in which a rule concluded an edge."""
-
-    rule: str
-    version: str
-    why: str
-    supports: list[Support]
-
-
-class Explanation(TypedDict):
-    """Why an edge is believed."""
-
-    edge: Edge
-    start: Thing
-    end: Thing
-    words: str
-    stated: list[Claim]
-    reasons: list[Reason]
-
-
-class Change(TypedDict):
-    """What an attribute was, and what it became."""
-
-    before: Json
-    after: Json
-
-
-class Happening(TypedDict):
-    """One change in the life of a thing."""
-
-    t: int
-    at: str
-    actor: str
-    cause: str
-    what: str
-    source: str
-    details: dict[str, Change]
-    other: Thing | None
-
-
-class Found(TypedDict):
-    """What a search found, and how many of it have which value of which facet."""
-
-    hits: list[Thing]
-    facets: dict[str, dict[str, int]]
-
-
-class Node(Thing):
-    """A thing in a lineage; *depth* is negative upstream."""
-
-    depth: int
-    possible: bool
-    approximate: bool
-    live: bool
-
-
-class Arrow(TypedDict):
-    """A step, in the direction in which data goes."""
-
-    start: str
-    kind: str
-    end: str
-    layer: str
-    possible: bool
-    feedback: bool
-
-
-class Lineage(TypedDict):
-    """What a thing was made from and what is made from it."""
-
-    starts: list[Thing]
-    grain: str
-    nodes: list[Node]
-    arrows: list[Arrow]
-    upstream: dict[str, int]
-    downstream: dict[str, int]
-
-
-class Path(TypedDict):
-    """One way from a thing to another."""
-
-    words: str
-    weakest: str
-    arrows: list[Arrow]
-
-
-class Hit(Thing):
-    """Something that a change would touch."""
-
-    depth: int
-    layer: str
-    live: bool
-    possible: bool
-    owners: list[Thing]
-    path: str
-
-
-class Told(TypedDict):
-    """An owner who must be told, and of what; None stands for nobody."""
-
-    owner: Thing | None
-    things: list[Thing]
-
-
-class Impact(TypedDict):
-    """What a change would touch, worst first."""
-
-    starts: list[Thing]
-    live: int
-    by_type: dict[str, int]
-    by_owner: list[Told]
-    hits: list[Hit]
-
-
-class Refusal(TypedDict):
-    """An event that was not taken: its place among those sent, from 0, and why."""
-
-    index: int
-    reason: str
-
-
-class Sent(TypedDict):
-    """What became of events that were sent."""
-
-    accepted: int
-    refused: list[Refusal]
 
 
 class ClientError(Exception):
