@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def said(
     )
 
 
-def gone(word: Record, *, at: Instant = 9_000, said_at: Instant | None = None) -> Removal:
+def gone(word: Record, *, at: Instant = 1_900, said_at: Instant | None = None) -> Removal:
     """Return the tombstone of a document."""
     return Removal(word.source, word.document, word.subject, at, said_at)
 
@@ -752,7 +753,20 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 
     with pytest.raises(Damaged, match="not a database"):
         _open(path, writable=writable)
+    gc.collect()
     assert path.read_text().startswith("This is not")
+
+
+def test_a_file_that_could_not_be_opened_is_let_go(tmp_path: Path) -> None:
+    """Else whoever mends the file and tries again is told that he himself is writing to it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("This is not a database. " * 100)
+    with pytest.raises(Damaged) as refused:
+        _open(path)
+
+    path.unlink()
+    _open(path)
+    assert "not a database" in str(refused.value)
 
 
 def test_a_database_of_another_program_is_not_read(tmp_path: Path) -> None:
@@ -774,6 +788,7 @@ def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         _open(tmp_path / "file" / "x.db")
     with pytest.raises(ReadOnly):
         _open(tmp_path / "folder.db")
+    gc.collect()
 
 
 def test_reading_what_is_not_there_makes_no_file(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lineal.lineage import Reached, Step, Walk, Way, shortest_paths, walk
 from lineal.model import Answer, Budget, Uri
@@ -289,23 +289,23 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
     """Return up to *k* shortest ways from one thing to another, whichever way the data goes."""
     found: list[tuple[list[Step], bool]] = []
     why: list[str] = []
+    ends = things.one([start, end])
     for upstream in (False, True):
         walked = go(things, [start], upstream=upstream, ask=ask)
-        goal = _there(things, walked, end)
-        why.extend(walked.why if goal is None else ())
-        if goal is not None:
-            ways, complete = shortest_paths(_all_steps(walked), start, goal, k)
-            found.extend((way, upstream) for way in ways)
-            why.extend(() if complete else ["paths: too many ways to look at all of them"])
+        steps = _under_one_name(things, _all_steps(walked))
+        ways, complete = shortest_paths(steps, ends[start], ends[end], k)
+        found.extend((way, upstream) for way in ways)
+        why.extend(() if ways else walked.why)
+        why.extend(() if complete else ["paths: too many ways to look at all of them"])
     found.sort(key=lambda item: (len(item[0]), in_words(things, item[0], upstream=item[1])))
     told = tuple(_path(things, steps, upstream) for steps, upstream in found[:k])
     return answer(things.reader, told, why=why, total=len(told) if not why else None)
 
 
-def _there(things: Things, walked: Walk, end: int) -> int | None:
-    """Return the key under which the walk reached the thing, if it did."""
-    names = things.groups([end])[end]
-    return next((key for key in sorted(names) if key in walked.reached), None)
+def _under_one_name(things: Things, steps: Sequence[Step]) -> list[Step]:
+    """Let the steps go between the names that stand for the things."""
+    one = things.one(sorted({key for step in steps for key in (step.start, step.end)}))
+    return [replace(step, start=one[step.start], end=one[step.end]) for step in steps]
 
 
 def _all_steps(walked: Walk) -> list[Step]:

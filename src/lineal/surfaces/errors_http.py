@@ -128,7 +128,7 @@ def problem(error: LinealError, request: Request) -> dict[str, object]:
         "code": error.code,
         "detail": error.message,
         "fix": error.fix or None,
-        "nearest": list(getattr(error, "nearest", ())),
+        "nearest": [str(uri) for uri in getattr(error, "nearest", ())],
         "request_id": request_id(request),
     }
 

@@ -293,7 +293,6 @@ def _place(uri: Uri, places: Mapping[str, tuple[float, float]] | None) -> Object
 
 
 def _arrow(one: Arrow) -> Object:
-    start, kind, end = one.edge or (None, None, None)
     return {
         "start": str(one.start),
         "kind": one.kind,
@@ -301,8 +300,15 @@ def _arrow(one: Arrow) -> Object:
         "layer": one.layer,
         "possible": one.possible,
         "feedback": one.feedback,
-        "edge": None if one.edge is None else {"start": start, "kind": kind, "end": end},
+        "edge": _ends(one.edge),
     }
+
+
+def _ends(named: tuple[Uri, str, Uri] | None) -> Json:
+    if named is None:
+        return None
+    start, kind, end = named
+    return {"start": str(start), "kind": kind, "end": str(end)}
 
 
 def paths(answer: Answer[tuple[Path, ...]]) -> Object:

@@ -193,11 +193,11 @@ def impact(value: Impact) -> Parts:
     yield line(f"A change of {starts} touches {_counted(value['by_type'])}; {value['live']} live.")
     rows = [
         (hit["name"], hit["type"], hit["live"], hit["depth"], hit["layer"],
-         _names(hit["owners"]), hit["path"], hit["uri"])
+         _names(hit["owners"]), hit["path"])
         for hit in value["hits"]
     ]  # fmt: skip
     if rows:
-        yield table(("name", "type", "live", "steps", "layer", "owners", "how", "uri"), rows)
+        yield table(("name", "type", "live", "steps", "layer", "owners", "how"), rows)
     told = [
         (told["owner"]["name"] if told["owner"] else "nobody", len(told["things"]),
          _names(told["things"]), told["owner"]["uri"] if told["owner"] else None)

@@ -22,7 +22,7 @@ class Links:
     known_at: str = ""
     valid_at: str = ""
 
-    def to(self, page: str, **query: object) -> str:
+    def to(self, page: str, /, **query: object) -> str:
         """Return the address of a page; what is None or empty is left out."""
         return address(page, {**query, "known_at": self.known_at, "valid_at": self.valid_at})
 

@@ -1,0 +1,1 @@
+"""How fast, beside whom: every published number can be made again from here."""

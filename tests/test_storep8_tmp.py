@@ -1,0 +1,807 @@
+"""Facts on disk: what a commit writes, leaves alone and ends; who may write; what is refused."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineal.access import LOCAL
+from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, NotFound, ReadOnly
+from lineal.model import (
+    Answer,
+    EdgeStatement,
+    Entity,
+    Instant,
+    Json,
+    Moment,
+    Record,
+    Removal,
+    State,
+    Statement,
+    Uri,
+)
+from lineal.query import Found, Questions
+from lineal.search import describe
+from lineal.shapes import Shapes
+from lineal.store import Batch, Committed, Fence, Store, work
+
+PLAYS = Uri("mlg://dataset/lake/plays")
+TITLES = Uri("mlg://dataset/lake/titles")
+HOURS = Uri("mlg://column/lake/plays/hours")
+MEMBER = Uri("mlg://column/lake/plays/member")
+RUN = Uri("mlg://run/orc/run-1")
+JOB = Uri("mlg://pipeline/orc/job")
+TEAM = Uri("mlg://team/people/data")
+
+
+class Clock:
+    """A clock that shows what it is told to show."""
+
+    def __init__(self, at: Instant = 1_000) -> None:
+        self.at = at
+
+    def __call__(self) -> Instant:
+        return self.at
+
+
+class Graph:
+    """A real store, and short words to write to it and ask it."""
+
+    def __init__(self, path: Path, clock: Clock, *, writable: bool = True) -> None:
+        self.clock = clock
+        self.store = Store(
+            path, shapes=Shapes.builtin(), writable=writable, describe=describe, now=clock
+        )
+        self.ask = Questions(self.store)
+
+    def say(self, *words: Record | Removal, token: str | None = None) -> Committed:
+        """Commit words, as of the clock's next tick."""
+        self.clock.at += 1_000
+        return self.store.commit(Batch(words, "test", "a test", token))
+
+    def thing(self, uri: Uri, moment: Moment | None = None) -> Entity:
+        return self.ask.get(LOCAL, uri, moment or Moment()).value
+
+    def edges(self, uri: Uri, moment: Moment | None = None) -> set[tuple[str, Uri]]:
+        """Return what a thing is joined to."""
+        found = self.ask.neighbours(LOCAL, uri, moment or Moment()).value
+        return {(one.relation, one.other.uri) for one in found}
+
+    def hits(self, text: str) -> list[Uri]:
+        found: Answer[Found] = self.ask.search(LOCAL, text)
+        return [hit.uri for hit in found.value.hits]
+
+
+@contextmanager
+def opened(path: Path, *, writable: bool = True) -> Iterator[Graph]:
+    graph = Graph(path, Clock(), writable=writable)
+    try:
+        yield graph
+    finally:
+        graph.store.close()
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    with opened(tmp_path / "graph.db") as one:
+        yield one
+
+
+def said(
+    subject: Uri,
+    edges: Sequence[tuple[Uri, str, Uri]] = (),
+    *,
+    source: str = "catalog",
+    document: str | None = None,
+    parts: Sequence[Statement] = (),
+    at: Instant = 1_000,
+    said_at: Instant | None = None,
+    **attributes: Json,
+) -> Record:
+    """Return a document about one thing."""
+    return Record(
+        source,
+        document or f"doc:{subject.name}",
+        subject,
+        (Statement(subject, attributes), *parts),
+        tuple(EdgeStatement(*edge) for edge in edges),
+        at,
+        said_at,
+    )
+
+
+def gone(word: Record, *, at: Instant = 1_900, said_at: Instant | None = None) -> Removal:
+    """Return the tombstone of a document."""
+    return Removal(word.source, word.document, word.subject, at, said_at)
+
+
+# ── Differences ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_word_is_written_and_the_same_again_is_not(graph: Graph) -> None:
+    word = said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=3)
+
+    first, again = graph.say(word), graph.say(replace(word, observed_at=5_000))
+
+    assert (first.t, dict(first.documents), first.begun, first.ended) == (1, {"new": 1}, 2, 0)
+    assert (again.t, dict(again.documents), again.begun, again.ended) == (None, {"same": 1}, 0, 0)
+
+
+def test_only_what_differs_is_written(graph: Graph) -> None:
+    columns = [Statement(HOURS, {"data_type": "int"}), Statement(MEMBER, {"data_type": "text"})]
+    edges = [(HOURS, "column_of", PLAYS), (MEMBER, "column_of", PLAYS)]
+    graph.say(said(PLAYS, edges, parts=columns))
+
+    changed = [Statement(HOURS, {"data_type": "float"}), columns[1]]
+    done = graph.say(said(PLAYS, edges, parts=changed))
+
+    assert (dict(done.documents), done.begun, done.ended) == ({"changed": 1}, 1, 1)
+
+
+def test_the_order_in_which_a_document_lists_things_is_no_difference(graph: Graph) -> None:
+    edges = [(PLAYS, "owned_by", TEAM), (PLAYS, "derived_from", TITLES)]
+    graph.say(said(PLAYS, edges, a=1, b=2))
+
+    assert graph.say(said(PLAYS, edges[::-1], b=2, a=1)).t is None
+
+
+def test_a_document_is_replaced_whole(graph: Graph) -> None:
+    """An attribute, an edge and a part that it does not state any more are gone."""
+    parts = [Statement(HOURS, {"data_type": "int"})]
+    edges = [(PLAYS, "owned_by", TEAM), (HOURS, "column_of", PLAYS)]
+    graph.say(said(PLAYS, edges, parts=parts, rows=3, format="parquet"))
+
+    graph.say(said(PLAYS, rows=4))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 4}
+    assert graph.edges(PLAYS) == set()
+    assert graph.thing(HOURS).state is State.DELETED
+    then = Moment(known_t=1)
+    assert graph.thing(PLAYS, then).attributes == {"rows": 3, "format": "parquet"}
+    assert graph.edges(PLAYS, then) == {("owned_by", TEAM), ("has_column", HOURS)}
+
+
+def test_what_another_source_said_is_untouched(graph: Graph) -> None:
+    graph.say(said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=3))
+    graph.say(said(PLAYS, [(PLAYS, "owned_by", TEAM)], source="lake", format="parquet"))
+
+    graph.say(said(PLAYS, rows=3))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 3, "format": "parquet"}
+    assert graph.edges(PLAYS) == {("owned_by", TEAM)}
+
+
+def test_two_documents_of_one_source_about_one_thing_stand_side_by_side(graph: Graph) -> None:
+    schema_page = said(PLAYS, document="schema", tags=["a"], format="parquet")
+    usage_page = said(PLAYS, document="usage", tags=["b"], rows=3)
+    graph.say(schema_page, usage_page)
+
+    both = graph.thing(PLAYS)
+    graph.say(gone(usage_page))
+
+    assert {one.document for one in both.said} == {"schema", "usage"}
+    assert sorted(both.attributes["tags"]) == ["a", "b"]  # type: ignore[arg-type, type-var]  # a list
+    assert graph.thing(PLAYS).attributes == {"tags": ["a"], "format": "parquet"}
+    assert graph.thing(PLAYS).state is State.HYDRATED
+
+
+def test_an_edge_lives_while_one_claim_of_it_does(graph: Graph) -> None:
+    edge = (PLAYS, "owned_by", TEAM)
+    graph.say(said(PLAYS, [edge]), said(PLAYS, [edge], source="lake"))
+
+    graph.say(said(PLAYS))
+    (claim,) = graph.ask.explain(LOCAL, *edge).value.edge.claims
+    graph.say(said(PLAYS, source="lake"))
+
+    assert claim.source == "lake"
+    assert graph.edges(PLAYS) == set()
+
+
+def test_a_single_value_is_the_registered_sources(graph: Graph) -> None:
+    graph.store.register({("dataset", "lake"): "lake"})
+    graph.say(said(PLAYS, rows=1, owner="x"), said(PLAYS, source="lake", rows=2))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 2, "owner": "x"}
+    assert [one.source for one in graph.thing(PLAYS).said] == ["lake", "catalog"]
+
+
+def test_the_last_word_of_a_document_in_a_batch_counts(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1), said(PLAYS, rows=2))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+# ── States ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_only_referred_to_is_a_stub_until_it_is_described(graph: Graph) -> None:
+    graph.say(said(PLAYS, [(PLAYS, "derived_from", TITLES)]))
+    stub = graph.thing(TITLES)
+    graph.say(said(TITLES, rows=1))
+
+    assert (stub.state, stub.said) == (State.REFERENCED, ())
+    assert graph.thing(TITLES).state is State.HYDRATED
+    assert graph.thing(TITLES, Moment(known_t=1)).state is State.REFERENCED
+
+
+def test_what_was_never_heard_of_is_not_found(graph: Graph) -> None:
+    graph.say(said(PLAYS))
+
+    with pytest.raises(NotFound, match="plays"):
+        graph.thing(Uri("mlg://dataset/lake/playz"))
+
+
+def test_what_its_source_does_not_have_is_missing(graph: Graph) -> None:
+    graph.say(said(PLAYS, [(PLAYS, "derived_from", TITLES)]))
+
+    done = graph.say(gone(said(TITLES)))
+    again = graph.say(gone(said(TITLES)))
+
+    assert graph.thing(TITLES).state is State.MISSING
+    assert dict(done.documents) == {"removed": 1}
+    assert (again.t, dict(again.documents)) == (None, {"same": 1})
+    assert graph.edges(PLAYS) == {("derived_from", TITLES)}
+
+
+def test_a_thing_is_deleted_when_its_only_source_says_so(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1))
+
+    graph.say(gone(said(PLAYS)))
+
+    assert graph.thing(PLAYS).state is State.DELETED
+    assert graph.thing(PLAYS, Moment(known_t=1)).state is State.HYDRATED
+
+
+def test_the_registered_source_says_what_exists(graph: Graph) -> None:
+    """Its tombstone deletes what another still describes; another's tombstone does not."""
+    graph.store.register({("dataset", "lake"): "lake", ("column", "lake"): "lake"})
+    for uri in (PLAYS, TITLES):
+        graph.say(said(uri, rows=1), said(uri, source="lake", format="parquet"))
+
+    graph.say(gone(said(PLAYS, source="lake")), gone(said(TITLES)))
+
+    assert graph.thing(PLAYS).state is State.DELETED
+    assert graph.thing(TITLES).state is State.HYDRATED
+
+
+def test_a_deleted_thing_comes_back_with_a_new_word(graph: Graph) -> None:
+    word = said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=1)
+    graph.say(word)
+    graph.say(gone(word, at=2_500))
+
+    done = graph.say(replace(word, observed_at=4_000))
+
+    assert dict(done.documents) == {"changed": 1}
+    assert [graph.thing(PLAYS, Moment(known_t=t)).state for t in (1, 2, 3)] == [
+        State.HYDRATED, State.DELETED, State.HYDRATED,
+    ]  # fmt: skip
+    assert [len(graph.edges(PLAYS, Moment(known_t=t))) for t in (1, 2, 3)] == [1, 0, 1]
+
+
+def test_what_happened_outlives_the_document_that_said_so(graph: Graph) -> None:
+    """A tombstone ends states; that a run read a table stays true."""
+    word = said(
+        RUN,
+        [(RUN, "reads", PLAYS), (RUN, "run_of", JOB), (RUN, "owned_by", TEAM)],
+        source="orc",
+        status="succeeded",
+    )
+    graph.say(word)
+
+    graph.say(gone(word))
+
+    assert graph.thing(RUN).state is State.DELETED
+    assert graph.edges(RUN) == {("reads", PLAYS), ("run_of", JOB)}
+
+
+def test_what_a_document_no_longer_says_to_have_happened_never_did(graph: Graph) -> None:
+    reads = (RUN, "reads", PLAYS)
+    graph.say(said(RUN, [reads], source="orc"))
+    graph.say(said(RUN, source="orc"))
+
+    (event,) = [
+        one for one in graph.ask.history(LOCAL, RUN).value if one.what in ("corrected", "parted")
+    ]
+    assert event.what == "corrected"
+    assert graph.edges(RUN, Moment(valid_at=graph.clock.at - 500)) == set()
+    assert graph.edges(RUN, Moment(known_t=1)) == {("reads", PLAYS)}
+
+
+def test_what_happened_is_not_doubled_by_a_revival(graph: Graph) -> None:
+    word = said(RUN, [(RUN, "reads", PLAYS)], source="orc", status="x")
+    graph.say(word)
+    graph.say(gone(word))
+    graph.say(word)
+
+    assert len(graph.ask.explain(LOCAL, RUN, "reads", PLAYS).value.edge.claims) == 1
+    assert graph.thing(RUN).state is State.HYDRATED
+
+
+# ── Old words ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_older_word_of_the_source_never_replaces_a_newer(graph: Graph) -> None:
+    graph.say(said(PLAYS, said_at=500, rows=2))
+
+    late = graph.say(said(PLAYS, said_at=400, rows=1))
+    tombstone = graph.say(gone(said(PLAYS), said_at=300))
+
+    assert dict(late.documents) == dict(tombstone.documents) == {"superseded": 1}
+    assert (late.t, tombstone.t) == (None, None)
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_an_older_word_in_the_same_batch_does_not_count(graph: Graph) -> None:
+    graph.say(said(PLAYS, said_at=500, rows=2), said(PLAYS, said_at=400, rows=1))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_saying_the_same_later_makes_what_lies_between_old(graph: Graph) -> None:
+    """The document said 2 at 500 and still at 700: what it said at 600 is older than that."""
+    graph.say(said(PLAYS, said_at=500, rows=2))
+    graph.say(said(PLAYS, said_at=700, rows=2))
+
+    graph.say(said(PLAYS, said_at=600, rows=1))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_a_deleted_document_stays_deleted_for_older_words(graph: Graph) -> None:
+    graph.say(said(PLAYS, said_at=500, rows=2))
+    graph.say(gone(said(PLAYS), said_at=700))
+
+    graph.say(said(PLAYS, said_at=600, rows=1))
+
+    assert graph.thing(PLAYS).state is State.DELETED
+
+
+@pytest.fixture
+def marked(graph: Graph) -> Callable[[], Fence]:
+    """Mark the document of plays as changed, and give the fence of a fetch that begins now."""
+
+    def mark() -> Fence:
+        with graph.store.working() as connection:
+            work.mark(connection, "catalog", "doc:plays", deleted=False, due_at=0)
+            (dirty,) = work.due(connection, graph.clock.at, 10)
+        return Fence("catalog", "doc:plays", dirty.seq)
+
+    return mark
+
+
+def test_an_older_fetch_never_replaces_a_newer(graph: Graph, marked: Callable[[], Fence]) -> None:
+    older, newer = marked(), marked()
+
+    def answer(fence: Fence, rows: int) -> Committed:
+        return graph.store.commit(Batch([said(PLAYS, rows=rows)], "test", "x", fences=[fence]))
+
+    first, late, twice = answer(newer, 2), answer(older, 1), answer(newer, 3)
+
+    assert dict(first.documents) == {"new": 1}
+    assert dict(late.documents) == dict(twice.documents) == {"superseded": 1}
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_a_change_during_the_fetch_leaves_the_document_due(
+    graph: Graph, marked: Callable[[], Fence]
+) -> None:
+    fence = marked()
+    marked()
+
+    graph.store.commit(Batch([said(PLAYS, rows=1)], "test", "x", fences=[fence]))
+
+    with graph.store.looking() as connection:
+        assert [dirty.seq for dirty in work.due(connection, graph.clock.at, 10)] == [2]
+
+
+def test_an_answer_that_says_the_same_clears_the_mark(
+    graph: Graph, marked: Callable[[], Fence]
+) -> None:
+    graph.say(said(PLAYS, rows=1))
+    batch = Batch([said(PLAYS, rows=1)], "test", "x", fences=[marked()])
+
+    assert graph.store.commit(batch).t is None
+    with graph.store.looking() as connection:
+        assert work.due(connection, graph.clock.at, 10) == []
+    assert graph.thing(PLAYS).confirmed_at is not None
+
+
+def test_a_batch_whose_token_is_known_is_not_written_again(graph: Graph) -> None:
+    first = graph.say(said(PLAYS, rows=1), token="batch-1")
+    graph.say(said(PLAYS, rows=2), token="batch-2")
+
+    again = graph.say(said(PLAYS, rows=1), token="batch-1")
+
+    assert (again.t, dict(again.documents)) == (first.t, {"same": 1})
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1))
+    digest = graph.store.digest()
+    unwritable = said(TITLES, rows=object())  # type: ignore[arg-type]  # cannot be JSON
+
+    with pytest.raises(TypeError):
+        graph.say(said(PLAYS, rows=2), unwritable)
+
+    assert graph.store.digest() == digest
+    with pytest.raises(NotFound):
+        graph.thing(TITLES)
+    assert graph.say(said(PLAYS, rows=3)).t == 2
+
+
+# ── Transactions ─────────────────────────────────────────────────────────────────────────────────
+
+
+def transactions(path: Path) -> list[tuple[int, Instant]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT t, instant FROM tx ORDER BY t").fetchall()
+
+
+def test_an_empty_batch_writes_nothing(graph: Graph) -> None:
+    done = graph.say()
+
+    assert (done.t, dict(done.documents)) == (None, {})
+    assert transactions(graph.store.path) == []
+
+
+def test_transactions_are_numbered_without_a_gap(graph: Graph) -> None:
+    """A batch that changes nothing, or fails, takes no number."""
+    ts = []
+    for rows in (1, 1, 2, 2, 3):
+        ts.append(graph.say(said(PLAYS, rows=rows)).t)
+        with pytest.raises(TypeError):
+            graph.say(said(TITLES, x=object()))  # type: ignore[arg-type]  # cannot be JSON
+
+    assert ts == [1, None, 2, None, 3]
+    assert [t for t, _ in transactions(graph.store.path)] == [1, 2, 3]
+
+
+@settings(max_examples=10)
+@given(st.lists(st.integers(min_value=-(10**15), max_value=10**15), min_size=2, max_size=6))
+def test_the_labels_of_transactions_never_run_backwards(times: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+        for rows, at in enumerate(times):
+            one.clock.at = at
+            one.store.commit(Batch([said(PLAYS, rows=rows, at=at)], "test", "x"))
+        labels = [at for _, at in transactions(one.store.path)]
+
+    assert labels == sorted(set(labels))
+    assert len(labels) == len(times)
+
+
+def test_asking_by_time_under_a_clock_gone_back_finds_what_was_known(graph: Graph) -> None:
+    graph.clock.at = 10_000_000
+    graph.store.commit(Batch([said(PLAYS, rows=1)], "test", "x"))
+    graph.clock.at = 5_000
+    graph.store.commit(Batch([said(PLAYS, rows=2)], "test", "x"))
+    (_, first), (_, second) = transactions(graph.store.path)
+
+    known = [
+        graph.ask.get(LOCAL, PLAYS, Moment(known_at=at)).value.attributes["rows"]
+        for at in (first, second)
+    ]
+    assert known == [1, 2]
+    with pytest.raises(NotFound):
+        graph.thing(PLAYS, Moment(known_at=first - 1))
+
+
+def test_the_feed_names_what_changed(graph: Graph) -> None:
+    graph.say(said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=1), said(TITLES, rows=1))
+    graph.say(said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=2))
+    graph.say(said(PLAYS, rows=2))
+
+    with closing(sqlite3.connect(graph.store.path)) as connection:
+        names = dict(connection.execute("SELECT key, uri FROM entity"))
+        feed = connection.execute("SELECT actor, cause, changed FROM tx ORDER BY t").fetchall()
+    changed = [
+        {names[int.from_bytes(keys[at : at + 8], "little")] for at in range(0, len(keys), 8)}
+        for _, _, keys in feed
+    ]
+
+    assert changed == [{PLAYS, TITLES, TEAM}, {PLAYS}, {PLAYS, TEAM}]
+    assert {line[:2] for line in feed} == {("test", "a test")}
+
+
+def test_every_answer_names_its_basis(graph: Graph) -> None:
+    for rows in range(3):
+        graph.say(said(PLAYS, rows=rows))
+
+    now, then = (graph.ask.get(LOCAL, PLAYS, moment) for moment in (Moment(), Moment(known_t=2)))
+
+    assert (now.basis_t, now.value.attributes) == (3, {"rows": 2})
+    assert (then.basis_t, then.value.attributes) == (2, {"rows": 1})
+
+
+# ── The past stays as it was ─────────────────────────────────────────────────────────────────────
+
+WORDS = (
+    said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=1),
+    said(PLAYS, [(PLAYS, "derived_from", TITLES)], rows=2),
+    said(PLAYS, [(HOURS, "column_of", PLAYS)], parts=[Statement(HOURS, {"data_type": "int"})]),
+    gone(said(PLAYS)),
+    said(TITLES, rows=1),
+    said(TITLES, source="lake", rows=5),
+    gone(said(TITLES, source="lake")),
+    said(RUN, [(RUN, "reads", PLAYS), (RUN, "owned_by", TEAM)], source="orc"),
+    said(RUN, [(RUN, "reads", TITLES)], source="orc"),
+    gone(said(RUN, source="orc")),
+)
+
+
+def _all(one: Graph, t: int) -> list[object]:
+    """Return everything there is to ask about what was known at a transaction."""
+    moment = Moment(known_t=t, valid_at=10**9)
+    found: list[object] = []
+    for uri in (PLAYS, TITLES, HOURS, RUN, TEAM):
+        try:
+            thing = one.thing(uri, moment)
+        except NotFound:
+            found.append((uri, "not known"))
+            continue
+        heard = [(at.source, at.t_from, at.t_to, at.valid_to, at.ended) for at in thing.said]
+        near = one.ask.neighbours(LOCAL, uri, moment).value
+        found.append((thing.uri, State.REFERENCED if thing.state is State.MISSING else thing.state, dict(thing.attributes), heard, near))
+        found.append(one.ask.history(LOCAL, uri, moment).value)
+    return found
+
+
+@settings(max_examples=80)
+@given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=7))
+def test_an_answer_about_the_past_never_changes(words: list[Record | Removal]) -> None:
+    """P8: whatever is committed later, what was known at a transaction stays as it was."""
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+        answers: dict[int, list[object]] = {}
+        for word in words:
+            t = one.say(word).t
+            if t is not None:
+                answers[t] = _all(one, t)
+            for earlier, answer in answers.items():
+                assert _all(one, earlier) == answer, earlier
+
+
+# ── Order ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _documents() -> list[Record]:
+    """One last word of each of several documents, of two sources, that speak of each other."""
+    return [
+        said(PLAYS, [(PLAYS, "owned_by", TEAM), (PLAYS, "derived_from", TITLES)], rows=1),
+        said(PLAYS, [(PLAYS, "owned_by", TEAM)], source="lake", tags=["a"]),
+        said(TITLES, [(TITLES, "produced_by", RUN)], rows=2),
+        said(RUN, [(RUN, "reads", PLAYS), (TITLES, "produced_by", RUN)], source="orc", status="x"),
+        said(TEAM, source="people", name="Data"),
+    ]
+
+
+def digest_of(batches: Sequence[Sequence[Record | Removal]]) -> str:
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+        for batch in batches:
+            one.say(*batch)
+        return one.store.digest()
+
+
+@settings(max_examples=15)
+@given(st.permutations(_documents()), st.lists(st.sampled_from(_documents())), st.data())
+def test_order_batches_and_repetition_leave_no_trace(
+    words: list[Record], again: list[Record], data: st.DataObject
+) -> None:
+    batches: list[list[Record]] = []
+    rest = [*words, *again]
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        batches.append(rest[:size])
+        rest = rest[size:]
+
+    assert digest_of(batches) == digest_of([_documents()])
+
+
+VERSIONS = (
+    said(PLAYS, [(PLAYS, "owned_by", TEAM)], said_at=100, rows=1),
+    said(PLAYS, [(PLAYS, "derived_from", TITLES)], said_at=200, rows=2),
+    said(PLAYS, said_at=300, rows=3),
+    said(PLAYS, [(PLAYS, "owned_by", TITLES)], said_at=400, rows=4),
+)
+
+
+@settings(max_examples=15)
+@given(st.permutations(VERSIONS))
+def test_the_last_word_of_a_document_counts_in_whatever_order_it_is_heard(
+    words: list[Record],
+) -> None:
+    assert digest_of([[word] for word in words]) == digest_of([[VERSIONS[-1]]])
+
+
+# ── Search rows ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_search_rows_follow_the_facts_in_the_same_commit(graph: Graph) -> None:
+    graph.say(said(PLAYS, name="Weekly plays", tags=["gold"], status="active"))
+    found = graph.hits("weekly"), graph.hits("tag:gold"), graph.hits("status:active")
+    graph.say(said(PLAYS, name="Daily plays", tags=["silver"]))
+
+    assert found == ([PLAYS], [PLAYS], [PLAYS])
+    assert graph.hits("weekly") == graph.hits("tag:gold") == graph.hits("status:active") == []
+    assert graph.hits("daily") == graph.hits("tag:silver") == [PLAYS]
+
+
+def test_a_stub_is_found_by_its_id_and_a_deleted_thing_is_marked(graph: Graph) -> None:
+    graph.say(said(PLAYS, [(PLAYS, "derived_from", TITLES)], name="Plays"))
+    graph.say(gone(said(PLAYS)))
+
+    assert graph.hits("titles") == [TITLES]
+    (hit,) = graph.ask.search(LOCAL, "plays").value.hits
+    assert hit.state is State.DELETED
+
+
+def test_facets_are_counted(graph: Graph) -> None:
+    graph.say(said(PLAYS, tags=["a", "b::c"]), said(TITLES, tags=["a"]))
+
+    counts = graph.ask.search(LOCAL, "type:dataset").value.facets
+
+    assert counts["type"] == {"dataset": 2}
+    assert counts["tag"] == {"a": 2, "b": 1, "b::c": 1}
+
+
+# ── Who may open it ──────────────────────────────────────────────────────────────────────────────
+
+SHAPES = Shapes.builtin()
+
+
+def _open(path: Path, *, writable: bool = True) -> None:
+    Store(path, shapes=SHAPES, writable=writable).close()
+
+
+def test_a_second_writer_is_refused_and_told_who_the_first_is(graph: Graph) -> None:
+    program = (
+        "from pathlib import Path; from lineal.errors import Busy;"
+        "from lineal.shapes import Shapes; from lineal.store import Store; import sys\n"
+        "try: Store(Path(sys.argv[1]), shapes=Shapes.builtin())\n"
+        "except Busy as error: print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(graph.store.path)],
+        capture_output=True, text=True, check=True, timeout=60,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    ).stdout  # fmt: skip
+    with pytest.raises(Busy):
+        _open(graph.store.path)
+
+    with closing(sqlite3.connect(graph.store.path)):
+        lock = graph.store.path.with_name("graph.db.lock").read_text()
+    assert lock in told
+    assert "being written by process" in told
+
+
+def test_the_lock_is_free_again_when_the_writer_closes(tmp_path: Path) -> None:
+    for _ in range(2):
+        _open(tmp_path / "x.db")
+
+
+def test_a_reader_beside_a_writer_sees_what_is_committed_and_no_more(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1))
+    with opened(graph.store.path, writable=False) as other:
+        before = other.thing(PLAYS).attributes
+        with other.store.read(LOCAL) as reader:
+            graph.say(said(PLAYS, rows=2))
+            (key,) = reader.keys([PLAYS]).values()
+            during = reader.attributes([key])[key]
+        after = other.thing(PLAYS).attributes
+
+        assert (before, during, after) == ({"rows": 1}, {"rows": 1}, {"rows": 2})
+        with pytest.raises(ReadOnly, match="reading only"):
+            other.say(said(PLAYS, rows=3))
+
+
+def test_readers_never_see_half_a_batch(graph: Graph) -> None:
+    """The two tables are always written together; a reader sees both or none."""
+    torn: list[tuple[Json, Json]] = []
+    done = threading.Event()
+    graph.say(said(PLAYS, rows=0), said(TITLES, rows=0))
+
+    def look() -> None:
+        while not done.is_set():
+            with graph.store.read(LOCAL) as reader:
+                keys = reader.keys([PLAYS, TITLES])
+                rows = reader.attributes(list(keys.values()))
+            pair = rows[keys[PLAYS]]["rows"], rows[keys[TITLES]]["rows"]
+            if pair[0] != pair[1]:
+                torn.append(pair)
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    for thread in looking:
+        thread.start()
+    for rows in range(1, 40):
+        graph.say(said(PLAYS, rows=rows), said(TITLES, rows=rows))
+    done.set()
+    for thread in looking:
+        thread.join()
+
+    assert torn == []
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    _open(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+    for writable in (True, False):
+        with pytest.raises(NewerSchema, match="9999"):
+            _open(path, writable=writable)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    tmp_path: Path, writable: bool
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("This is not a database. " * 100)
+
+    with pytest.raises(Damaged, match="not a database"):
+        _open(path, writable=writable)
+    gc.collect()
+    assert path.read_text().startswith("This is not")
+
+
+def test_a_file_that_could_not_be_opened_is_let_go(tmp_path: Path) -> None:
+    """Else whoever mends the file and tries again is told that he himself is writing to it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("This is not a database. " * 100)
+    with pytest.raises(Damaged) as refused:
+        _open(path)
+
+    path.unlink()
+    _open(path)
+    assert "not a database" in str(refused.value)
+
+
+def test_a_database_of_another_program_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+        connection.commit()
+
+    with pytest.raises(ConfigError, match="not a Lineal database"):
+        _open(path, writable=False)
+
+
+def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    """Root may write anywhere, but not into a file as if it were a folder."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.db").mkdir()
+
+    with pytest.raises(ReadOnly, match="may not be written"):
+        _open(tmp_path / "file" / "x.db")
+    with pytest.raises(ReadOnly):
+        _open(tmp_path / "folder.db")
+    gc.collect()
+
+
+def test_reading_what_is_not_there_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        _open(tmp_path / "x.db", writable=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "x.db") as one:
+        one.say(said(PLAYS, rows=1))
+        digest = one.store.digest()
+    with opened(tmp_path / "x.db") as one:
+        assert one.store.digest() == digest
+        assert one.say(said(PLAYS, rows=1)).t is None
+        assert one.say(said(PLAYS, rows=2)).t == 2
