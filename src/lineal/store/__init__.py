@@ -17,10 +17,11 @@ from lineal.errors import ConfigError
 from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, schema, text, work
+from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
 from lineal.store.facts import together
-from lineal.store.reading import Basis, Reader, basis_of
+from lineal.store.reading import Reader
 from lineal.store.text import Describe, SearchRow, Wanted
 from lineal.store.writing import Batch, Committed, Fence, Transaction
 

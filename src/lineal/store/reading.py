@@ -9,13 +9,11 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from lineal.errors import InvalidQuery
 from lineal.lineage import Link
 from lineal.model import (
     Claim,
@@ -23,57 +21,16 @@ from lineal.model import (
     Instant,
     Json,
     Layer,
-    Moment,
     Said,
     State,
     Uri,
     Viewer,
 )
 from lineal.store import schema, text
+from lineal.store.basis import Basis
 from lineal.store.facts import response_of, together
 from lineal.store.slices import SLICE, slices
 from lineal.store.text import Wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """At which transaction, known by when and valid when a question is answered."""
-
-    t: int
-    known_at: Instant
-    valid_at: Instant
-
-
-def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
-    """Resolve the two times of a question against the published clock; raises `InvalidQuery`."""
-    clock = connection.execute(sa.select(schema.clock)).one()
-    if moment.known_t is not None:
-        if not 0 <= moment.known_t <= clock.published:
-            raise InvalidQuery(
-                f"There is no transaction {moment.known_t} yet; the last is {clock.published}."
-            )
-        t, known_at = moment.known_t, _instant_of(connection, moment.known_t)
-        if t == clock.published:
-            known_at = max(now, known_at)
-    elif moment.known_at is not None:
-        known_at = moment.known_at
-        t = _last_before(connection, known_at)
-    else:
-        t, known_at = clock.published, max(now, clock.instant)
-    valid_at = known_at if moment.valid_at is None else moment.valid_at
-    return Basis(t, known_at, valid_at)
-
-
-def _instant_of(connection: sa.Connection, t: int) -> Instant:
-    found = connection.scalar(sa.select(schema.tx.c.instant).where(schema.tx.c.t == t))
-    return 0 if found is None else int(found)
-
-
-def _last_before(connection: sa.Connection, at: Instant) -> int:
-    found = connection.scalar(
-        sa.select(sa.func.max(schema.tx.c.t)).where(schema.tx.c.instant <= at)
-    )
-    return 0 if found is None else int(found)
 
 
 class Reader:

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from lineal.model import Instant, Record, Removal, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import facts, schema, text
+from lineal.store.basis import Basis
 from lineal.store.conclusions import Change, Conclusion, Following, Rules
-from lineal.store.reading import Basis, Reader
+from lineal.store.reading import Reader
 from lineal.store.rows import Rows, pack, unpack
 from lineal.store.slices import slices
 from lineal.store.text import Describe
@@ -300,7 +301,7 @@ class Transaction:
         if known:
             changing = [name for name in known[0] if name not in ("id", "source", "name")]
             statement = sa.update(table).where(table.c.id == sa.bindparam("at_id"))
-            values = {name: sa.bindparam(f"new_{name}") for name in changing}
+            values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in changing}
             lines = [
                 {"at_id": row["id"], **{f"new_{name}": row[name] for name in changing}}
                 for row in known

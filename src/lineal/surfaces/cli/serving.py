@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import ipaddress
 import signal
 import socket
@@ -13,8 +12,8 @@ from pathlib import Path
 import click
 
 from lineal.config import Config
-from lineal.errors import ConfigError
 from lineal.surfaces.cli.places import db_option, needing_the_server, opened_with, settings
+from lineal.surfaces.listening import listening
 
 _port = click.IntRange(0, 65_535)
 _file = click.Path(exists=True, path_type=Path)
@@ -80,41 +79,6 @@ def _announce(config: Config, door: socket.socket) -> None:
     )
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         click.echo("Whoever reaches this address may read everything.", err=True)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """
-    Return a socket that holds a port, before anything else is opened.
-
-    Raises:
-        ConfigError: the port is taken or may not be had, or the host has no such address.
-    """
-    try:
-        kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ConfigError(
-            f"{host} is no address of this machine: {error.strerror}.", fix="Give another --host."
-        ) from error
-    door = socket.socket(kind, socket.SOCK_STREAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        door.bind(address)
-        door.listen(2_048)
-    except OSError as error:
-        door.close()
-        raise ConfigError(
-            f"Port {port} of {host} {_why(error)}.",
-            fix="Choose another by --port, or a free one by --port 0.",
-        ) from error
-    return door
-
-
-def _why(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "is taken by another program"
-    if error.errno == errno.EACCES:
-        return "may only be opened by an administrator"
-    return f"cannot be opened: {error.strerror}"
 
 
 @click.command()

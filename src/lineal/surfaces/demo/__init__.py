@@ -23,8 +23,8 @@ from lineal.app import Lineal
 from lineal.config import Config
 from lineal.errors import StoreError
 from lineal.surfaces import server
-from lineal.surfaces.cli.serving import listening
 from lineal.surfaces.demo.told import told
+from lineal.surfaces.listening import listening
 from lineal.testing.estate.server import Estate
 
 #: Where the demonstration keeps its graph if nothing else is said. Made anew each time.

@@ -31,8 +31,13 @@ DRAWN = 300
 #: How far a lineage is walked to count what is beyond the picture.
 WALKED = Budget(nodes=1_000, milliseconds=1_500)
 #: The little picture on a thing's own page.
-GLANCED = Budget(depth=1, nodes=40, edges=2_000, milliseconds=500)
+GLANCED = Budget(depth=1, nodes=500, edges=2_000, milliseconds=500)
+GLANCED_EACH = 8
 PAGE = 20
+#: How many relations of a thing are read; without all of them nobody says that it has no owner.
+RELATIONS = 2_000
+#: What need not be owned.
+UNOWNED = ("user", "team", "domain", "source")
 
 Seen = Annotated[Sight, Depends(sight)]
 UriParam = Annotated[str, Query()]
@@ -142,9 +147,10 @@ class Portal:
             glance=self._glance(around, seen.links),
             relations=[
                 one for one in views.relations(neighbours.value, self._shapes)
-                if one.name not in views.IN_HEADER
+                if one.name not in views.ELSEWHERE
             ],
             neighbours=neighbours,
+            same=views.joined(neighbours.value, "same_as"),
         )  # fmt: skip
 
     def _head(self, seen: Sight, uri: str) -> tuple[Answer[Entity], dict[str, Any]]:
@@ -152,7 +158,7 @@ class Portal:
         answer = self._ask.get(seen.viewer, Uri(uri), seen.moment)
         pinned = seen.pinned(answer)
         entity = answer.value
-        neighbours = self._ask.neighbours(seen.viewer, entity.uri, pinned)
+        neighbours = self._ask.neighbours(seen.viewer, entity.uri, pinned, limit=RELATIONS)
         owners = views.joined(neighbours.value, "owned_by")
         inherited = None
         if not owners:
@@ -162,6 +168,7 @@ class Portal:
             "entity": entity,
             "owners": owners,
             "inherited": inherited,
+            "unowned": not owners and neighbours.complete and entity.type not in UNOWNED,
             "domains": views.joined(neighbours.value, "in_domain"),
             "tags": _texts(entity.attributes.get("tags")),
             "description": markdown(description) if isinstance(description, str) else None,
@@ -185,9 +192,10 @@ class Portal:
         """Return the little picture, if there is anything beside the thing itself."""
         if len(around.value.nodes) < 2:
             return None
-        return self._drawn(around.value, links, None, "Nearest lineage")
+        only = views.nearest(around.value, GLANCED_EACH)
+        return self._drawn(around.value, links, only, "Nearest lineage")
 
-    def _drawn(self, lineage: Lineage, links: Links, only: set[Uri] | None, title: str) -> Picture:
+    def _drawn(self, lineage: Lineage, links: Links, only: set[Uri], title: str) -> Picture:
         drawn = shown(lineage, self._shapes, only=only, href=links.entity)
         picture = layout(drawn.nodes, drawn.links, focus=drawn.focus)
         description = (
@@ -227,6 +235,7 @@ class Portal:
         grain: Annotated[Literal["logical", "exact", ""], Query()] = "",
         view: Annotated[Literal["graph", "list", ""], Query()] = "",
         columns: Annotated[bool, Query()] = False,
+        fit: Annotated[bool, Query()] = False,
     ) -> Response:
         """Show what a thing was made from and what is made from it."""
         answer, head = self._head(seen, uri)
@@ -234,9 +243,8 @@ class Portal:
         told = self._ask.lineage(seen.viewer, [answer.value.uri], seen.pinned(answer), ask=ask)
         steps = _steps("up", up), _steps("down", down)
         inside = views.within(told.value, *steps)
-        chosen = {
-            "up": up, "down": down, "grain": grain, "view": view, "columns": int(columns) or None
-        }  # fmt: skip
+        chosen: dict[str, object] = {"up": up, "down": down, "grain": grain, "view": view}
+        chosen |= {"columns": int(columns) or None, "fit": int(fit) or None}
         return self._page(
             "lineage.html", request, seen, told, **head,
             api=address("/api/v1/lineage", _walk_api(answer.value.uri, steps, grain, seen)),
@@ -245,7 +253,7 @@ class Portal:
                 for name, far, word in zip(("up", "down"), steps, _WORDS, strict=True)
             ],
             inside=inside, drawn=inside[:DRAWN], limit=DRAWN,
-            lineage=told.value, view=view or "graph", columns=columns,
+            lineage=told.value, view=view or "graph", columns=columns, fit=fit,
             **self._shape_of(told, inside, view, seen, head["entity"]),
             other=lambda **changes: seen.links.to(
                 "/lineage", uri=answer.value.uri, **{**chosen, **changes}

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lineal.query import Arrow, Brief, Happening, Lineage, Neighbour, Node
     from lineal.shapes import Shapes
 
-#: What the header of a thing's page shows, so that the relations need not.
-IN_HEADER = ("owned_by", "in_domain")
+#: What a thing's page shows at a place of its own, so that the relations need not.
+ELSEWHERE = ("owned_by", "in_domain", "same_as")
 
 # ── Attributes ───────────────────────────────────────────────────────────────────────────────────
 
@@ -143,6 +143,14 @@ def within(lineage: Lineage, up: int, down: int) -> list[Node]:
     """Return the things within so many steps, nearest first."""
     inside = [node for node in lineage.nodes if -up <= node.depth <= down]
     return sorted(inside, key=lambda node: (abs(node.depth), node.thing.uri))
+
+
+def nearest(lineage: Lineage, many: int) -> set[Uri]:
+    """Return the start and at most *many* things of each side, nearest first."""
+    ordered = within(lineage, 20, 20)
+    ups = [node.thing.uri for node in ordered if node.depth < 0]
+    downs = [node.thing.uri for node in ordered if node.depth > 0]
+    return {node.thing.uri for node in ordered if node.depth == 0} | {*ups[:many], *downs[:many]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""The graph and its walks: what a thing was made from, and what is made from it.
-
-Pure. Nothing here opens a store: a walk asks a `Graph` for the neighbours of a whole frontier at a
-time, level by level, within a budget. Keys are the graph's own numbers for things.
+"""A walk: breadth first, a level at a time, within a budget.
 
 The meaning of a walk (grains, parts and wholes, the three laws) is told in
 ``docs/explanation/questions.md``.
@@ -10,48 +7,14 @@ The meaning of a walk (grains, parts and wholes, the three laws) is told in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
 
-from lineal.model import Budget, Instant, Json, Uri
+from lineal.lineage.active import active_versions
+from lineal.lineage.graph import Graph, Link, Step
+from lineal.model import Budget, Instant
 from lineal.shapes import Shapes
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One claim of an edge, as a walk needs it."""
-
-    src: int
-    kind: str
-    dst: int
-    layer: str
-    document: int
-    valid_from: Instant
-    valid_to: Instant | None = None
-
-
-class Graph(Protocol):
-    """The graph at one moment."""
-
-    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Return the edges of these kinds that begin at these things."""
-
-    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Return the edges of these kinds that end at these things."""
-
-    def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
-        """Return for each thing all that are the same thing under other names, itself too."""
-
-    def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
-        """Return the URIs of these things."""
-
-    def attributes(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
-        """Return what is said of these things."""
-
-    def fine_documents(self, documents: Iterable[int]) -> set[int]:
-        """Return those documents that state edges of columns or features."""
 
 
 class Mode(IntEnum):
@@ -85,19 +48,6 @@ class Label:
             and self.approximate <= other.approximate
             and self.run <= other.run
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a walk, in the direction of the walk."""
-
-    start: int
-    kind: str
-    end: int
-    layer: str
-    possible: bool
-    #: The ends of the edge that the step goes over; they differ where it was lifted to a whole.
-    edge: tuple[int, str, int]
 
 
 @dataclass(slots=True)
@@ -160,8 +110,6 @@ class Way:
 
 #: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
 LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
-#: What makes a version of a model active: an edge of this kind, at this side of the version.
-_ACTIVE_IN, _ACTIVE_OUT = ("points_to", "deploys"), ("served_in",)
 #: Edges of a whole that give way where the same document stated them for its parts (law 3).
 _COARSE = frozenset({"produced_by", "derived_from"})
 
@@ -498,67 +446,3 @@ class _Walker:
         """Remember the types of things."""
         unknown = [key for key in keys if key not in self._types]
         self._types.update((key, uri.type) for key, uri in self._graph.uris(unknown).items())
-
-
-def active_versions(graph: Graph, models: Iterable[int]) -> dict[int, frozenset[int]]:
-    """
-    Return the active versions of each model.
-
-    Active are those that an alias points to, that a deployment deploys or that a cell is served;
-    if there are none such, the newest (by ``created_at``, then by URI).
-    """
-    wanted = set(models)
-    versions: dict[int, set[int]] = {model: set() for model in wanted}
-    links = graph.inward(wanted, ("version_of",))
-    types = graph.uris({link.src for link in links})
-    for link in links:
-        if types[link.src].type == "model-version":
-            versions[link.dst].add(link.src)
-    every = {key for keys in versions.values() for key in keys}
-    used = {link.dst for link in graph.inward(every, _ACTIVE_IN)}
-    used |= {link.src for link in graph.outward(every, _ACTIVE_OUT)}
-    found = {model: frozenset(keys & used) for model, keys in versions.items()}
-    idle = {key for model, keys in versions.items() if not found[model] for key in keys}
-    said = graph.attributes(idle)
-    for model, keys in versions.items():
-        if keys and not found[model]:
-            newest = max(keys, key=lambda key: (_created(said[key]), types[key]))
-            found[model] = frozenset({newest})
-    return found
-
-
-def _created(attributes: Mapping[str, Json]) -> str:
-    created = attributes.get("created_at")
-    return created if isinstance(created, str) else ""
-
-
-def shortest_paths(
-    steps: Iterable[Step], start: int, end: int, k: int, limit: int = 20_000
-) -> tuple[list[list[Step]], bool]:
-    """
-    Return up to *k* shortest ways from *start* to *end* without a repeated thing.
-
-    Breadth first over the ways themselves; the second value is False where *limit* ways were
-    looked at before all were found.
-    """
-    onward: dict[int, list[Step]] = defaultdict(list)
-    for step in sorted(steps, key=lambda one: (one.start, one.end, one.kind)):
-        onward[step.start].append(step)
-    found: list[list[Step]] = []
-    ways: list[list[Step]] = [[]]
-    looked = 0
-    while ways and len(found) < k:
-        longer = []
-        for way in ways:
-            here = way[-1].end if way else start
-            seen = {start, *(step.end for step in way)}
-            for step in onward[here]:
-                looked += 1
-                if looked > limit:
-                    return found, False
-                if step.end == end:
-                    found.append([*way, step])
-                elif step.end not in seen:
-                    longer.append([*way, step])
-        ways = longer
-    return found[:k], True

@@ -1,0 +1,26 @@
+"""The graph and its walks: what a thing was made from, and what is made from it.
+
+Pure. Nothing here opens a store: a walk asks a `Graph` for the neighbours of a whole frontier at a
+time. Keys are the graph's own numbers for things.
+"""
+
+from __future__ import annotations
+
+from lineal.lineage.active import active_versions
+from lineal.lineage.graph import Graph, Link, Step
+from lineal.lineage.paths import shortest_paths
+from lineal.lineage.walking import Label, Mode, Reached, Walk, Way, walk
+
+__all__ = [
+    "Graph",
+    "Label",
+    "Link",
+    "Mode",
+    "Reached",
+    "Step",
+    "Walk",
+    "Way",
+    "active_versions",
+    "shortest_paths",
+    "walk",
+]
