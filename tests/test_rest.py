@@ -161,7 +161,9 @@ def test_impact_is_ranked_and_names_who_must_be_told(client):
 
 
 def test_a_conclusion_is_explained_down_to_the_answers_of_sources(client):
-    value = ask(client, "/edges/explain", **{"from": V5, "kind": "trained_for", "to": TEST})["value"]
+    value = ask(client, "/edges/explain", **{"from": V5, "kind": "trained_for", "to": TEST})[
+        "value"
+    ]
 
     (reason,) = value["reasons"]
     assert reason["rule"] == "trained_for"
@@ -285,6 +287,13 @@ def test_operations_have_names_of_their_own(document):
     names = [one["operationId"] for item in document["paths"].values() for one in item.values()]
 
     assert len(names) == len(set(names))
+
+
+def test_the_reference_names_every_path_and_every_code(document):
+    text = (Path(__file__).parent.parent / "docs" / "reference" / "rest.md").read_text("utf-8")
+
+    assert [path for path in document["paths"] if f"`{path}" not in text] == []
+    assert [code for code in errors_http.STATUS if f"`{code}`" not in text] == []
 
 
 def test_no_page_loads_from_elsewhere(client):

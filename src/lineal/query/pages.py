@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from lineal.errors import NotFound
 from lineal.model import (
     Answer,
@@ -20,7 +18,7 @@ from lineal.model import (
     Said,
 )
 from lineal.query.things import Brief, Things, answer, spoken
-from lineal.store import together
+from lineal.store import Derived, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ def explain(things: Things, start: int, kind: str, end: int) -> Answer[Explanati
             f"There is no edge {kind} from {uris[start]} to {uris[end]} at this moment.",
             fix="Ask for another time, or look at the thing's history.",
         )
-    reasons = tuple(_reason(things, row) for row in things.reader.derivations(edge))
+    reasons = tuple(_reason(things, one) for one in things.reader.derivations(edge))
     briefs = things.briefs([start, end])
     value = Explanation(
         Edge(uris[start], kind, uris[end], tuple(claim for claim, _ in stated)),
@@ -164,16 +162,16 @@ def _stated(
     return tuple(things.reader.responses(edge))
 
 
-def _reason(things: Things, row: object) -> Reason:
-    supports = msgspec.json.decode(row.supports, type=list[tuple[int, str, int]])  # type: ignore[attr-defined]  # a row of the database
-    briefs = things.briefs([end for src, _, dst in supports for end in (src, dst)])
+def _reason(things: Things, derived: Derived) -> Reason:
+    ends = [key for start, _, end in derived.supports for key in (start, end)]
+    briefs = things.briefs(ends)
     return Reason(
-        row.source.removeprefix("rule:"),  # type: ignore[attr-defined]  # a row of the database
-        row.name.removeprefix("version:"),  # type: ignore[attr-defined]  # a row of the database
-        row.why,  # type: ignore[attr-defined]  # a row of the database
+        derived.source.removeprefix("rule:"),
+        derived.version.removeprefix("version:"),
+        derived.why,
         tuple(
-            Support(briefs[src], kind, briefs[dst], _stated(things, (src, kind, dst)))
-            for src, kind, dst in supports
+            Support(briefs[start], kind, briefs[end], _stated(things, (start, kind, end)))
+            for start, kind, end in derived.supports
         ),
     )
 

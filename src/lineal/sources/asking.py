@@ -28,12 +28,10 @@ from lineal.errors import (
     SourceSpecError,
 )
 from lineal.model import Instant, Json, Response
-from lineal.sources.expressions import truth
+from lineal.sources.expressions import DEPTH, too_deep, truth
 from lineal.sources.guard import GuardedTransport, Pace, within
 from lineal.sources.plan import SourcePlan
 
-#: Nested deeper than this, no answer is believed.
-DEPTH = 64
 #: An answer may grow so much when it is unpacked.
 RATIO = 100
 #: Answers of an error are read only so far.
@@ -299,24 +297,6 @@ def retry_after(header: str | None, now: float) -> float | None:
         )
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def too_deep(value: Json, limit: int) -> bool:
-    """Return whether *value* is nested deeper than *limit*."""
-    layer: list[Json] = [value]
-    for _ in range(limit + 1):
-        layer = [child for item in layer for child in _children(item)]
-        if not layer:
-            return False
-    return True
-
-
-def _children(item: Json) -> Iterator[Json]:
-    if isinstance(item, dict):
-        return (child for child in item.values() if isinstance(child, dict | list))
-    if isinstance(item, list):
-        return (child for child in item if isinstance(child, dict | list))
-    return iter(())
 
 
 def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:

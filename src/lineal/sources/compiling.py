@@ -217,15 +217,19 @@ class _Compiler:
         if spec is None:
             return None
         template = self.template(self.address(spec.path, path), key.names, (*path, "path"))
-        missing = set(key.names) - set(template.names)
-        if missing and not any(f"{{{name}}}" in spec.path for name in missing):
+        params = {
+            name: self.template(text, key.names, (*path, "params", name))
+            for name, text in spec.params.items()
+        }
+        named = {name for one in (template, *params.values()) for name in one.names}
+        if missing := sorted(set(key.names) - named):
             raise self.written.error(
-                f"The path lacks the key's part {sorted(missing)[0]!r}.",
+                f"The address lacks the key's part {missing[0]!r}.",
                 (*path, "path"),
-                fix=f"Put {{{sorted(missing)[0]}}} in.",
+                fix=f"Put {{{missing[0]}}} in the path or in params.",
             )
         item = self.expression(spec.item, (*path, "item"))
-        return FetchPlan(template, spec.params, item, spec.verify)
+        return FetchPlan(template, params, item, spec.verify)
 
     def address(self, text: str, path: Path) -> str:
         if not text.startswith("/") or "?" in text or "#" in text or ".." in text.split("/"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -30,6 +30,8 @@ _Run: TypeAlias = Callable[[Json, Json], Json]
 #: Regular expressions and the texts they are tried on are kept this short.
 PATTERN_LIMIT = 200
 TEXT_LIMIT = 4_096
+#: No JSON is believed that is nested deeper.
+DEPTH = 64
 
 _TEXT: _Signature = {"types": ["string", "null"]}
 _STRING: _Signature = {"types": ["string"]}
@@ -124,6 +126,18 @@ class _Functions(functions.Functions):
             return None
         return [{"key": key, "value": value} for key, value in mapping.items()]
 
+    @functions.signature({"types": ["array", "null"]})
+    def _func_from_entries(self, entries: list[Json] | None) -> Json:
+        return None if entries is None else dict(map(_entry, entries))
+
+    @functions.signature(_TEXT)
+    def _func_from_json(self, text: str | None) -> Json:
+        try:
+            value: Json = msgspec.json.decode(text or "")
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            return None
+        return None if too_deep(value, DEPTH) else value
+
     @functions.signature(_NUMBER, _NUMBER)
     def _func_divide(self, number: float | None, by: float | None) -> float | None:
         return None if number is None or not by else number / by
@@ -145,6 +159,30 @@ _TABLE = cast("dict[str, _Node]", _Functions.FUNCTION_TABLE)
 def digest(value: Json) -> str:
     """Return a hash of *value* that does not depend on the order of its keys."""
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def too_deep(value: Json, limit: int) -> bool:
+    """Return whether *value* is nested deeper than *limit*."""
+    layer: list[Json] = [value]
+    for _ in range(limit + 1):
+        layer = [child for item in layer for child in _inside(item)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(item: Json) -> Iterator[Json]:
+    if isinstance(item, dict):
+        return (child for child in item.values() if isinstance(child, dict | list))
+    if isinstance(item, list):
+        return (child for child in item if isinstance(child, dict | list))
+    return iter(())
+
+
+def _entry(entry: Json) -> tuple[str, Json]:
+    if not isinstance(entry, dict) or not isinstance(key := entry.get("key"), str):
+        raise ValueError("an entry is no mapping with a text as its key")
+    return key, entry.get("value")
 
 
 def truth(value: Json) -> bool:

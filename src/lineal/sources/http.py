@@ -1,6 +1,7 @@
 """A declared source that is asked over HTTP: events, documents, lists.
 
-What an id may do to an address is decided here: it becomes one encoded segment, or nothing.
+What an id may do to an address is decided here: it becomes one encoded segment or argument, or
+nothing.
 """
 
 from __future__ import annotations
@@ -123,8 +124,8 @@ class HttpSource:
             SourceGone: the source says that there is no such document.
             SourceGarbled: the answer is not what the file promises.
         """
-        fetch, path = self._address(key)
-        answer = self._client.ask(path, fetch.params, etag=etag)
+        fetch, path, params = self._address(key)
+        answer = self._client.ask(path, params, etag=etag)
         if not answer.changed:
             return Fetched(key, None, etag)
         document = self._document(key, fetch, answer.document)
@@ -151,14 +152,15 @@ class HttpSource:
             ) from error
         return document
 
-    def _address(self, key: Key) -> tuple[FetchPlan, str]:
-        """Return how *key* is fetched, and its path; raises `Invalid`."""
+    def _address(self, key: Key) -> tuple[FetchPlan, str, dict[str, str]]:
+        """Return how *key* is fetched, its path and its arguments; raises `Invalid`."""
         resource = self._plan.resources.get(key.resource)
         if resource is None or resource.fetch is None:
             raise Invalid(f"The source {self.name} cannot fetch a {key.resource!r}.")
-        parts = resource.key.parts(key.id)
-        segments = {name: segment(part) for name, part in parts.items()}
-        return resource.fetch, resource.fetch.path.filled(segments)
+        fetch, parts = resource.fetch, resource.key.parts(key.id)
+        segments = {name: segment(parts[name]) for name in fetch.path.names}
+        params = {name: text.filled(parts) for name, text in fetch.params.items()}
+        return fetch, fetch.path.filled(segments), params
 
     def list(self) -> Iterator[Listed]:
         """List everything, page by page; raises `SourceDown`, `SourceGarbled`."""

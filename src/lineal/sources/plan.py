@@ -164,7 +164,7 @@ class FetchPlan:
     """How one document is asked for."""
 
     path: Template
-    params: Mapping[str, str]
+    params: Mapping[str, Template]
     item: Expression
     verify: bool
 

@@ -135,9 +135,10 @@ class Fetch(_Part, frozen=True):
         str,
         Meta(description="The path after `base_url`; `{part}` is a part of the key, encoded."),
     ]
-    params: Annotated[dict[str, str], Meta(description="Arguments after the question mark.")] = (
-        field(default_factory=dict)
-    )
+    params: Annotated[
+        dict[str, str],
+        Meta(description="Arguments after the question mark; `{part}` as in the path."),
+    ] = field(default_factory=dict)
     item: Annotated[Expr, Meta(description="Where in the answer the document is.")] = "@"
     verify: Annotated[
         bool, Meta(description="The document must name its own key; false if it cannot.")

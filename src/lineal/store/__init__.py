@@ -21,7 +21,7 @@ from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
 from lineal.store.facts import together
-from lineal.store.reading import Reader
+from lineal.store.reading import Derived, Reader
 from lineal.store.text import Describe, SearchRow, Wanted
 from lineal.store.writing import Batch, Committed, Fence, Transaction
 
@@ -32,6 +32,7 @@ __all__ = [
     "Committed",
     "Conclusion",
     "Derivation",
+    "Derived",
     "Describe",
     "Fence",
     "Reader",

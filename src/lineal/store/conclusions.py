@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import msgspec
 import sqlalchemy as sa
 
 from lineal.model import Instant, Uri
@@ -170,7 +169,7 @@ class Following:
             if still.valid_from == row["valid_from"] and still.valid_to is not None:
                 return _End(still.valid_to, "changed")
             return _End(still.valid_from, "corrected")
-        return self._support_end(supports_of(row["supports"]))
+        return self._support_end(facts.supports_of(row["supports"]))
 
     def _support_end(self, supports: Sequence[tuple[int, str, int]]) -> _End:
         """Why did the support go? The conclusion was true for as long as all of it was."""
@@ -240,8 +239,3 @@ def _inferred(span: _Span, document: int) -> dict[str, Any]:
         "response": None,
         "document": document,
     }
-
-
-def supports_of(kept: str) -> list[tuple[int, str, int]]:
-    """Return the supporting edges as they are kept with a derivation."""
-    return msgspec.json.decode(kept, type=list[tuple[int, str, int]])

@@ -110,6 +110,11 @@ def is_fine(record: Record, levels: Mapping[str, object]) -> bool:
     )
 
 
+def supports_of(kept: str) -> list[tuple[int, str, int]]:
+    """Return the supporting edges as they are kept with a derivation."""
+    return msgspec.json.decode(kept, type=list[tuple[int, str, int]])
+
+
 # ── Life of a row ────────────────────────────────────────────────────────────────────────────────
 
 

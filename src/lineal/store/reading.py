@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,9 +29,19 @@ from lineal.model import (
 )
 from lineal.store import schema, text
 from lineal.store.basis import Basis
-from lineal.store.facts import response_of, together
+from lineal.store.facts import response_of, supports_of, together
 from lineal.store.slices import SLICE, slices
 from lineal.store.text import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One way in which a rule concluded an edge: the edges it rests on, and the reason in words."""
+
+    source: str
+    version: str
+    why: str
+    supports: tuple[tuple[int, str, int], ...]
 
 
 class Reader:
@@ -389,17 +400,20 @@ class Reader:
             for line in self._connection.execute(query)
         ]
 
-    def derivations(self, edge: tuple[int, str, int]) -> list[Any]:
+    def derivations(self, edge: tuple[int, str, int]) -> list[Derived]:
         """Which rules concluded this edge, from which supporting edges?"""
         table, document = schema.derivation, schema.document
         query = (
-            sa.select(table, document.c.source, document.c.name)
-            .join(document, document.c.id == table.c.document)
+            sa.select(document.c.source, document.c.name, table.c.why, table.c.supports)
+            .join(table, document.c.id == table.c.document)
             .where(table.c.src == edge[0], table.c.kind == edge[1], table.c.dst == edge[2])
             .where(self._alive(table))
             .order_by(document.c.source, table.c.digest)
         )
-        return list(self._connection.execute(query))
+        return [
+            Derived(source, version, why, tuple(supports_of(kept)))
+            for source, version, why, kept in self._connection.execute(query)
+        ]
 
     def record_history(self, key: int) -> list[Said]:
         """What did each document ever say of this thing, as known by then, oldest first?"""

@@ -10,18 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lineal.model import (
-    Answer,
-    Claim,
-    Edge,
-    Entity,
-    Instant,
-    Json,
-    Response,
-    Said,
-    Uri,
-    iso,
-)
+from lineal.model import Answer, Claim, Edge, Entity, Instant, Json, Response, Said, Uri, iso
 
 if TYPE_CHECKING:
     from lineal.query import (
@@ -455,9 +444,12 @@ def dead_letters(letters: Sequence[DeadLetter]) -> Object:
 
 def shapes(declared: Shapes) -> Object:
     """Return every type and every kind of edge, as declared."""
-    types: list[Json] = [_type(one) for one in declared.types.values()]
-    kinds: list[Json] = [_kind(one) for one in declared.kinds.values()]
-    return {"value": {"version": declared.version, "types": types, "kinds": kinds}}
+    value: Object = {
+        "version": declared.version,
+        "types": [_type(one) for one in declared.types.values()],
+        "kinds": [_kind(one) for one in declared.kinds.values()],
+    }
+    return {"value": value}
 
 
 def _type(one: EntityType) -> Object:

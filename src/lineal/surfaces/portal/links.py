@@ -22,6 +22,10 @@ class Links:
     known_at: str = ""
     valid_at: str = ""
 
+    def then(self, t: int) -> Links:
+        """Return the links of pages as they were recorded by a transaction."""
+        return Links(f"t:{t}", self.valid_at)
+
     def to(self, page: str, /, **query: object) -> str:
         """Return the address of a page; what is None or empty is left out."""
         return address(page, {**query, "known_at": self.known_at, "valid_at": self.valid_at})

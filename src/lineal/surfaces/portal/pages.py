@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery, LinealError, NotFound
-from lineal.model import Answer, Budget, Entity, Moment, Uri
+from lineal.model import Answer, Budget, Entity, Moment, State, Uri
 from lineal.query import Ask, Brief, Lineage, Neighbour
 from lineal.search import parse
 from lineal.search.language import FILTERS
@@ -32,7 +32,7 @@ DRAWN = 300
 WALKED = Budget(nodes=1_000, milliseconds=1_500)
 #: The little picture on a thing's own page.
 GLANCED = Budget(depth=1, nodes=500, edges=2_000, milliseconds=500)
-GLANCED_EACH = 8
+GLANCED_EACH = 5
 PAGE = 20
 #: How many relations of a thing are read; without all of them nobody says that it has no owner.
 RELATIONS = 2_000
@@ -168,7 +168,7 @@ class Portal:
             "entity": entity,
             "owners": owners,
             "inherited": inherited,
-            "unowned": not owners and neighbours.complete and entity.type not in UNOWNED,
+            "unowned": not owners and neighbours.complete and _should_be_owned(entity),
             "domains": views.joined(neighbours.value, "in_domain"),
             "tags": _texts(entity.attributes.get("tags")),
             "description": markdown(description) if isinstance(description, str) else None,
@@ -348,6 +348,11 @@ def _steps(name: str, text: str) -> int:
     if not text.isdecimal():
         raise InvalidQuery(f"{name} is {text!r}.", fix="Give a number of steps, or all.")
     return min(int(text), WALKED.depth)
+
+
+def _should_be_owned(entity: Entity) -> bool:
+    gone = entity.state in (State.DELETED, State.MISSING)
+    return not gone and entity.type not in UNOWNED
 
 
 def _is_cut(answer: Answer[Any], word: str) -> bool:

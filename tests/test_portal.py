@@ -1,0 +1,376 @@
+"""The portal: its pages say what is so, lead on at the same moment, and let nothing run."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+
+from lineal.app import Lineal
+from lineal.model import Json, Uri
+from lineal.store import Batch
+from lineal.surfaces.portal import finding
+from lineal.surfaces.portal.words import markdown
+from lineal.surfaces.server import create
+from tests import world
+from tests.world import FEATURES, MODEL, OLD_EXPORT, PLAYS, SERVICE, TEST, V5, edge, record
+
+BASE = "http://127.0.0.1:8585"
+HOSTILE = "<script>alert(1)</script>\"'&amp;{{7*7}}\u202e"
+HOSTILE_URI = Uri.of("dataset", "warehouse", HOSTILE)
+#: As a query writes it.
+ASKED = quote(HOSTILE_URI)
+
+PAGES = [
+    "/",
+    "/search?q=ranking",
+    "/search?q=rankng",
+    f"/entity?uri={V5}",
+    f"/entity?uri={PLAYS}",
+    f"/entity?uri={OLD_EXPORT}",
+    f"/entity?uri={SERVICE}",
+    f"/lineage?uri={MODEL}",
+    f"/lineage?uri={MODEL}&up=all&down=all&view=list",
+    f"/impact?uri={PLAYS}",
+    f"/history?uri={V5}",
+    f"/facts?uri={V5}",
+    f"/edge?from={V5}&kind=trained_for&to={TEST}",
+]
+
+
+@pytest.fixture(scope="module")
+def lineal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lineal]:
+    with world.told(tmp_path_factory.mktemp("world")) as found:
+        said: dict[str, Json] = dict.fromkeys(("name", "description", "status"), HOSTILE)
+        said |= {"tags": [HOSTILE], HOSTILE: {HOSTILE: HOSTILE}}
+        hostile = record("catalogue", HOSTILE_URI, said)
+        feeds = record(
+            "feeds", FEATURES, {"format": "none"}, [edge(FEATURES, "derived_from", HOSTILE_URI)]
+        )
+        found.store.commit(Batch([hostile, feeds], actor=HOSTILE, cause=HOSTILE))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(lineal: Lineal) -> Iterator[TestClient]:
+    with TestClient(create(lineal), base_url=BASE) as found:
+        yield found
+
+
+class Page(HTMLParser):
+    """What a page holds: its words, its links, and whatever could run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words, self.links, self.forms = "", list[str](), list[str]()
+        self.inline, self.ids, self.headings = list[str](), list[str](), list[str]()
+        self.fields = dict[str, str]()
+        self._skipped = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = {name: value or "" for name, value in attrs}
+        self.inline += [name for name in said if name == "style" or name.startswith("on")]
+        self.inline += [tag] * (tag == "style" or (tag == "script" and "src" not in said))
+        self.links += [said["href"]] if tag == "a" and "href" in said else []
+        self.forms += [said.get("action", "")] if tag == "form" else []
+        self.ids += [said["id"]] if "id" in said else []
+        self.headings += [tag] if re.fullmatch("h[1-6]", tag) else []
+        if tag == "input" and said.get("type") == "hidden":
+            self.fields[said["name"]] = said.get("value", "")
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    @property
+    def text(self) -> str:
+        """Its words, with single spaces."""
+        return re.sub(r"\s+", " ", self.words)
+
+
+def look(client: TestClient, path: str, status: int = 200) -> Page:
+    """Return a page that must be there."""
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return Page(answer.text)
+
+
+# ── Every page ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_in_a_page_runs_and_every_id_is_its_own(client, path):
+    page = look(client, path)
+
+    assert page.inline == []
+    assert len(page.ids) == len(set(page.ids))
+    assert page.headings[0] == "h1"
+    assert page.headings.count("h1") == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_link_of_a_page_leads_somewhere(client, path):
+    for link in {link for link in look(client, path).links if link.startswith("/")}:
+        assert client.get(link).status_code == 200, link
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("moment", [{"known_at": "t:2"}, {"valid_at": "2026-11-22T00:00:00Z"}])
+def test_links_and_forms_keep_the_moment(client, path, moment):
+    ((name, value),) = moment.items()
+    page = look(client, f"{path}{'&' if '?' in path else '?'}{name}={value}")
+
+    own = urlsplit(path)
+    for link in page.links:
+        target = urlsplit(link)
+        asked = parse_qs(target.query)
+        back_to_now = target.path == own.path and name not in asked
+        if target.path in ("/", "/search", "/entity", "/lineage", "/impact", "/facts", "/edge"):
+            assert name in asked or back_to_now, link
+    assert page.fields.get(name, value) == value
+    assert "You look at the graph" in page.text
+
+
+def test_no_page_asks_another_server_for_anything(client):
+    for path in PAGES:
+        html = client.get(path).text
+        assert re.findall(r'(?:src|href)="(?:https?:)?//(?!registry\.example|wiki)', html) == []
+
+
+# ── Hostile words ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/search?q=alert",
+        "/search?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/search?q=foo:%3Cscript%3E",
+        f"/entity?uri={ASKED}",
+        f"/lineage?uri={ASKED}",
+        f"/lineage?uri={ASKED}&view=list",
+        f"/impact?uri={ASKED}",
+        f"/history?uri={ASKED}",
+        f"/facts?uri={ASKED}",
+        f"/edge?from={FEATURES}&kind=derived_from&to={ASKED}",
+        f"/entity?uri={V5}&known_at=%3Cscript%3E",
+        f"/entity?uri={V5}&x=%22%3E%3Cscript%3E",
+        "/entity?uri=mlg://model/%3Cscript%3E/x",
+        "/%3Cscript%3E",
+    ],
+)
+def test_hostile_names_stay_words(client, path):
+    answer = client.get(path)
+
+    assert "<script>" not in answer.text
+    assert "&amp;amp;49" not in answer.text
+    assert Page(answer.text).inline == []
+
+
+def test_a_hostile_name_can_be_read(client):
+    assert "<script>alert(1)</script>" in look(client, f"/entity?uri={ASKED}").text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[x](javascript:alert(1))", "<img src=x onerror=alert(1)>", "[x](data:text/html,x)",
+        "<svg onload=alert(1)>", "![x](https://elsewhere.example/x.png)", "<a style='x'>",
+    ],
+)  # fmt: skip
+def test_markdown_can_do_no_harm(text):
+    html = str(markdown(text))
+
+    assert not re.search(r"<(img|svg|script)|javascript:\w+.*href|href=\"(javascript|data):", html)
+
+
+def test_links_of_descriptions_tell_nothing():
+    assert 'rel="noopener noreferrer nofollow"' in markdown("[a](https://x.example)")
+
+
+# ── Pages one by one ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_empty_graph_says_how_to_begin(tmp_path: Path):
+    with world.empty(tmp_path) as lineal, TestClient(create(lineal), base_url=BASE) as client:
+        page = look(client, "/")
+
+    assert "The graph is empty" in page.text
+    assert "lineal demo" in page.text
+    assert f"OPENLINEAGE_URL={BASE}" in page.text
+
+
+def test_home_counts_what_there_is_and_names_the_sources(client):
+    page = look(client, "/")
+
+    assert "/search?q=type:ab-test" in page.links
+    assert "A/B test cells" in page.text
+    assert "orchestrator" in page.text
+
+
+def test_search_shows_facets_as_links(client):
+    page = look(client, "/search?q=ranking")
+
+    assert "10 results for ranking" in page.text
+    assert "/search?q=ranking%20type:model" in page.links
+
+
+def test_a_chosen_facet_can_be_let_go(client):
+    page = look(client, "/search?q=ranking type:model")
+
+    assert "/search?q=ranking" in page.links
+
+
+def test_no_result_says_which_filter_removed_everything(client):
+    page = look(client, "/search?q=ranking type:user")
+
+    assert "Without type:user there are 10 results" in page.text
+
+
+def test_no_result_names_what_is_near(client):
+    page = look(client, "/search?q=rankng")
+
+    assert "Did you mean" in page.text
+    assert f"/entity?uri={MODEL}" in page.links
+
+
+def test_a_pager_leads_on(client):
+    page = look(client, "/search?q=")
+
+    assert "/search?page=2" in page.links
+    assert "1–20 of" in page.text
+    assert "21–" in look(client, "/search?page=2").text
+
+
+def test_every_attribute_says_who_said_it(client):
+    page = look(client, f"/entity?uri={PLAYS}")
+
+    assert re.search(r"rows catalogue 91,442,003,117", page.text, re.IGNORECASE)
+    assert "catalogue says otherwise" in page.text
+
+
+def test_a_version_has_its_whole_s_owner(client):
+    page = look(client, f"/entity?uri={world.V4}")
+
+    assert "Personalization" in page.text
+    assert "as owner of ranking-model" in page.text
+
+
+def test_a_missing_owner_is_a_call_to_act(client):
+    assert "Nobody owns this" in look(client, f"/entity?uri={world.TITLES}").text
+    assert "Nobody owns this" not in look(client, f"/entity?uri={V5}").text
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [(SERVICE, "no source has described it so far"), (OLD_EXPORT, "exists no longer")],
+)
+def test_states_are_explained(client, uri, words):
+    assert words in look(client, f"/entity?uri={uri}").text
+
+
+def test_relations_lead_to_why(client):
+    page = look(client, f"/entity?uri={V5}")
+
+    assert f"/edge?from={V5}&kind=trained_for&to={TEST}" in page.links
+
+
+def test_lineage_begins_one_step_each_way_and_counts_the_rest(client):
+    page = look(client, f"/lineage?uri={MODEL}")
+
+    assert "2 of 7 within 1 step" in page.text
+    assert f"/lineage?uri={MODEL}&up=2&down=1" in page.links
+    assert "member_watch_history" in page.text
+    assert "member-features-daily" not in page.text
+
+
+def test_the_list_holds_what_the_picture_holds(client):
+    drawn = look(client, f"/lineage?uri={MODEL}&up=all&down=all")
+    listed = look(client, f"/lineage?uri={MODEL}&up=all&down=all&view=list")
+
+    shown = {link for link in drawn.links if link.startswith("/entity?")}
+    assert shown <= set(listed.links)
+    assert "feedback" in listed.text
+
+
+def test_more_than_can_be_drawn_is_said_and_listed(tmp_path: Path):
+    hub = Uri("mlg://dataset/warehouse/hub")
+    readers = [Uri.of("pipeline", "orchestrator", f"job-{number}") for number in range(320)]
+    said = [record("orchestrator", one, {}, [edge(one, "reads", hub)]) for one in readers]
+    with world.empty(tmp_path) as lineal, TestClient(create(lineal), base_url=BASE) as client:
+        lineal.store.commit(Batch(said, actor="test", cause="test"))
+        drawn = look(client, f"/lineage?uri={hub}")
+        listed = look(client, f"/lineage?uri={hub}&view=list")
+
+    assert "300 of 321 things are drawn" in drawn.text
+    assert f"/lineage?uri={hub}&up=1&down=1&view=list" in drawn.links
+    assert len({link for link in listed.links if "/entity?uri=mlg://pipeline" in link}) == 320
+
+
+def test_impact_says_how_much_is_live_and_who_must_be_told(client):
+    page = look(client, f"/impact?uri={PLAYS}")
+
+    assert "9 things would be touched" in page.text
+    assert "8 in live use now" in page.text
+    assert "Nobody owns these" in page.text
+
+
+def test_a_conclusion_is_explained_by_its_rule_and_supports(client):
+    page = look(client, f"/edge?from={V5}&kind=trained_for&to={TEST}")
+
+    assert "Concluded by rule trained_for version 1" in page.text
+    assert f"/edge?from={V5}&kind=produced_by&to={world.RUN}" in page.links
+    assert "SHA-256 abababababab" in page.text
+
+
+def test_history_leads_to_what_was_known_then(client):
+    page = look(client, f"/history?uri={V5}")
+
+    then = f"/entity?uri={V5}&known_at=t:1"
+    assert "pending → ready" in page.text
+    assert then in page.links
+    assert "pending" in look(client, then).text
+
+
+def test_an_unknown_thing_is_answered_with_what_is_near(client):
+    page = look(client, "/entity?uri=mlg://model/registry/rankin-model", status=404)
+
+    assert f"/entity?uri={MODEL}" in page.links
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?q=colour:blue", "/entity?uri=x", f"/lineage?uri={V5}&up=x", "/entity"]
+)
+def test_what_cannot_be_answered_gets_a_page_that_says_why(client, path):
+    page = look(client, path, status=422)
+
+    assert "request" in page.text
+
+
+def test_files_are_kept_by_their_version_and_nothing_else_is_served(client):
+    html = client.get("/").text
+    for path in re.findall(r'"(/static/[^"]+)"', html):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    for path in ("/static/pages.py", "/static/..%2fpages.py", "/static/%2e%2e/pages.py"):
+        assert client.get(path).status_code == 404
+
+
+# ── Searches by click ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [("", "tag", "a::b"), ("ranking", "owner", "Data Platform"), ("a -tag:b", "type", "model")],
+)
+def test_a_filter_that_is_added_can_be_removed(text, name, value):
+    assert finding.without(finding.adding(text, name, value), name, value) == text
+
+
+def test_removing_a_filter_leaves_words_that_look_like_it():
+    assert finding.without("type:model type:model-version", "type", "model") == "type:model-version"

@@ -1,0 +1,234 @@
+"""The two times: every line of the table in ``docs/explanation/time.md``, put to a real graph."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lineal.access import LOCAL
+from lineal.enrich.rules import RuleBook, builtin_rules
+from lineal.errors import NotFound
+from lineal.model import EdgeStatement, Instant, Moment, Record, Removal, Statement, Uri
+from lineal.query import Questions
+from lineal.shapes import Shapes
+from lineal.store import Batch, Store
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "explanation" / "time.md"
+DAY = 86_400_000_000
+TODAY = 10
+
+TABLE = Uri("mlg://dataset/lake/plays")
+TEAM = Uri("mlg://team/people/data")
+RUN = Uri("mlg://run/orc/train-1")
+VERSION = Uri("mlg://model-version/registry/ranker/v1")
+CELL = Uri("mlg://ab-cell/exp/12345/2")
+TEST = Uri("mlg://ab-test/exp/12345")
+
+#: What each word of the table asks for, or states.
+EDGES = {
+    "owner": (TABLE, "owned_by", TEAM),
+    "read": (RUN, "reads", TABLE),
+    "trained": (VERSION, "trained_for", TEST),
+}
+SUBJECTS = {"rows": TABLE, "owner": TABLE, "read": RUN, "run": RUN, "cell": CELL}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table."""
+
+    at: int
+    case: str
+    told: str
+    asked: str
+    known: str
+    valid: str
+    answer: str
+
+    def __str__(self) -> str:
+        return f"{self.case}, {self.asked} known {self.known or '-'} valid {self.valid or '-'}"
+
+
+def lines() -> Iterator[Line]:
+    """Read the last table of the page; an empty first or second cell means: as above."""
+    case = told = ""
+    inside = False
+    for at, text in enumerate(PAGE.read_text("utf-8").splitlines(), start=1):
+        if not text.startswith("|"):
+            inside = False
+            continue
+        cells = [cell.strip() for cell in text.strip("|").split("|")]
+        if cells[:2] == ["case", "told"]:
+            inside = True
+        elif inside and cells[0] != "---":
+            case, told = cells[0] or case, cells[1] or told
+            yield Line(at, case, told, *cells[2:])
+
+
+LINES = [line for line in lines() if line.asked]
+
+
+@cache
+def empty() -> bytes:
+    """Return the file of a graph that holds nothing: made once, it takes longest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        Store(path, shapes=Shapes.builtin()).close()
+        return path.read_bytes()
+
+
+class Told:
+    """A graph whose clock is set by the day, and the words of the table as records."""
+
+    def __init__(self, path: Path) -> None:
+        self.day = 0
+        path.write_bytes(empty())
+        self.store = Store(
+            path,
+            shapes=Shapes.builtin(),
+            rules=[RuleBook(builtin_rules())],
+            now=lambda: self.day * DAY,
+        )
+
+    def tell(self, told: str, asked: str) -> None:
+        for part in filter(None, told.split(";")):
+            day, _, word = part.strip().partition(":")
+            self.day = int(day)
+            self.store.commit(Batch(self.words(word.strip(), asked), "test", part))
+
+    def words(self, word: str, asked: str) -> list[Record | Removal]:
+        """Return what one entry of the second column means."""
+        if word == "all":
+            return [
+                self.record(VERSION, [(VERSION, "produced_by", RUN)]),
+                self.record(RUN, [(RUN, "executed_for", CELL)]),
+                self.record(CELL, [(CELL, "cell_of", TEST)]),
+            ]
+        name, *rest = word.split()
+        if name in ("run", "cell"):
+            (name,), subject = rest, SUBJECTS[name]
+            rest = []
+        else:
+            subject = SUBJECTS[asked]
+        if name == "gone":
+            return [Removal("tool", str(subject), subject, self.day * DAY)]
+        value = rest.pop(0) if name == "rows" else ""
+        times = {key: int(day) * DAY for key, day in zip(rest[::2], rest[1::2], strict=True)}
+        assert set(times) <= {"since", "until", "dated"}
+        if name == "rows":
+            return [self.record(subject, rows=int(value), **times)]
+        edges = [] if name == "empty" else [EDGES[name]]
+        return [self.record(subject, edges, **times)]
+
+    def record(
+        self,
+        subject: Uri,
+        edges: list[tuple[Uri, str, Uri]] | None = None,
+        *,
+        rows: int | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        dated: Instant | None = None,
+    ) -> Record:
+        stated = tuple(
+            EdgeStatement(*edge, valid_from=since, valid_to=until) for edge in edges or ()
+        )
+        attributes = {} if rows is None else {"rows": rows}
+        own = (Statement(subject, attributes, since if rows is not None else None),)
+        return Record("tool", str(subject), subject, own, stated, self.day * DAY, dated)
+
+    def answer(self, asked: str, moment: Moment) -> str:
+        """Ask, and word the answer as the table does."""
+        self.day = TODAY
+        ask = Questions(self.store)
+        if asked != "rows":
+            try:
+                ask.explain(LOCAL, *EDGES[asked], moment)
+            except NotFound:
+                return "no"
+            return "yes"
+        try:
+            rows = ask.get(LOCAL, TABLE, moment).value.attributes.get("rows")
+        except NotFound:
+            rows = None
+        return "–" if rows is None else str(rows)
+
+
+def _day(text: str) -> Instant | None:
+    return int(text) * DAY if text else None
+
+
+class Shelf:
+    """Graphs by what they were told, each made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._graphs: dict[tuple[str, str], Told] = {}
+
+    def __call__(self, told: str, asked: str) -> Told:
+        if (told, asked) not in self._graphs:
+            graph = Told(self._folder / f"{len(self._graphs)}.db")
+            graph.tell(told, asked)
+            self._graphs[(told, asked)] = graph
+        return self._graphs[(told, asked)]
+
+    def close(self) -> None:
+        for graph in self._graphs.values():
+            graph.store.close()
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path_factory.mktemp("time"))
+    yield shelf
+    shelf.close()
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.at}: {line}")
+def test_every_line_of_the_page_is_so(line: Line, graphs: Shelf) -> None:
+    moment = Moment(known_at=_day(line.known), valid_at=_day(line.valid))
+
+    answer = graphs(line.told, line.asked).answer(line.asked, moment)
+
+    assert answer == line.answer, f"{PAGE.name}:{line.at}"
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.at}: {line}")
+def test_what_was_known_then_needs_nothing_that_came_later(line: Line, graphs: Shelf) -> None:
+    """A graph that was told only what was known by then gives the same answer."""
+    known = int(line.known or TODAY)
+    parts = [part for part in line.told.split(";") if int(part.split(":")[0]) <= known]
+    at = _day(line.valid) if line.valid else known * DAY
+
+    answer = graphs(";".join(parts), line.asked).answer(line.asked, Moment(valid_at=at))
+
+    assert answer == line.answer, f"{PAGE.name}:{line.at}"
+
+
+def test_the_page_covers_what_it_promises() -> None:
+    cases = {line.case for line in LINES}
+
+    assert len(cases) >= 16
+    assert {line.asked for line in LINES} == {"rows", "owner", "read", "trained"}
+    assert all(re.fullmatch(r"–|\d+|yes|no", line.answer) for line in LINES)
+    assert {bool(line.known) for line in LINES} == {bool(line.valid) for line in LINES} == {
+        True, False,
+    }  # fmt: skip
+
+
+def test_a_row_says_whether_its_time_was_said_or_seen(tmp_path: Path) -> None:
+    for word, said in (("rows 1 since 1", True), ("rows 1 dated 1", True), ("rows 1", False),
+                       ("rows 1 since 9", False)):  # fmt: skip
+        told = Told(tmp_path / f"{word}.db")
+        told.tell(f"2: {word}", "rows")
+        (own,) = Questions(told.store).get(LOCAL, TABLE).value.said
+        told.store.close()
+
+        assert own.valid_said is said, word
