@@ -20,12 +20,14 @@ from lineal.errors import (
     SourceDown,
     SourceGarbled,
     SourceGone,
+    SourceSpecError,
 )
 from lineal.model import Statement, Uri
 from lineal.shapes import Shapes
 from lineal.sources import Fetched, Key, Marked
 from lineal.sources.asking import retry_after
 from lineal.sources.compiling import load, parse
+from lineal.sources.expressions import Expression
 from lineal.sources.guard import METADATA, Pace, refusal
 from lineal.sources.http import HttpSource, segment
 
@@ -393,10 +395,85 @@ def test_an_id_is_one_segment_of_the_address():
     assert seen == ["/api/things/a%2F..%2Fb%3Fc%23d%20%C3%A9%25%3B"]
 
 
+BY_ARGUMENT = """
+source: tool
+platform: tool
+base_url: http://tool.example.com/api
+events:
+  - {match: {type: made}, resource: thing, key: {id: id, kind: kind}}
+resources:
+  thing:
+    subject: {type: model}
+    key: {id: id, kind: kind}
+    fetch: {path: "/{kind}/get", params: {name: "{id}", of: "v:{id}", plain: "1"}}
+%s"""
+
+
+def test_an_id_may_be_an_argument_of_the_address():
+    seen, odd = [], "a/../b&name=c?#+ é%41"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append((request.url.raw_path.decode().partition("?")[0], dict(request.url.params)))
+        return httpx2.Response(200, json={"id": odd, "kind": "k/1"})
+
+    asked = source(answer, spec=BY_ARGUMENT)
+    (marked,) = asked.understand({"type": "made", "id": odd, "kind": "k/1"})
+    record = asked.fetch(marked.key).record
+
+    assert seen == [("/api/k%2F1/get", {"name": odd, "of": f"v:{odd}", "plain": "1"})]
+    assert record is not None
+    assert asked.key_of(record.subject) == marked.key
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"v:{id}"', '"{ident}"', "{ident} is no part of the key"),
+        ('name: "{id}", of: "v:{id}", ', "", "lacks the key's part 'id'"),
+    ],
+)
+def test_an_argument_that_names_no_part_of_the_key_is_refused(old, new, message):
+    with pytest.raises(SourceSpecError, match=message) as caught:
+        parse(BY_ARGUMENT.replace(old, new) % "", "my.yaml")
+
+    assert "my.yaml:11: " in str(caught.value)
+
+
 @pytest.mark.parametrize("part", [".", "..", "", " ", "a\x00", "a%2e", "%41", "\x85"])
 def test_an_id_that_could_mean_more_is_refused(part):
     with pytest.raises(Invalid):
         segment(part)
+
+
+# ── What is packed in a document ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("from_json(a).uri", {"a": '{"uri": "s3://b/c"}'}, "s3://b/c"),
+        ("from_json(a)", {"a": "[1, null]"}, [1, None]),
+        ("from_json(a)", {"a": "{"}, None),
+        ("from_json(a)", {"a": ""}, None),
+        ("from_json(a)", {}, None),
+        ("from_json(a)", {"a": "[" * 65 + "]" * 65}, None),
+        ("from_json(a)", {"a": "[" * 99_999 + "]" * 99_999}, None),
+        ("from_entries(a)", {"a": [{"key": "x", "value": 1}, {"key": "y"}]}, {"x": 1, "y": None}),
+        ("from_entries(a)", {"a": [{"key": "x", "value": 1}, {"key": "x", "value": 2}]}, {"x": 2}),
+        ("from_entries(entries(a))", {"a": {"x": {"y": 1}}}, {"x": {"y": 1}}),
+        ("from_entries(a)", {"a": []}, {}),
+        ("from_entries(a)", {}, None),
+    ],
+    ids=range(12),
+)
+def test_what_is_packed_is_unpacked(text, value, expected):
+    assert Expression(text)(value) == expected
+
+
+@pytest.mark.parametrize("entries", [[1], [{"value": 1}], [{"key": 1, "value": 1}], {"x": 1}])
+def test_entries_that_are_none_are_refused(entries):
+    with pytest.raises(Invalid):
+        Expression("from_entries(a)")({"a": entries})
 
 
 # ── Lists ────────────────────────────────────────────────────────────────────────────────────────

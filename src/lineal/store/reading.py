@@ -309,21 +309,18 @@ class Reader:
 
     def _confirmed(self, keys: Collection[int]) -> dict[int, tuple[Instant | None, bool]]:
         """When did a source last confirm these, and is asking it failing now?"""
-        watch, document = schema.watch, schema.document
+        watch, document, record = schema.watch, schema.document, schema.record
+        same = sa.and_(watch.c.source == document.c.source, watch.c.document == document.c.name)
+        said = record.join(document, document.c.id == record.c.document).join(watch, same)
+        about = document.join(watch, same)
         found: dict[int, tuple[Instant | None, bool]] = {}
         for some in slices(keys):
-            query = (
-                sa.select(document.c.subject, watch.c.confirmed_at, watch.c.error)
-                .join(
-                    watch,
-                    sa.and_(
-                        watch.c.source == document.c.source, watch.c.document == document.c.name
-                    ),
-                )
-                .where(document.c.subject.in_(some), document.c.live)
-            )
-            for key, at, error in self._connection.execute(query):
-                found[key] = (at, error is not None)
+            for key, tables in ((document.c.subject, about), (record.c.key, said)):
+                query = sa.select(key, watch.c.confirmed_at, watch.c.error).select_from(tables)
+                if key is record.c.key:
+                    query = query.where(self._alive(record))
+                for line in self._connection.execute(query.where(key.in_(some))):
+                    found[line[0]] = (line[1], line[2] is not None)
         return found
 
     # ── Why and since when ───────────────────────────────────────────────────────────────────

@@ -79,7 +79,6 @@ def _answering(lineal: Lineal, door: object) -> Iterator[None]:
     running = uvicorn.Server(settings)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [door]}, daemon=True)
     thread.start()
-    lineal.start()
     try:
         yield
     finally:
@@ -93,6 +92,7 @@ def _tell(estate: Estate, lineal: Lineal, address: str) -> bool:
     estate.announce()
     began = time.monotonic()
     sent = estate.send(f"{address}/api/v1/events", batch=100)
+    lineal.start()
     click.echo(f"{sent} thin events sent and kept.", err=True)
     complete = _wait(lineal)
     seconds = time.monotonic() - began
