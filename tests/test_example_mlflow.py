@@ -41,8 +41,9 @@ def model(name: str, **more: Any) -> dict[str, Any]:
 
 
 def version(name: str, number: str, run: str, **more: Any) -> dict[str, Any]:
-    made = {"current_stage": "None", "description": "", "status": "READY", "run_link": ""}
-    return model(name, version=number, source=f"s3://models/{number}", run_id=run, **made, **more)
+    made = {"version": number, "source": f"s3://models/{number}", "run_id": run}
+    made |= {"current_stage": "None", "description": "", "status": "READY", "run_link": ""}
+    return model(name, **{**made, **more})
 
 
 def used(name: str, source: Any, purpose: str = "") -> dict[str, Any]:

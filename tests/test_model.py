@@ -38,9 +38,9 @@ def _possible(text: str) -> bool:
 
 
 #: Any text that may be a part: no control characters, no lone surrogates, not blank.
-SEGMENTS = st.text(
-    st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40
-).filter(_possible)
+SEGMENTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40).filter(
+    _possible
+)
 TYPES = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
 URIS = st.builds(
     lambda kind, parts: Uri.of(kind, *parts), TYPES, st.lists(SEGMENTS, min_size=2, max_size=4)
@@ -79,9 +79,7 @@ def test_escapes_in_capitals_or_not_are_one_spelling(uri: Uri, case: object) -> 
 @given(URIS)
 def test_needless_escapes_are_one_spelling(uri: Uri) -> None:
     """Every byte of every part escaped is the same URI as the sparing spelling."""
-    escaped = "/".join(
-        "".join(f"%{byte:02X}" for byte in part.encode()) for part in uri.parts[1:]
-    )
+    escaped = "/".join("".join(f"%{byte:02X}" for byte in part.encode()) for part in uri.parts[1:])
 
     assert Uri(f"mlg://{uri.type}/{escaped}") == uri
 
@@ -247,7 +245,8 @@ def test_an_instant_is_told_and_read_back(when: datetime) -> None:
 
 
 @given(
-    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), st.integers(min_value=-23, max_value=23)
+    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
+    st.integers(min_value=-23, max_value=23),
 )
 def test_the_zone_of_a_time_does_not_matter(when: datetime, hours: int) -> None:
     zone = timezone(timedelta(hours=hours))

@@ -111,13 +111,11 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
     found = []
     for src, kind, dst in chosen:
         outward = src in group
-        edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
         relation = kind if outward else things.shapes.kinds[kind].inverse
-        other = (
-            _plain(things, dst if outward else src)
-            if kind == "same_as"
-            else briefs[dst if outward else src]
-        )
+        other = briefs[dst if outward else src]
+        if kind == "same_as":
+            other = _plain(things, dst if src == key else src)
+        edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
         found.append(Neighbour(relation, other, edge))
     found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
     why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []

@@ -164,7 +164,7 @@ def digest(value: Json) -> str:
 def too_deep(value: Json, limit: int) -> bool:
     """Return whether *value* is nested deeper than *limit*."""
     layer: list[Json] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         layer = [child for item in layer for child in _inside(item)]
         if not layer:
             return False

@@ -140,15 +140,16 @@ class Portal:
             seen.viewer, [answer.value.uri], pinned, up=1, down=1, ask=Ask(GLANCED)
         )
         neighbours = head.pop("neighbours")
+        relations = [
+            one for one in views.relations(neighbours.value, self._shapes)
+            if one.name not in views.ELSEWHERE
+        ]  # fmt: skip
         return self._page(
             "entity.html", request, seen, answer, **head,
             api=address("/api/v1/entities", {"uri": answer.value.uri, **_times(seen)}),
             facts=views.facts(answer.value, self._shapes),
             glance=self._glance(around, seen.links),
-            relations=[
-                one for one in views.relations(neighbours.value, self._shapes)
-                if one.name not in views.ELSEWHERE
-            ],
+            relations=relations, related_count=sum(len(one.neighbours) for one in relations),
             neighbours=neighbours,
             same=views.joined(neighbours.value, "same_as"),
         )  # fmt: skip

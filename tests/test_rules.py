@@ -1,0 +1,507 @@
+"""Rules: their fixtures in every order, and that what they conclude goes when its support does."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import islice, permutations
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineal.access import LOCAL
+from lineal.enrich.rules import Rule, RuleBook, builtin_rules, read_rule
+from lineal.errors import NotFound, RuleError
+from lineal.model import EdgeStatement, Instant, Layer, Moment, Record, Removal, Uri
+from lineal.query import Questions
+from lineal.shapes import Shapes
+from lineal.store import Batch, Store
+
+SHAPES = Shapes.builtin()
+FOLDER = files("lineal.enrich") / "builtin"
+RULES = {rule.name: rule for rule in builtin_rules()}
+
+Edge = tuple[str, str, str]
+
+
+# ── Graphs that conclude ─────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def empty() -> bytes:
+    """Return the file of a graph that holds nothing: made once, it takes longest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        Store(path, shapes=SHAPES).close()
+        return path.read_bytes()
+
+
+class Graph:
+    """A store with rules, told in short words: things are type and name."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.now = store, 1_000
+        self.ask = Questions(store)
+
+    def say(self, document: str, *edges: Edge, since: Instant | None = None) -> int | None:
+        """Replace a document by one that states these edges."""
+        stated = tuple(
+            EdgeStatement(uri(start), kind, uri(end), valid_from=since)
+            for start, kind, end in edges
+        )
+        word = Record("tool", document, uri("source document"), (), stated, self.now)
+        return self.commit(word)
+
+    def drop(self, document: str) -> int | None:
+        """Delete a document at its source."""
+        return self.commit(Removal("tool", document, uri("source document"), self.now))
+
+    def commit(self, *words: Record | Removal) -> int | None:
+        self.now += 1_000
+        return self.store.commit(Batch(words, "test", "test")).t
+
+    def inferred(self, moment: Moment | None = None) -> set[Edge]:
+        """Return every edge that is inferred, as both ends' pages show it."""
+        with self.store.read(LOCAL, moment or Moment()) as reader:
+            keys = reader.of_types(SHAPES.types)
+            kinds = frozenset(SHAPES.kinds)
+            out = {(one.src, one.kind, one.dst) for one in reader.outward(keys, kinds)
+                   if one.layer == Layer.INFERRED}  # fmt: skip
+            inward = {(one.src, one.kind, one.dst) for one in reader.inward(keys, kinds)
+                      if one.layer == Layer.INFERRED}  # fmt: skip
+            assert out == inward
+            names = {key: f"{of.type} {of.name}" for key, of in reader.uris(keys).items()}
+        return {(names[src], kind, names[dst]) for src, kind, dst in out}
+
+
+def uri(thing: str) -> Uri:
+    kind, name = thing.split()
+    return Uri.of(kind, "here", name)
+
+
+@contextmanager
+def graph(*rules: Rule) -> Iterator[Graph]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        path.write_bytes(empty())
+        made: list[Graph] = []
+        book = RuleBook(rules or builtin_rules())
+        with closing(Store(path, shapes=SHAPES, rules=[book], now=lambda: made[0].now)) as store:
+            made.append(Graph(store))
+            yield made[0]
+
+
+# ── Fixtures ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Case:
+    """One paragraph of a fixture: what is given, and what is to follow."""
+
+    rule: str
+    says: str
+    given: tuple[Edge, ...]
+    expected: frozenset[Edge]
+
+
+def cases() -> Iterator[Case]:
+    """Read the fixtures; a thing's type is that of its place in the rule's pattern."""
+    for name, rule in sorted(RULES.items()):
+        for text in (FOLDER / f"{name}.txt").read_text("utf-8").split("\n\n"):
+            lines = [line.split() for line in text.splitlines() if line.strip()]
+            says = " ".join(" ".join(line[1:]) for line in lines if line[0] == "#")
+            given_ = [line[1:] for line in lines if line[0] == "given"]
+            expect = [line[1:] for line in lines if line[0] == "expect"]
+            assert all(line[0] in ("#", "given", "expect") for line in lines), text
+            types = _types(rule, given_)
+            named = [f"{types[a]} {a} {kind} {types[b]} {b}" for a, kind, b in given_]
+            wanted = {
+                (f"{types[a]} {a}", kind, f"{types[b]} {b}")
+                for a, kind, b in (line for line in expect if line != ["nothing"])
+            }
+            assert expect, f"{name}: {says} expects neither edges nor nothing"
+            yield Case(name, says, tuple(_edge(line) for line in named), frozenset(wanted))
+
+
+def _edge(text: str) -> Edge:
+    kind_a, a, kind, kind_b, b = text.split()
+    return f"{kind_a} {a}", kind, f"{kind_b} {b}"
+
+
+def _types(rule: Rule, edges: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Say of what type each name is, by the hop of the pattern that its edges fit."""
+    found: dict[str, str] = {}
+    for start, kind, end in edges:
+        places = [place for place, hop in enumerate(rule.hops) if hop.kind == kind]
+        assert len(places) == 1, f"{kind} is not one hop of {rule.name}"
+        ends = (rule.types[places[0]], rule.types[places[0] + 1])
+        types = ends if rule.hops[places[0]].forward else ends[::-1]
+        for thing, of in zip((start, end), types, strict=True):
+            assert found.setdefault(thing, of) == of, f"{thing} is of two types"
+    return found
+
+
+CASES = list(cases())
+
+
+def test_every_rule_has_a_fixture_and_every_fixture_a_rule() -> None:
+    names = {Path(item.name) for item in FOLDER.iterdir()}
+
+    assert {name.stem for name in names if name.suffix == ".yaml"} == set(RULES)
+    assert {name.stem for name in names if name.suffix == ".txt"} == set(RULES)
+    for name in RULES:
+        assert any(case.expected for case in CASES if case.rule == name), name
+        assert any(not case.expected for case in CASES if case.rule == name), name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
+def test_a_fixture_holds_in_every_order_of_its_statements(case: Case) -> None:
+    for order in islice(permutations(case.given), 24):
+        with graph() as one:
+            for at, edge in enumerate(order):
+                one.say(f"document {at}", edge)
+
+            assert one.inferred() == case.expected, order
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
+def test_a_fixture_holds_if_all_is_said_at_once(case: Case) -> None:
+    with graph() as one:
+        one.say("all", *case.given)
+
+        assert one.inferred() == case.expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
+def test_each_support_that_goes_takes_what_rests_on_it(case: Case) -> None:
+    """What is left is what follows from the rest; the past still has all of it."""
+    for at, edge in enumerate(case.given):
+        with graph() as one, graph() as rest:
+            for each, other in enumerate(case.given):
+                one.say(f"document {each}", other)
+                if other != edge:
+                    rest.say(f"document {each}", other)
+            with one.store.read(LOCAL) as reader:
+                basis = reader.basis.t
+
+            one.say(f"document {at}")
+
+            assert one.inferred() == rest.inferred(), edge
+            assert one.inferred(Moment(known_t=basis)) == case.expected, edge
+
+
+# ── Support ──────────────────────────────────────────────────────────────────────────────────────
+
+V, R, C, T = "model-version v", "run r", "ab-cell c", "ab-test t"
+CHAIN: tuple[Edge, ...] = ((V, "produced_by", R), (R, "executed_for", C), (C, "cell_of", T))
+GOAL = (V, "trained_for", T)
+
+
+def test_an_edge_with_two_derivations_survives_the_loss_of_one() -> None:
+    other = ((R, "executed_for", "ab-cell d"), ("ab-cell d", "cell_of", T))
+    with graph() as one:
+        one.say("chain", *CHAIN)
+        one.say("other", *other)
+        both = one.ask.explain(LOCAL, uri(V), "trained_for", uri(T)).value.reasons
+
+        one.say("chain", CHAIN[0])
+        after = one.ask.explain(LOCAL, uri(V), "trained_for", uri(T)).value.reasons
+        one.say("other")
+
+        assert (len(both), len(after)) == (2, 1)
+        assert after[0].why == "v was produced by r, which ran for cell d of t."
+        assert one.inferred() == set()
+
+
+def test_a_support_that_two_documents_state_goes_with_the_second() -> None:
+    with graph() as one:
+        one.say("chain", *CHAIN)
+        one.say("again", CHAIN[1])
+
+        one.say("chain", CHAIN[0], CHAIN[2])
+        still = one.inferred()
+        one.say("again")
+
+        assert (still, one.inferred()) == ({GOAL}, set())
+
+
+def test_saying_the_same_again_concludes_nothing_anew() -> None:
+    with graph() as one:
+        one.say("chain", *CHAIN)
+
+        assert one.say("chain", *CHAIN) is None
+        assert one.say("more", (R, "run_of", "pipeline p")) == 2
+        with closing(sqlite3.connect(one.store.path)) as connection:
+            assert connection.execute("SELECT count(*) FROM derivation").fetchone() == (1,)
+
+
+def test_a_conclusion_begins_when_the_last_of_its_supports_does() -> None:
+    with graph() as one:
+        for since, edge in zip((300, 500, 400), CHAIN, strict=True):
+            one.say(edge[1], edge, since=since)
+
+        assert one.inferred(Moment(valid_at=499)) == set()
+        assert one.inferred(Moment(valid_at=500)) == {GOAL}
+
+
+def test_a_conclusion_moves_with_the_times_of_its_supports() -> None:
+    with graph() as one:
+        for since, edge in zip((300, 500, 400), CHAIN, strict=True):
+            one.say(edge[1], edge, since=since)
+        one.say("executed_for", CHAIN[1], since=200)
+
+        assert one.inferred(Moment(valid_at=399)) == set()
+        assert one.inferred(Moment(valid_at=400)) == {GOAL}
+        assert one.inferred(Moment(valid_at=450, known_t=3)) == set()
+
+
+def test_two_conclusions_that_end_at_once_end_each_for_its_own_reason() -> None:
+    """v was never trained for t after all; w was, until its cell ended."""
+    with graph() as one:
+        w: tuple[Edge, ...] = (
+            ("model-version w", "produced_by", "run s"),
+            ("run s", "executed_for", "ab-cell d"),
+            ("ab-cell d", "cell_of", T),
+        )
+        one.say("v", *CHAIN)
+        one.say("w", *w)
+        one.now = 10_000
+        stated = [tuple(EdgeStatement(uri(a), k, uri(b)) for a, k, b in edges)
+                  for edges in ((CHAIN[0], CHAIN[2]), w[:2])]  # fmt: skip
+        one.commit(
+            *(Record("tool", name, uri("source document"), (), edges, 10_000)
+              for name, edges in zip("vw", stated, strict=True))
+        )  # fmt: skip
+
+        assert one.inferred() == set()
+        assert one.inferred(Moment(valid_at=9_000)) == {("model-version w", "trained_for", T)}
+
+
+def test_an_inferred_edge_is_explained_by_its_rule_and_supports() -> None:
+    with graph() as one:
+        one.say("chain", *CHAIN)
+
+        told = one.ask.explain(LOCAL, uri(V), "trained_for", uri(T)).value
+
+    (reason,) = told.reasons
+    assert (reason.rule, reason.version) == ("trained_for", "1")
+    assert [(s.start.uri, s.kind, s.end.uri) for s in reason.supports] == [
+        (uri(a), kind, uri(b)) for a, kind, b in CHAIN
+    ]
+    assert told.edge.layer is Layer.INFERRED
+
+
+def test_a_tool_may_declare_what_a_rule_concludes_and_outlive_it() -> None:
+    with graph() as one:
+        one.say("chain", *CHAIN)
+        one.say("declared", GOAL)
+
+        one.say("chain")
+        (claim,) = one.ask.explain(LOCAL, uri(V), "trained_for", uri(T)).value.edge.claims
+
+        assert claim.layer is Layer.DECLARED
+        one.say("declared")
+        with pytest.raises(NotFound):
+            one.ask.explain(LOCAL, uri(V), "trained_for", uri(T))
+
+
+BACKWARDS = """
+name: served_backwards
+version: 1
+match: (t:ab-test)<-[:cell_of]-(c:ab-cell)<-[:executed_for]-(r:run)<-[:produced_by]-(m:model-version)
+gives: (m)-[:trained_for]->(t)
+why: "{m} was produced for {t}."
+"""
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_rule_may_give_an_edge_against_its_path_and_takes_it_back(at: int) -> None:
+    """The edge begins where the pattern ends."""
+    with graph(read_rule(BACKWARDS, file="x", shapes=SHAPES)) as one:
+        for edge in CHAIN:
+            one.say(edge[1], edge)
+        before = one.inferred()
+        one.say("more", ("run z", "executed_for", C))
+        one.say(CHAIN[at][1])
+
+        assert before == {GOAL}
+        assert one.inferred() == set()
+
+
+# ── Any history ──────────────────────────────────────────────────────────────────────────────────
+
+NUMBERS = st.integers(0, 2)
+#: Which edges a document may state; of which kind is up to its name.
+STATED: Mapping[str, tuple[str, str, str]] = {
+    "v": ("model-version", "produced_by", "run"),
+    "r": ("run", "executed_for", "ab-cell"),
+    "c": ("ab-cell", "cell_of", "ab-test"),
+}
+CHANGE = st.tuples(
+    st.sampled_from(sorted(STATED)),
+    NUMBERS,
+    st.sets(NUMBERS, max_size=2) | st.none(),
+)
+
+
+def joined(edges: set[Edge]) -> set[Edge]:
+    """Return what follows, by a plain join from scratch."""
+    made = {(a, b) for a, kind, b in edges if kind == "produced_by"}
+    ran = {(a, b) for a, kind, b in edges if kind == "executed_for"}
+    of = {(a, b) for a, kind, b in edges if kind == "cell_of"}
+    return {
+        (v, "trained_for", t)
+        for v, r in made
+        for r2, c in ran
+        for c2, t in of
+        if (r, c) == (r2, c2)
+    }
+
+
+@settings(max_examples=30)
+@given(st.lists(CHANGE, min_size=1, max_size=12))
+def test_what_is_concluded_is_what_follows_from_scratch(
+    changes: list[tuple[str, int, set[int] | None]],
+) -> None:
+    """P9: after every change, whatever documents are replaced, deleted and made again."""
+    with graph() as one:
+        states: dict[str, set[Edge]] = {}
+        happened: dict[str, set[Edge]] = {}
+        for sort, number, targets in changes:
+            start, kind, end = STATED[sort]
+            document = f"{sort}{number}"
+            if targets is None:
+                one.drop(document)
+                states.pop(document, None)
+            else:
+                edges = {(f"{start} {number}", kind, f"{end} {to}") for to in targets}
+                one.say(document, *sorted(edges))
+                (states if kind == "cell_of" else happened)[document] = edges
+
+            current = {
+                edge for some in (states, happened) for told in some.values() for edge in told
+            }
+            assert one.inferred() == joined(current)
+
+
+@settings(max_examples=8)
+@given(st.lists(CHANGE, min_size=2, max_size=8))
+def test_what_was_concluded_then_stays_so(
+    changes: list[tuple[str, int, set[int] | None]],
+) -> None:
+    """P8 for conclusions: what was inferred at a transaction is so for ever."""
+    with graph() as one:
+        known: dict[int, set[Edge]] = {}
+        for sort, number, targets in changes:
+            start, kind, end = STATED[sort]
+            edges = [(f"{start} {number}", kind, f"{end} {to}") for to in sorted(targets or ())]
+            t = one.say(f"{sort}{number}", *edges)
+            if t is not None:
+                known[t] = one.inferred()
+        for t, inferred in known.items():
+            assert one.inferred(Moment(known_t=t)) == inferred
+
+
+# ── Reading rules ────────────────────────────────────────────────────────────────────────────────
+
+GOOD = {
+    "name": "trained_for",
+    "version": "1",
+    "match": "(m:model-version)-[:produced_by]->(r:run)-[:executed_for]->(c:ab-cell)",
+    "gives": "(m)-[:served_in]->(c)",
+    "why": "'{m} for {c}'",
+}
+
+
+def text(**changed: str | None) -> str:
+    lines = {**GOOD, **changed}
+    return "\n".join(f"{key}: {value}" for key, value in lines.items() if value is not None)
+
+
+def test_a_rule_is_read() -> None:
+    rule = read_rule(text(), file="x.yaml", shapes=SHAPES)
+
+    assert (rule.name, rule.version, rule.gives, rule.start, rule.end) == (
+        "trained_for", "1", "served_in", 0, 2,
+    )  # fmt: skip
+    assert rule.types == ("model-version", "run", "ab-cell")
+    assert rule.kinds == {"produced_by", "executed_for"}
+    assert [hop.forward for hop in rule.hops] == [True, True]
+
+
+def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
+    rule = read_rule(
+        text(match="( c : ab-cell )<- [ : executed_for ] -( r : run )", gives="(r)-[:executed_for]->(c)"),
+        file="x.yaml", shapes=SHAPES,
+    )  # fmt: skip
+
+    assert [(hop.kind, hop.forward) for hop in rule.hops] == [("executed_for", False)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "at"),
+    [
+        ("m", 1),
+        ("(m)", 1),
+        ("(m:Model)", 1),
+        ("(m:run)-->(c:ab-cell)", 8),
+        ("(m:run)-[:executed_for]-(c:ab-cell)", 8),
+        ("(m:run)<-[:executed_for]->(c:ab-cell)", 8),
+        ("(m:run)-[:executed_for]->", 26),
+        ("(m:run)-[:executed_for]->(c)", 26),
+        ("(m:run)-[:executed_for]->(c:ab-cell) and", 37),
+        ("(m:run)-[executed_for]->(c:ab-cell)", 8),
+    ],
+)
+def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
+    with pytest.raises(RuleError, match=rf"character {at} of") as wrong:
+        read_rule(text(match=f"'{pattern}'"), file="x.yaml", shapes=SHAPES)
+
+    assert str(wrong.value).startswith("x.yaml: ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"why": None}, "exactly name, version"),
+        ({"extra": "1"}, "exactly name, version"),
+        ({"match": "'(m:run)-[:likes]->(c:ab-cell)'"}, "no kind 'likes'"),
+        ({"match": "'(m:run)-[:cell_of]->(c:ab-cell)'"}, "cell_of does not go from run to ab-cell"),
+        ({"match": "'(m:run)<-[:executed_for]-(c:ab-cell)'"}, "does not go from ab-cell to run"),
+        ({"match": "'(m:rum)-[:executed_for]->(c:ab-cell)'"}, "does not go from rum to ab-cell"),
+        ({"gives": "(m)"}, "not an edge"),
+        ({"gives": "(m)<-[:served_in]-(c)"}, "not an edge"),
+        ({"gives": "(m)-[:served_in]->(z)"}, "'z' is not a name of the pattern"),
+        ({"gives": "(r)-[:served_in]->(c)"}, "served_in does not go from run to ab-cell"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(changed: dict[str, str | None], says: str) -> None:
+    with pytest.raises(RuleError, match=says) as wrong:
+        read_rule(text(**changed), file="x.yaml", shapes=SHAPES)
+
+    assert wrong.value.code == "rule"
+    assert wrong.value.file == "x.yaml"
+
+
+@pytest.mark.parametrize("content", ["[", "", "just words", "- a", "{name: x"])
+def test_what_is_no_mapping_is_refused(content: str) -> None:
+    with pytest.raises(RuleError):
+        read_rule(content, file="x.yaml", shapes=SHAPES)
+
+
+def test_an_unknown_kind_to_give_is_refused_as_a_fault_of_the_rule() -> None:
+    with pytest.raises(RuleError, match="likes"):
+        read_rule(text(gives="(m)-[:likes]->(c)"), file="x.yaml", shapes=SHAPES)
+
+
+def test_a_reason_that_speaks_of_nothing_in_the_pattern_is_refused_when_read() -> None:
+    """Not at the first commit that the rule applies to."""
+    with pytest.raises(RuleError, match="z"):
+        read_rule(text(why="'{m} for {z}'"), file="x.yaml", shapes=SHAPES)
