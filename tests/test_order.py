@@ -84,3 +84,17 @@ def test_saying_the_same_again_writes_nothing(tmp_path: Path) -> None:
 
         assert set(again.documents) <= {"same"}
         assert both.lineal.store.digest() == digest
+
+
+def test_a_second_sweep_asks_for_nothing_that_its_list_says_is_the_same(tmp_path: Path) -> None:
+    with joined(tmp_path) as both:
+        sweep_all(both)
+        before = both.estate.requests["registry"]
+
+        again = both.lineal.sweep("registry")
+        done = both.lineal.drain(timeout=60)
+
+        assert again.listed > 600
+        assert (again.marked, again.absent, again.held) == (0, 0, False)
+        assert set(done.documents) <= {"same"}
+        assert both.estate.requests["registry"] - before < 30

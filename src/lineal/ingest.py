@@ -338,18 +338,19 @@ class Ingest:
         return self._absent(name, generation, listed, marked)
 
     def _absent(self, name: str, generation: int, listed: int, marked: int) -> Swept:
+        """Ask once more for what was absent; for what was listed before, a 404 is then believed."""
         with self._store.working() as connection:
             absent = work.unlisted(connection, name, generation)
+            gone = sum(absent.values())
             living = len(work.living(connection, name))
-            limit = max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
-            held = len(absent) > limit
-            if not held:
-                now = self._store.now()
-                for document in absent:
-                    work.mark(connection, name, document, deleted=True, due_at=now)
+            held = gone > max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
+            now = self._store.now()
+            for document, was_listed in absent.items():
+                if not (held and was_listed):
+                    work.mark(connection, name, document, deleted=was_listed, due_at=now)
         if held:
-            log.warning("removals held", source=name, absent=len(absent), living=living)
-        return Swept(name, listed, marked, len(absent), held)
+            log.warning("removals held", source=name, absent=gone, living=living)
+        return Swept(name, listed, marked, gone, held)
 
     def take_log(
         self, name: str, events: Iterable[Mapping[str, Json]]

@@ -258,18 +258,22 @@ def listed(
     return marked
 
 
-def unlisted(connection: Connection, source: str, generation: int) -> list[str]:
-    """Which living documents of a source were absent from a complete sweep?"""
+def unlisted(connection: Connection, source: str, generation: int) -> dict[str, bool]:
+    """
+    Which living documents of a source were absent from a complete sweep?
+
+    True where an earlier sweep listed it: then it is gone. False where no sweep ever did: then the
+    source may simply not list such things, or it came after the last sweep.
+    """
     watch, document = schema.watch.c, schema.document.c
+    same = sa.and_(watch.source == document.source, watch.document == document.name)
     query = (
-        sa.select(document.name)
-        .join(
-            schema.watch, sa.and_(watch.source == document.source, watch.document == document.name)
-        )
+        sa.select(document.name, watch.generation)
+        .join(schema.watch, same)
         .where(document.source == source, document.live, watch.generation < generation)
         .order_by(document.name)
     )
-    return list(connection.scalars(query))
+    return {name: listed_in > 0 for name, listed_in in connection.execute(query)}
 
 
 def living(connection: Connection, source: str, prefix: str = "") -> list[str]:

@@ -34,7 +34,6 @@ class Fence:
     document: str
     seq: int
     etag: str | None = None
-    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,6 @@ class Transaction:
                 attempts=0,
                 error=None,
                 etag=fence.etag,
-                version=fence.version,
                 confirmed_at=self.instant,
                 gone_since=None,
             )
