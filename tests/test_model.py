@@ -176,15 +176,14 @@ def test_a_lone_surrogate_is_refused_wherever_it_comes_from() -> None:
 
 def test_a_megabyte_is_refused_without_being_repeated() -> None:
     """The error must not carry the megabyte on."""
-    for make in (
-        lambda: Uri("mlg://dataset/lake/" + "x" * 1_000_000),
-        lambda: Uri("x" * 1_000_000),
-        lambda: Uri.of("dataset", "lake", "x" * 1_000_000),
-        lambda: Uri.of("x" * 1_000_000, "lake", "x"),
-        lambda: Uri.of("dataset", "lake", "\x00" * 1_000_000),
-    ):
+    for text in ("mlg://dataset/lake/" + "x" * 1_000_000, "x" * 1_000_000):
         with pytest.raises(InvalidUri) as refused:
-            make()
+            Uri(text)
+        assert len(str(refused.value)) < 400
+    much = 1_000_000
+    for kind, name in (("dataset", "x" * much), ("x" * much, "x"), ("dataset", "\x00" * much)):
+        with pytest.raises(InvalidUri) as refused:
+            Uri.of(kind, "lake", name)
         assert len(str(refused.value)) < 400
 
 
@@ -281,8 +280,8 @@ NOUNS = [
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.__name__)
 def test_a_noun_is_frozen_and_holds_nothing_else(noun: type) -> None:
     """Frozen: an attribute cannot be set; slotted: nor can another be added."""
-    value = object.__new__(noun)
     assert is_dataclass(noun)
+    value: object = object.__new__(noun)
     for field in fields(noun):
         with pytest.raises(FrozenInstanceError):
             setattr(value, field.name, None)

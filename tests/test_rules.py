@@ -315,7 +315,8 @@ def test_a_tool_may_declare_what_a_rule_concludes_and_outlive_it() -> None:
 BACKWARDS = """
 name: served_backwards
 version: 1
-match: (t:ab-test)<-[:cell_of]-(c:ab-cell)<-[:executed_for]-(r:run)<-[:produced_by]-(m:model-version)
+match: >-
+  (t:ab-test)<-[:cell_of]-(c:ab-cell)<-[:executed_for]-(r:run)<-[:produced_by]-(m:model-version)
 gives: (m)-[:trained_for]->(t)
 why: "{m} was produced for {t}."
 """
@@ -438,7 +439,10 @@ def test_a_rule_is_read() -> None:
 
 def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
     rule = read_rule(
-        text(match="( c : ab-cell )<- [ : executed_for ] -( r : run )", gives="(r)-[:executed_for]->(c)"),
+        text(
+            match="'( c : ab-cell )<- [ : executed_for ] -( r : run )'",
+            gives="(r)-[:executed_for]->(c)",
+        ),
         file="x.yaml", shapes=SHAPES,
     )  # fmt: skip
 
@@ -499,6 +503,15 @@ def test_what_is_no_mapping_is_refused(content: str) -> None:
 def test_an_unknown_kind_to_give_is_refused_as_a_fault_of_the_rule() -> None:
     with pytest.raises(RuleError, match="likes"):
         read_rule(text(gives="(m)-[:likes]->(c)"), file="x.yaml", shapes=SHAPES)
+
+
+def test_an_inverse_is_no_kind_to_store() -> None:
+    """A relation is stored under one kind; a rule that spells the inverse is turned or refused."""
+    try:
+        rule = read_rule(text(gives="(c)-[:serves_version]->(m)"), file="x.yaml", shapes=SHAPES)
+    except RuleError:
+        return
+    assert (rule.gives, rule.types[rule.start]) == ("served_in", "model-version")
 
 
 def test_a_reason_that_speaks_of_nothing_in_the_pattern_is_refused_when_read() -> None:

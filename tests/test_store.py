@@ -584,6 +584,32 @@ def test_an_answer_about_the_past_never_changes(words: list[Record | Removal]) -
                 assert _all(one, earlier) == answer, earlier
 
 
+def test_the_newest_transaction_answers_as_it_will_when_it_is_an_old_one(graph: Graph) -> None:
+    """Left out, the asked moment is that of the transaction, and not of whoever asks."""
+    until = EdgeStatement(PLAYS, "owned_by", TEAM, valid_to=2_500)
+    graph.say(replace(said(PLAYS), edges=(until,)))
+    graph.clock.at = 50_000
+    before = graph.edges(PLAYS, Moment(known_t=1))
+
+    graph.say(said(TITLES))
+
+    assert graph.edges(PLAYS, Moment(known_t=1)) == before
+
+
+def test_a_history_tells_each_source_by_itself(graph: Graph) -> None:
+    """Two sources may call their documents alike."""
+    edge = (PLAYS, "owned_by", TEAM)
+    graph.say(said(PLAYS, [edge]))
+    graph.say(said(PLAYS), said(PLAYS, [edge], source="lake"))
+
+    told = {
+        (one.what, one.source, one.t)
+        for one in graph.ask.history(LOCAL, PLAYS).value
+        if one.what != "said"
+    }
+    assert told == {("joined", "catalog", 1), ("parted", "catalog", 2), ("joined", "lake", 2)}
+
+
 # ── Order ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -634,6 +660,13 @@ def test_the_last_word_of_a_document_counts_in_whatever_order_it_is_heard(
     words: list[Record],
 ) -> None:
     assert digest_of([[word] for word in words]) == digest_of([[VERSIONS[-1]]])
+
+
+def test_the_date_of_an_earlier_copy_leaves_no_trace() -> None:
+    """The same edge, said at 100 and at 200, is the same whether we heard one or both."""
+    one, two = (said(PLAYS, [(PLAYS, "owned_by", TEAM)], said_at=at, rows=at) for at in (100, 200))
+
+    assert digest_of([[one], [two]]) == digest_of([[two], [one]]) == digest_of([[two]])
 
 
 # ── Search rows ──────────────────────────────────────────────────────────────────────────────────

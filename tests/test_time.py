@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,28 +118,26 @@ class Told:
         else:
             subject = SUBJECTS[asked]
         if name == "gone":
-            return [Removal("tool", str(subject), subject, self.day * DAY)]
+            dated = int(rest[1]) * DAY if rest else None
+            return [Removal("tool", str(subject), subject, self.day * DAY, dated)]
         value = rest.pop(0) if name == "rows" else ""
         times = {key: int(day) * DAY for key, day in zip(rest[::2], rest[1::2], strict=True)}
         assert set(times) <= {"since", "until", "dated"}
-        if name == "rows":
-            return [self.record(subject, rows=int(value), **times)]
-        edges = [] if name == "empty" else [EDGES[name]]
-        return [self.record(subject, edges, **times)]
+        rows = int(value) if value else None
+        edges = [EDGES[name]] if name in EDGES else []
+        return [self.record(subject, edges, rows, **times)]
 
     def record(
         self,
         subject: Uri,
-        edges: list[tuple[Uri, str, Uri]] | None = None,
-        *,
+        edges: Sequence[tuple[Uri, str, Uri]],
         rows: int | None = None,
+        *,
         since: Instant | None = None,
         until: Instant | None = None,
         dated: Instant | None = None,
     ) -> Record:
-        stated = tuple(
-            EdgeStatement(*edge, valid_from=since, valid_to=until) for edge in edges or ()
-        )
+        stated = tuple(EdgeStatement(*edge, valid_from=since, valid_to=until) for edge in edges)
         attributes = {} if rows is None else {"rows": rows}
         own = (Statement(subject, attributes, since if rows is not None else None),)
         return Record("tool", str(subject), subject, own, stated, self.day * DAY, dated)

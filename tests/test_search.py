@@ -1,0 +1,388 @@
+"""Search: what may be written, what is found by it, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineal.access import LOCAL
+from lineal.errors import Invalid, InvalidQuery, InvalidUri
+from lineal.model import (
+    NOW,
+    Answer,
+    EdgeStatement,
+    Json,
+    Moment,
+    Record,
+    Removal,
+    State,
+    Statement,
+    Uri,
+)
+from lineal.query import Found, Questions
+from lineal.search import describe, parse
+from lineal.search.language import FILTERS
+from lineal.shapes import Shapes
+from lineal.store import Batch, Store
+
+# ── The language ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ()),
+        ("   ", ()),
+        ("weekly ranking", ("weekly", "ranking")),
+        ("  weekly\t ranking \n", ("weekly", "ranking")),
+        ("ranking-v5", ("ranking", "v5")),
+        ("hours_watched_7d", ("hours_watched_7d",)),
+        ("db.schema/table", ("db", "schema", "table")),
+        ('"weekly ranking" v5', ("weekly", "ranking", "v5")),
+        ('""', ()),
+        ("-", ()),
+        ("key::value", ("key", "value")),
+        ("https://example.com/x", ("https", "example", "com", "x")),
+        ("Größe 日本", ("Größe", "日本")),
+        ("C++ *", ("C",)),
+        ("type", ("type",)),
+        ("type:", ("type",)),
+        ("12:30", ("12", "30")),
+        ("Type:x", ("Type", "x")),
+    ],
+)
+def test_plain_text_is_words(text: str, words: tuple[str, ...]) -> None:
+    query = parse(text)
+
+    assert (query.words, query.wanted, query.unwanted) == (words, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "unwanted"),
+    [
+        ("type:model", {"type": {"model"}}, {}),
+        ("type:model type:dataset", {"type": {"model", "dataset"}}, {}),
+        ("tag:team::rank", {"tag": {"team::rank"}}, {}),
+        ('owner:"Alice Osei"', {"owner": {"Alice Osei"}}, {}),
+        ("-tag:deprecated", {}, {"tag": {"deprecated"}}),
+        ('-owner:"Data Platform" type:model', {"type": {"model"}}, {"owner": {"Data Platform"}}),
+        ("owner:mlg://team/people/rank", {"owner": {"mlg://team/people/rank"}}, {}),
+        ("owner:alice@example.com", {"owner": {"alice@example.com"}}, {}),
+    ],
+)
+def test_filters_are_understood(
+    text: str, wanted: dict[str, set[str]], unwanted: dict[str, set[str]]
+) -> None:
+    query = parse(text)
+
+    assert query.words == ()
+    assert {name: set(values) for name, values in query.wanted.items()} == wanted
+    assert {name: set(values) for name, values in query.unwanted.items()} == unwanted
+
+
+def test_words_and_filters_may_be_mixed() -> None:
+    query = parse('type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5')
+
+    assert query.words == ("weekly", "ranking", "v5")
+    assert set(query.wanted) == {"type", "owner"}
+    assert set(query.unwanted) == {"tag"}
+
+
+@pytest.mark.parametrize("text", ['"', 'weekly "ranking', 'owner:"Alice', '"a" "b', 'a"b'])
+def test_a_quotation_that_is_not_closed_is_an_error(text: str) -> None:
+    with pytest.raises(InvalidQuery, match="not closed"):
+        parse(text)
+
+
+def test_an_unknown_filter_is_an_error_that_names_the_filters() -> None:
+    with pytest.raises(InvalidQuery, match="no filter 'colour'") as wrong:
+        parse("colour:red")
+
+    assert all(name in str(wrong.value) for name in FILTERS)
+
+
+@pytest.mark.parametrize("text", ["-deprecated", '-"two words"', "--x"])
+def test_a_word_cannot_be_excluded(text: str) -> None:
+    with pytest.raises(InvalidQuery, match="only filters can be excluded"):
+        parse(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        query = parse(text)
+    except InvalidQuery:
+        return
+    assert all(word.strip() == word and word for word in query.words)
+
+
+# ── Finding ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Graph:
+    """A store, told in short words and searched."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = Store(path, shapes=Shapes.builtin(), describe=describe, now=lambda: 10_000)
+        self.ask = Questions(self.store)
+
+    def say(self, *words: Record | Removal) -> None:
+        self.store.commit(Batch(words, "test", "test"))
+
+    def things(self, *names: str, kind: str = "dataset") -> None:
+        self.say(*(thing(f"{kind} {at}", name=name) for at, name in enumerate(names)))
+
+    def find(self, text: str, moment: Moment = NOW, *, limit: int = 20) -> Answer[Found]:
+        return self.ask.search(LOCAL, text, moment, limit=limit)
+
+    def names(self, text: str) -> list[str]:
+        return [hit.name for hit in self.find(text).value.hits]
+
+
+def uri(text: str) -> Uri:
+    kind, name = text.split(maxsplit=1)
+    return Uri.of(kind, "here", name)
+
+
+def thing(
+    text: str, *, source: str = "tool", owners: Sequence[str] = (), **attributes: Json
+) -> Record:
+    subject = uri(text)
+    edges = tuple(EdgeStatement(subject, "owned_by", uri(owner)) for owner in owners)
+    return Record(source, text, subject, (Statement(subject, attributes),), edges, 1_000)
+
+
+def gone(text: str) -> Removal:
+    return Removal("tool", text, uri(text), 2_000)
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    one = Graph(tmp_path / "x.db")
+    yield one
+    one.store.close()
+
+
+def test_the_exact_name_comes_first_then_beginnings_then_words(graph: Graph) -> None:
+    graph.things("old plays", "plays per day", "plays", "replays", "plays_7d")
+    graph.say(thing("dataset d", name="titles", description="joined with plays"))
+
+    assert graph.names("plays") == ["plays", "plays_7d", "plays per day", "old plays", "titles"]
+    assert graph.names("PLAYS")[0] == "plays"
+
+
+def test_the_exact_name_comes_first_beside_a_filter_too(graph: Graph) -> None:
+    graph.things("model.ranking", "ranking-model")
+
+    assert graph.names("ranking-model")[0] == "ranking-model"
+    assert graph.names("type:dataset ranking-model")[0] == "ranking-model"
+
+
+def test_all_words_must_occur_each_as_a_beginning(graph: Graph) -> None:
+    graph.things("weekly ranking trainer", "weekly plays", "ranking")
+
+    assert graph.names("rank week") == ["weekly ranking trainer"]
+    assert set(graph.names("weekly")) == {"weekly ranking trainer", "weekly plays"}
+    assert graph.names("eekly") == []
+    assert graph.names("weekly nothing") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["day", "7d", "plays", "per day", "hours_watched", "watched", "HOURS"]
+)
+def test_names_are_found_by_their_pieces(graph: Graph, text: str) -> None:
+    """An underscore and a capital part words, as a space does."""
+    graph.things("playsPerDay_7d") if text in ("day", "7d", "plays", "per day") else graph.things(
+        "hours_watched_7d"
+    )
+
+    assert len(graph.names(text)) == 1
+
+
+def test_accents_and_case_do_not_matter(graph: Graph) -> None:
+    graph.things("Größe der Tabelle", "café")
+
+    assert graph.names("cafe") == ["café"]
+    assert graph.names("CAFÉ") == ["café"]
+    assert graph.names("größe") == ["Größe der Tabelle"]
+
+
+@pytest.mark.parametrize(
+    "text", ["AND", "OR NOT", "NEAR", "a*", "(x", "x)", "name:", "^x", "'", ";--"]
+)
+def test_what_means_something_to_the_database_is_only_text(graph: Graph, text: str) -> None:
+    graph.things("ranking")
+
+    assert graph.find(text).value.hits == () or parse(text).words == ()
+
+
+def test_a_thing_is_found_by_its_id(graph: Graph) -> None:
+    graph.say(thing("model ranking-v5", name="The homepage model"))
+
+    assert graph.names("ranking v5") == ["The homepage model"]
+
+
+def test_filters_keep_what_they_name(graph: Graph) -> None:
+    graph.say(
+        thing("dataset a", name="a", tags=["gold", "tier::1"], status="active", environment="prod"),
+        thing("dataset b", name="b", tags=["tier::2"], stage="production"),
+        thing("model c", name="c", tags=["gold"], domain="ads", source="other"),
+    )
+
+    assert graph.names("type:dataset") == ["a", "b"]
+    assert graph.names("type:dataset type:model") == ["a", "b", "c"]
+    assert graph.names("-type:dataset") == ["c"]
+    assert graph.names("tag:gold") == ["a", "c"]
+    assert graph.names("tag:tier") == ["a", "b"]
+    assert graph.names("tag:tier::2") == ["b"]
+    assert graph.names("tag:tier -tag:gold") == ["b"]
+    assert graph.names("status:active") == ["a"]
+    assert graph.names("stage:production") == ["b"]
+    assert graph.names("domain:ads") == ["c"]
+    assert graph.names("environment:prod") == ["a"]
+    assert graph.names("platform:here -type:model") == ["a", "b"]
+    assert graph.names("platform:there") == []
+    assert graph.names("source:other") == ["c"]
+    assert graph.names("-source:other") == ["a", "b"]
+    assert graph.names("type:dataset a") == ["a"]
+
+
+def test_owners_are_found_by_name_id_and_address(graph: Graph) -> None:
+    graph.say(
+        thing("team rank", name="Ranking Team"),
+        thing("user alice", name="Alice Osei", email="alice@example.com"),
+        thing("dataset a", name="a", owners=["team rank"]),
+        thing("dataset b", name="b", owners=["user alice"]),
+        thing("dataset c", name="c"),
+    )
+
+    for text in ("rank", "team-rank", '"Ranking Team"', "mlg://team/here/rank"):
+        assert graph.names(f"owner:{text}") == ["a"], text
+    assert graph.names('owner:"alice osei"') == ["b"]
+    assert graph.names("owner:rank owner:alice") == ["a", "b"]
+    assert graph.names("type:dataset -owner:rank -owner:alice") == ["c"]
+    assert graph.names("owner:nobody") == []
+
+
+def test_an_owner_is_found_by_an_address_that_is_known_to_be_hers(graph: Graph) -> None:
+    address = Uri("mlg://user/email/alice@example.com")
+    same = EdgeStatement(uri("user alice"), "same_as", address)
+    graph.say(
+        Record("people", "alice", uri("user alice"), (), (same,), 1_000),
+        thing("dataset a", name="a", owners=["user alice"]),
+    )
+
+    assert graph.names("owner:alice@example.com") == ["a"]
+
+
+def test_what_is_deleted_comes_last_and_says_so(graph: Graph) -> None:
+    graph.say(*(thing(f"dataset {name}", name=name) for name in ("plays", "plays now", "plays_x")))
+    graph.say(gone("dataset plays_x"))
+
+    hits = graph.find("plays").value.hits
+
+    assert [(hit.name, hit.state) for hit in hits] == [
+        ("plays", State.HYDRATED),
+        ("plays now", State.HYDRATED),
+        ("plays_x", State.DELETED),
+    ]
+
+
+def test_a_thing_is_found_by_its_uri_however_it_is_spelled(graph: Graph) -> None:
+    graph.say(thing("dataset a b", name="Plays"))
+
+    for text in ("mlg://dataset/here/a%20b", "mlg://dataset/here/%61%20b"):
+        assert [hit.uri for hit in graph.find(text).value.hits] == [uri("dataset a b")]
+    assert graph.find("mlg://dataset/here/other").value.hits == ()
+    with pytest.raises(InvalidUri):
+        graph.find("mlg://dataset")
+
+
+def test_a_name_of_a_thing_finds_the_name_that_stands_for_it(graph: Graph) -> None:
+    graph.say(thing("dataset plays", name="plays"))
+    same = EdgeStatement(uri("dataset plays"), "same_as", uri("dataset s3-path"))
+    graph.say(Record("tool", "same", uri("dataset plays"), (), (same,), 1_000))
+
+    assert [hit.uri for hit in graph.find("s3 path").value.hits] == [uri("dataset plays")]
+    assert [hit.uri for hit in graph.find("mlg://dataset/here/s3-path").value.hits] == [
+        uri("dataset plays")
+    ]
+    assert graph.find("type:dataset").total == 1
+
+
+def test_what_was_not_known_then_is_not_found_then(graph: Graph) -> None:
+    graph.say(thing("dataset a", name="plays one"))
+    graph.say(thing("dataset b", name="plays two"))
+
+    then = graph.find("plays", Moment(known_t=1))
+
+    assert [hit.name for hit in then.value.hits] == ["plays one"]
+    assert any("of now" in note for note in then.notes)
+    assert graph.find("plays").notes == ()
+
+
+def test_what_was_not_known_then_is_not_found_by_its_uri_either(graph: Graph) -> None:
+    graph.say(thing("dataset a", name="plays one"))
+    graph.say(thing("dataset b", name="plays two"))
+
+    assert graph.find("mlg://dataset/here/b", Moment(known_t=1)).value.hits == ()
+
+
+def test_pages_follow_each_other_and_the_total_is_of_all(graph: Graph) -> None:
+    graph.things(*(f"plays {at:02}" for at in range(25)))
+
+    first, rest = (graph.ask.search(LOCAL, "plays", limit=20, offset=offset) for offset in (0, 20))
+
+    assert (first.total, len(first.value.hits), len(rest.value.hits)) == (25, 20, 5)
+    names = [hit.name for hit in (*first.value.hits, *rest.value.hits)]
+    assert names == sorted(names)
+    with pytest.raises(Invalid):
+        graph.ask.search(LOCAL, "plays", limit=-1)
+
+
+def test_more_than_a_thousand_candidates_are_said_to_be_more(graph: Graph) -> None:
+    graph.things(*(f"plays {at}" for at in range(1_100)))
+
+    found = graph.find("plays")
+
+    assert len(found.value.hits) == 20
+    assert (found.truncated, found.total) == (True, None)
+    assert "more than 1000" in found.why[0]
+
+
+def test_a_thousand_are_all(graph: Graph) -> None:
+    graph.things(*(f"plays {at}" for at in range(1_000)))
+
+    found = graph.find("plays")
+
+    assert (found.complete, found.total) == (True, 1_000)
+
+
+def test_candidates_of_several_classes_are_counted_together(graph: Graph) -> None:
+    """600 of the very name and 600 that begin with it are more than a thousand."""
+    graph.things(*["plays"] * 600, *(f"plays {at}" for at in range(600)))
+
+    found = graph.find("plays")
+
+    assert found.truncated
+    assert found.total is None
+
+
+def test_facets_count_the_hits_of_all_pages(graph: Graph) -> None:
+    graph.things(*(f"plays {at}" for at in range(30)))
+    graph.say(thing("model m", name="plays model", tags=["gold"]))
+
+    facets = graph.find("plays").value.facets
+
+    assert facets["type"] == {"dataset": 30, "model": 1}
+    assert facets["tag"] == {"gold": 1}
+
+
+def test_nothing_asked_for_lists_everything(graph: Graph) -> None:
+    graph.things("b", "a")
+
+    assert graph.names("") == ["a", "b"]
