@@ -442,11 +442,14 @@ def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
         text(
             match="'( c : ab-cell )<- [ : executed_for ] -( r : run )'",
             gives="(r)-[:executed_for]->(c)",
+            why="'{r} ran for {c}'",
         ),
         file="x.yaml", shapes=SHAPES,
     )  # fmt: skip
 
-    assert [(hop.kind, hop.forward) for hop in rule.hops] == [("executed_for", False)]
+    # The pattern is read from the end at which the edge that it gives begins.
+    assert rule.types == ("run", "ab-cell")
+    assert [(hop.kind, hop.forward) for hop in rule.hops] == [("executed_for", True)]
 
 
 @pytest.mark.parametrize(

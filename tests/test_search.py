@@ -42,7 +42,7 @@ from lineal.store import Batch, Store
         ("ranking-v5", ("ranking", "v5")),
         ("hours_watched_7d", ("hours_watched_7d",)),
         ("db.schema/table", ("db", "schema", "table")),
-        ('"weekly ranking" v5', ("weekly", "ranking", "v5")),
+        ('"weekly ranking" v5', ("weekly ranking", "v5")),
         ('""', ()),
         ("-", ()),
         ("key::value", ("key", "value")),
@@ -87,7 +87,8 @@ def test_filters_are_understood(
 def test_words_and_filters_may_be_mixed() -> None:
     query = parse('type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5')
 
-    assert query.words == ("weekly", "ranking", "v5")
+    assert query.words == ("weekly ranking", "v5")
+    assert query.rest == "weekly ranking v5"
     assert set(query.wanted) == {"type", "owner"}
     assert set(query.unwanted) == {"tag"}
 
@@ -189,6 +190,16 @@ def test_all_words_must_occur_each_as_a_beginning(graph: Graph) -> None:
     assert set(graph.names("weekly")) == {"weekly ranking trainer", "weekly plays"}
     assert graph.names("eekly") == []
     assert graph.names("weekly nothing") == []
+
+
+def test_quoted_words_must_stand_together(graph: Graph) -> None:
+    graph.things("weekly ranking trainer", "ranking of weekly plays")
+
+    assert graph.names('"weekly ranking"') == ["weekly ranking trainer"]
+    assert set(graph.names("weekly ranking")) == {
+        "weekly ranking trainer",
+        "ranking of weekly plays",
+    }
 
 
 @pytest.mark.parametrize(

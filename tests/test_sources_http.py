@@ -610,7 +610,7 @@ def test_local_addresses_are_refused(address):
     assert refusal(address, allow_private=False)
 
 
-@pytest.mark.parametrize("address", sorted(str(a) for a in METADATA) + ["::ffff:169.254.169.254",
+@pytest.mark.parametrize("address", [*sorted(str(a) for a in METADATA), "::ffff:169.254.169.254",
                                      "64:ff9b::a9fe:a9fe", "224.0.0.1", "0.0.0.0"])  # fmt: skip
 def test_metadata_is_refused_always(address):
     assert refusal(address, allow_private=True)

@@ -221,8 +221,9 @@ def test_the_page_covers_what_it_promises() -> None:
     }  # fmt: skip
 
 
-def test_a_row_says_whether_its_time_was_said_or_seen(tmp_path: Path) -> None:
-    for word, said in (("rows 1 since 1", True), ("rows 1 dated 1", True), ("rows 1", False),
+def test_a_row_says_whether_its_time_was_said_of_the_fact_itself(tmp_path: Path) -> None:
+    """The date of its document, or of our observation, is not a word on the fact."""
+    for word, said in (("rows 1 since 1", True), ("rows 1 dated 1", False), ("rows 1", False),
                        ("rows 1 since 9", False)):  # fmt: skip
         told = Told(tmp_path / f"{word}.db")
         told.tell(f"2: {word}", "rows")

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Self, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes
@@ -172,9 +172,8 @@ def instant(when: datetime) -> Instant:
 
 def iso(when: Instant) -> str:
     """Return *when* as ISO 8601 in UTC, such as ``2026-11-23T06:40:00Z``."""
-    text = datetime.fromtimestamp(when // 1_000_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    micros = when % 1_000_000
-    return f"{text}.{micros:06d}Z" if micros else f"{text}Z"
+    at = datetime(1970, 1, 1) + timedelta(microseconds=when)
+    return f"{at.isoformat()}Z"
 
 
 class Layer(StrEnum):
@@ -339,7 +338,8 @@ class Claim:
     t_to: int | None
     valid_from: Instant
     valid_to: Instant | None
-    #: True where the source gave the time itself, False where it is our observation.
+    #: True where the source said the time of the fact itself; False where it is that of its
+    #: document, or of our observation.
     valid_said: bool
     attributes: Mapping[str, Json] = field(default_factory=dict)
     #: Why the claim ended: changed, removed, corrected, deleted. None while it lives.

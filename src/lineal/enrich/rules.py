@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 
 import yaml
 
@@ -83,16 +84,34 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
     names, types, hops = _path(str(document["match"]), file)
     _check(types, hops, shapes, file)
     start, kind, end = _given(str(document["gives"]), names, file)
-    if not shapes.allows(kind, types[start], types[end]):
+    _check_kind(kind, types[start], types[end], shapes, file)
+    if start == len(names) - 1:
+        names, types, hops = names[::-1], types[::-1], _turned(hops)
+        start, end = 0, len(names) - 1 - end
+    if start != 0:
         raise RuleError(
-            f"{kind} does not go from {types[start]} to {types[end]}.",
+            f"{names[start]!r} stands inside the pattern.",
             file=file,
-            fix="Give an edge that the kind's shape allows.",
+            fix="Let the edge that is given begin at an end of the pattern.",
         )
-    why = str(document["why"])
-    return Rule(
-        str(document["name"]), str(document["version"]), names, types, hops, kind, start, end, why
-    )
+    why = _reason(str(document["why"]), names, file)
+    name, version = str(document["name"]), str(document["version"])
+    return Rule(name, version, names, types, hops, kind, start, end, why)
+
+
+def _turned(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    return tuple(Hop(hop.kind, forward=not hop.forward) for hop in reversed(hops))
+
+
+def _reason(why: str, names: Sequence[str], file: str) -> str:
+    for _, name, _, _ in Formatter().parse(why):
+        if name is not None and name not in names:
+            raise RuleError(
+                f"The reason speaks of {{{name}}}, which is not in the pattern.",
+                file=file,
+                fix=f"Names of the pattern are {', '.join(names)}.",
+            )
+    return why
 
 
 def _path(pattern: str, file: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Hop, ...]]:
@@ -124,11 +143,22 @@ def _path(pattern: str, file: str) -> tuple[tuple[str, ...], tuple[str, ...], tu
 def _check(types: Sequence[str], hops: Sequence[Hop], shapes: Shapes, file: str) -> None:
     for place, hop in enumerate(hops):
         ends = (types[place], types[place + 1])
-        start, end = ends if hop.forward else ends[::-1]
-        if hop.kind not in shapes.kinds:
-            raise RuleError(f"There is no kind {hop.kind!r}.", file=file)
-        if not shapes.allows(hop.kind, start, end):
-            raise RuleError(f"{hop.kind} does not go from {start} to {end}.", file=file)
+        _check_kind(hop.kind, *(ends if hop.forward else ends[::-1]), shapes, file)
+
+
+def _check_kind(kind: str, start: str, end: str, shapes: Shapes, file: str) -> None:
+    if kind not in shapes.kinds:
+        raise RuleError(
+            f"There is no kind {kind!r}.",
+            file=file,
+            fix="Write a kind itself, with the arrow turned, not its inverse.",
+        )
+    if not shapes.allows(kind, start, end):
+        raise RuleError(
+            f"{kind} does not go from {start} to {end}.",
+            file=file,
+            fix="Give an edge that the kind's shape allows.",
+        )
 
 
 def _given(text: str, names: Sequence[str], file: str) -> tuple[int, str, int]:

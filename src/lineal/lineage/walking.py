@@ -218,16 +218,15 @@ class _Walker:
         """A part shows its whole, and covers the statements that name only the whole."""
         labels: dict[int, list[Label]] = defaultdict(list)
         for key, label in items:
-            if label.mode is not Mode.SHOWN:
-                labels[key].append(label)
+            labels[key].append(label)
         found = []
         for link in self._graph.outward(labels, self._level):
             for label in labels[link.src]:
                 shown = Label(label.mode, label.possible, label.approximate)
                 self._note(link.dst, depth, shown, None, link.src)
                 self.result.contained.add((link.src, link.kind, link.dst))
-                narrow = Label(Mode.NARROW, True, label.approximate, label.run)
-                found.append((link.dst, narrow))
+                mode = min(label.mode, Mode.NARROW)
+                found.append((link.dst, Label(mode, True, label.approximate, label.run)))
         return found
 
     def _note(

@@ -72,8 +72,8 @@ def _by_uri(things: Things, asked: str) -> list[int]:
     if not asked.startswith("mlg://"):
         return []
     uri = Uri(asked)
-    found = things.reader.keys([uri])
-    return list(things.one(list(found.values())).values())
+    found = things.reader.known(things.reader.keys([uri]).values())
+    return list(things.one(found).values())
 
 
 def _wanted(things: Things, query: Query) -> Wanted:
@@ -87,8 +87,7 @@ def _wanted(things: Things, query: Query) -> Wanted:
     left_out: set[int] = set()
     for name in _JOINED & query.unwanted.keys():
         left_out |= _joined(things, name, query.unwanted[name])
-    plain = " ".join(query.words).casefold()
-    whole = query.text.casefold() if not (query.wanted or query.unwanted) else plain
+    whole = query.rest.casefold()
     words = () if query.text.startswith("mlg://") else query.words
     return Wanted(words, whole, facets, without, among, frozenset(left_out))
 

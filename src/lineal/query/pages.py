@@ -244,9 +244,9 @@ def _edge_events(things: Things, key: int) -> list[Happening]:
     for (src, kind, dst), claims in found.items():
         relation = kind if src == key else things.shapes.kinds[kind].inverse
         other = briefs[dst if src == key else src]
-        by_document: dict[str, list[Claim]] = defaultdict(list)
+        by_document: dict[tuple[str, str], list[Claim]] = defaultdict(list)
         for claim in claims:
-            by_document[claim.document].append(claim)
+            by_document[(claim.source, claim.document)].append(claim)
         for some in by_document.values():
             events.extend(_claim_events(relation, other, some))
     return events

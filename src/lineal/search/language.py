@@ -37,6 +37,9 @@ class Query:
     """A search text, understood."""
 
     text: str
+    #: What is left without the filters, as it was written.
+    rest: str
+    #: Words, and phrases of several words, that must all occur.
     words: tuple[str, ...]
     wanted: Mapping[str, frozenset[str]]
     unwanted: Mapping[str, frozenset[str]]
@@ -52,6 +55,7 @@ def parse(text: str) -> Query:
     wanted: dict[str, set[str]] = defaultdict(set)
     unwanted: dict[str, set[str]] = defaultdict(set)
     words: list[str] = []
+    rest: list[str] = []
     at = 0
     trimmed = text.strip()
     while at < len(trimmed):
@@ -65,14 +69,16 @@ def parse(text: str) -> Query:
         name = token["name"]
         value = token["quoted"] if token["quoted"] is not None else token["plain"]
         if name is None:
-            words.extend(_words(value, minus=bool(token["minus"])))
+            found = _words(value, minus=bool(token["minus"]))
+            words.extend([" ".join(found)] if token["quoted"] is not None and found else found)
+            rest.append(value)
         elif name not in FILTERS:
             raise InvalidQuery(
                 f"There is no filter {name!r}.", fix=f"Filters are {', '.join(sorted(FILTERS))}."
             )
         else:
             (unwanted if token["minus"] else wanted)[name].add(value)
-    return Query(trimmed, tuple(words), _frozen(wanted), _frozen(unwanted))
+    return Query(trimmed, " ".join(rest), tuple(words), _frozen(wanted), _frozen(unwanted))
 
 
 def _words(value: str, *, minus: bool) -> list[str]:

@@ -29,8 +29,6 @@ def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
                 f"There is no transaction {moment.known_t} yet; the last is {clock.published}."
             )
         t, known_at = moment.known_t, _instant_of(connection, moment.known_t)
-        if t == clock.published:
-            known_at = max(now, known_at)
     elif moment.known_at is not None:
         known_at = moment.known_at
         t = _last_before(connection, known_at)

@@ -70,14 +70,11 @@ class Database:
         event.listen(self._reader, "begin", lambda connection: _exec(connection, "BEGIN"))
         self._writer: sa.Engine | None = None
         if writable:
-            with translated(path):
-                self._writer = sa.create_engine(
-                    "sqlite://", creator=self._open_writer, poolclass=StaticPool
-                )
-                event.listen(
-                    self._writer, "begin", lambda connection: _exec(connection, "BEGIN IMMEDIATE")
-                )
-                self._writer.connect().close()
+            try:
+                self._writer = self._connected_writer()
+            except BaseException:
+                self.close()
+                raise
 
     # ── Opening ──────────────────────────────────────────────────────────────────────────────
 
@@ -106,6 +103,13 @@ class Database:
         owner.write(f"process {os.getpid()}")
         owner.flush()
         self._owner = owner
+
+    def _connected_writer(self) -> sa.Engine:
+        with translated(self.path):
+            engine = sa.create_engine("sqlite://", creator=self._open_writer, poolclass=StaticPool)
+            event.listen(engine, "begin", lambda connection: _exec(connection, "BEGIN IMMEDIATE"))
+            engine.connect().close()
+        return engine
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lineal.store import schema
+from lineal.store.facts import TOMBSTONE
 
 
 def graph(connection: sa.Connection) -> str:
@@ -38,7 +39,7 @@ def _uris(connection: sa.Connection) -> dict[int, str]:
 
 def _statements(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str]:
     table = schema.record
-    for row in connection.execute(_living(table)):
+    for row in connection.execute(_living(table).where(table.c.body != TOMBSTONE)):
         yield "\t".join(["record", uris[row.key], row.source, row.name, row.body])
 
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from lineal.model import EdgeStatement, Instant, Json, Record, Response, Statement, Uri
+from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Response, Statement, Uri
 
 #: A row as it lies in a table: column name to value.
 Row: TypeAlias = "dict[str, str | int | bool | None]"
@@ -126,17 +126,33 @@ class Since:
     said: bool
 
 
-def since(stated: Instant | None, record: Record) -> Since:
+def since(stated: Instant | None, word: Record | Removal) -> Since:
     """
-    Return from when something in *record* is true.
+    Return from when something in a document is true.
 
-    The source's word counts, then its time of the whole document, then the observation. A time
-    later than the observation is a clock gone wrong: the observation counts.
+    The source's word on the fact itself counts, then its time of the whole document, then the
+    observation. A time later than the observation is a clock gone wrong: the observation counts.
     """
-    said = stated if stated is not None else record.said_at
-    if said is None or said > record.observed_at:
-        return Since(record.observed_at, said=False)
-    return Since(said, said=True)
+    said = stated if stated is not None else word.said_at
+    if said is None or said > word.observed_at:
+        return Since(word.observed_at, said=False)
+    return Since(said, said=stated is not None)
+
+
+#: The body of a row that says: the source has no such thing.
+TOMBSTONE = "null"
+
+
+def tombstone(word: Removal) -> Row:
+    """Return the row that says that a document is gone, or never was."""
+    gone = since(None, word)
+    return {
+        "valid_from": gone.at,
+        "valid_to": None,
+        "valid_said": gone.said,
+        "body": TOMBSTONE,
+        "response": response_text(word.response),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +220,7 @@ def edge_difference(
     for name, statement in said.items():
         old = current.get(name)
         is_event = _is_event(name, nature)
-        new = _edge_row(statement, record, old if is_event else None)
+        new = _edge_row(statement, record, old if is_event or _only_ends(old, statement) else None)
         if old is not None and _same_edge(old, new, statement):
             continue
         if old is not None:
@@ -231,6 +247,16 @@ def _edge_row(statement: EdgeStatement, record: Record, old: Row | None) -> Row:
     }
 
 
+def _only_ends(old: Row | None, statement: EdgeStatement) -> bool:
+    """Is nothing new but the end? Then it is the same state, of which the end is now known."""
+    return (
+        old is not None
+        and old["layer"] == statement.layer.value
+        and old["attributes"] == canonical(statement.attributes)
+        and old["valid_to"] != statement.valid_to
+    )
+
+
 def _same_edge(old: Row, new: Row, statement: EdgeStatement) -> bool:
     same = all(old[name] == new[name] for name in ("layer", "attributes", "valid_to"))
     return same and (statement.valid_from is None or old["valid_from"] == new["valid_from"])
@@ -240,7 +266,8 @@ def _replaced(old: Row, new: Row, *, is_event: bool) -> Ending:
     at = _int(new["valid_from"])
     if is_event or at <= _int(old["valid_from"]):
         return Ending(old, at, "corrected")
-    return Ending(old, at, "changed")
+    until = new["valid_to"]
+    return Ending(old, at if until is None else min(at, _int(until)), "changed")
 
 
 def removal_endings(

@@ -29,7 +29,7 @@ from lineal.model import (
 )
 from lineal.store import schema, text
 from lineal.store.basis import Basis
-from lineal.store.facts import response_of, supports_of, together
+from lineal.store.facts import TOMBSTONE, response_of, supports_of, together
 from lineal.store.slices import SLICE, slices
 from lineal.store.text import Wanted
 
@@ -236,7 +236,9 @@ class Reader:
         table = schema.record
         found: dict[int, list[Said]] = defaultdict(list)
         for some in slices(keys):
-            query = _with_document(table).where(table.c.key.in_(some), self._alive(table))
+            query = _with_document(table).where(
+                table.c.key.in_(some), table.c.body != TOMBSTONE, self._alive(table)
+            )
             for row in self._connection.execute(query):
                 found[row.key].append(_said(row, self.basis.t))
         return found
@@ -292,19 +294,34 @@ class Reader:
     def _absent(self, keys: Collection[int]) -> dict[int, State]:
         """Which of these did a source withdraw (deleted), or never have (missing)?"""
         found: dict[int, State] = {}
-        table, document = schema.record, schema.document
+        table = schema.record
         for some in slices(keys):
-            asked = sa.select(document.c.subject).where(
-                document.c.subject.in_(some), ~document.c.live, document.c.t <= self.basis.t
+            stones = sa.select(table.c.key).where(
+                table.c.key.in_(some), table.c.body == TOMBSTONE, self._alive(table)
             )
-            found.update((key, State.MISSING) for key in self._connection.scalars(asked))
+            found.update((key, State.MISSING) for key in self._connection.scalars(stones))
             ended = sa.select(table.c.key).where(
                 table.c.key.in_(some),
+                table.c.body != TOMBSTONE,
                 table.c.reason.in_(("deleted", "removed")),
                 table.c.t_to <= self.basis.t,
                 table.c.ended_at <= self.basis.valid_at,
             )
             found.update((key, State.DELETED) for key in self._connection.scalars(ended))
+        return found
+
+    def last_words(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
+        """What was last said of things that are gone?"""
+        table, found = schema.record, dict[int, dict[str, Json]]()
+        for some in slices(keys):
+            query = (
+                sa.select(table.c.key, table.c.body)
+                .where(table.c.key.in_(some), table.c.body != TOMBSTONE)
+                .where(table.c.t_from <= self.basis.t, table.c.reason != "corrected")
+                .order_by(table.c.t_to, table.c.document)
+            )
+            for key, body in self._connection.execute(query):
+                found[key] = msgspec.json.decode(body)
         return found
 
     def _confirmed(self, keys: Collection[int]) -> dict[int, tuple[Instant | None, bool]]:
@@ -418,6 +435,7 @@ class Reader:
         query = (
             _with_document(table)
             .where(table.c.key == key, table.c.t_from <= self.basis.t)
+            .where(table.c.body != TOMBSTONE)
             .order_by(table.c.t_from, schema.document.c.source, schema.document.c.name)
         )
         return [_said(row, self.basis.t) for row in self._connection.execute(query)]

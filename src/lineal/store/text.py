@@ -108,7 +108,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     if not steps:
         steps.append(sa.select(name.c.key))
     for rank, step in enumerate(steps):
-        limited = _filtered(step, wanted).limit(CANDIDATES + 1 - len(found))
+        limited = _filtered(step, wanted).limit(CANDIDATES + 1)
         for key in connection.scalars(limited):
             found.setdefault(key, rank if wanted.text or wanted.words else 3)
         if len(found) > CANDIDATES:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lineal.model import Instant, Record, Removal, Uri, Viewer
+from lineal.model import Instant, Record, Removal, State, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import facts, schema, text
 from lineal.store.basis import Basis
@@ -156,10 +156,20 @@ class Transaction:
             digest = facts.digest_of(word) if isinstance(word, Record) else ""
             outcome = _outcome(word, row, digest)
             self._documents[outcome] += 1
+            if outcome == "same":
+                self._date(word, row)
             if outcome in ("new", "changed", "removed"):
                 fine = isinstance(word, Record) and facts.is_fine(word, levels)
                 changed.append(_Word(word, row, digest, fine))
         return changed
+
+    def _date(self, word: Record | Removal, row: Any) -> None:
+        """The same said again, and later: what was said in between is old."""
+        if word.said_at is not None and (row.said_at is None or row.said_at < word.said_at):
+            table = schema.document
+            self._connection.execute(
+                sa.update(table).where(table.c.id == row.id).values(said_at=word.said_at)
+            )
 
     def _known_documents(self, words: Sequence[Record | Removal]) -> dict[tuple[str, str], Any]:
         table = schema.document
@@ -258,11 +268,13 @@ class Transaction:
     ) -> None:
         nature = self._shapes.nature
         if isinstance(word.word, Removal):
-            at = word.word.observed_at
+            gone = facts.since(None, word.word)
             self._end_statements(
-                {uri: facts.Ending(row, at, "deleted") for uri, row in current.items()}
+                {uri: facts.Ending(row, gone.at, "deleted") for uri, row in current.items()}
             )
-            self._end_edges(facts.removal_endings(links.items(), at, nature))
+            self._end_edges(facts.removal_endings(links.items(), gone.at, nature))
+            about = {"key": self._keys[word.word.subject], "document": word.id}
+            self._rows.begin(schema.record, {**facts.tombstone(word.word), **about})
             return
         record = word.word
         ended, begun = facts.record_difference(current, facts.statements_of(record), record)
@@ -323,7 +335,7 @@ class Transaction:
             "said_at": said.said_at,
             "t": self.t,
             "live": isinstance(said, Record),
-            "fine": word.fine,
+            "fine": word.fine or bool(word.row is not None and word.row.fine),
             "touched": pack(touched),
         }
 
@@ -368,10 +380,13 @@ class Transaction:
         if self._describe is None or not self._things:
             return
         keys = sorted(self._keys_of(self._things))
-        entities = self._reader().entities(keys)
+        reader = self._reader()
+        entities = reader.entities(keys)
+        gone = [key for key in keys if entities[key].state is State.DELETED]
+        last = reader.last_words(gone)
         rows = {
             key: self._describe(
-                entities[key].uri, entities[key].attributes, entities[key].state == "deleted"
+                entities[key].uri, last.get(key, entities[key].attributes), key in last
             )
             for key in keys
         }
