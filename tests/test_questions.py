@@ -56,8 +56,8 @@ def q1(ask: Questions, uri: Any) -> Any:
 def q4(ask: Questions, uri: Any) -> Any:
     wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000))
     lineage = complete(ask.lineage(LOCAL, [uri], ask=wide))
-    up = {word_of(node.thing) for node in lineage.nodes if node.depth < 0}
-    down = {word_of(node.thing) for node in lineage.nodes if node.depth > 0}
+    up = {word_of(node.thing) for node in lineage.nodes if min(node.depths) < 0}
+    down = {word_of(node.thing) for node in lineage.nodes if max(node.depths) > 0}
     return up, down
 
 

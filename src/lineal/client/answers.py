@@ -165,9 +165,14 @@ class Found(TypedDict):
 
 
 class Node(Thing):
-    """A thing in a lineage; *depth* is negative upstream."""
+    """
+    A thing in a lineage; *depth* is negative upstream.
+
+    Where a cycle puts it on both sides, *other_depth* counts the steps on the farther one.
+    """
 
     depth: int
+    other_depth: int | None
     possible: bool
     approximate: bool
     live: bool

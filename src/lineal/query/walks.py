@@ -16,11 +16,18 @@ class Node:
     """A thing in a lineage: where it stands, and how sure that is."""
 
     thing: Brief
-    #: Steps from the start, negative upstream; 0 is a start.
+    #: Steps from the start, negative upstream; 0 is a start, or a whole of it.
     depth: int
     possible: bool = False
     approximate: bool = False
     live: bool = False
+    #: Where a cycle puts it on both sides: the steps on the side that is farther.
+    other_depth: int | None = None
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The steps on every side on which it is."""
+        return (self.depth,) if self.other_depth is None else (self.depth, self.other_depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +153,8 @@ def lineage(
         nodes,
         arrows,
         grain_of(things, keys, ask.grain),
-        _by_type(node for node in nodes if node.depth < 0),
-        _by_type(node for node in nodes if node.depth > 0),
+        _by_type(node for node in nodes if min(node.depths) < 0),
+        _by_type(node for node in nodes if max(node.depths) > 0),
     )
     total = None if why or deeper else len(nodes)
     fresh = shown.fresh_at()
@@ -197,28 +204,22 @@ class _Shown:
 
     def nodes(self, starts: Collection[int]) -> tuple[Node, ...]:
         """Return every thing once, nearest first."""
-        best: dict[int, Node] = {}
         live = self._things.live(sorted(self._briefs))
+        sides: dict[int, dict[int, Node]] = defaultdict(dict)
         for walked, sign in self._sides:
             for key, reached in walked.reached.items():
-                self._place(best, self._stands[key], reached, sign, live)
+                shown = self._stands[key]
+                node = self._node(shown, reached, sign, shown in live)
+                known = sides[shown].get(sign)
+                sides[shown][sign] = node if known is None else _nearest(known, node)
+        found = {key: _both(list(some.values())) for key, some in sides.items()}
         for key in self._things.one(list(starts)).values():
-            thing = self._things.briefs([key])[key]
-            best[key] = Node(thing, 0, live=key in live)
-        return tuple(sorted(best.values(), key=lambda node: (node.depth, node.thing.uri)))
+            found[key] = Node(self._things.briefs([key])[key], 0, live=key in live)
+        return tuple(sorted(found.values(), key=lambda node: (node.depth, node.thing.uri)))
 
-    def _place(
-        self, best: dict[int, Node], key: int, reached: Reached, sign: int, live: set[int]
-    ) -> None:
+    def _node(self, key: int, reached: Reached, sign: int, live: bool) -> Node:
         depth = sign * reached.depth
-        known = best.get(key)
-        if known is not None and abs(known.depth) <= abs(depth):
-            possible = known.possible and reached.possible
-            best[key] = Node(known.thing, known.depth, possible, known.approximate, known.live)
-            return
-        best[key] = Node(
-            self._briefs[key], depth, reached.possible, reached.approximate, key in live
-        )
+        return Node(self._briefs[key], depth, reached.possible, reached.approximate, live)
 
     def arrows(self) -> tuple[Arrow, ...]:
         """Return every step once, in the direction of the data."""
@@ -251,6 +252,20 @@ class _Shown:
         entities = self._things.entities(sorted(self._briefs))
         times = [one.confirmed_at for one in entities.values() if one.confirmed_at is not None]
         return min(times) if times else None
+
+
+def _nearest(one: Node, other: Node) -> Node:
+    """One thing under several names or parts on one side: the nearest, possible if all are."""
+    nearer = min(one, other, key=lambda node: (node.depth == 0, abs(node.depth)))
+    return replace(nearer, possible=one.possible and other.possible)
+
+
+def _both(sides: Sequence[Node]) -> Node:
+    """A thing on both sides stands on the nearer one, and says so."""
+    steps = sorted((node for node in sides if node.depth != 0), key=lambda node: abs(node.depth))
+    if not steps:
+        return sides[0]
+    return steps[0] if len(steps) == 1 else replace(steps[0], other_depth=steps[1].depth)
 
 
 # ── Words ────────────────────────────────────────────────────────────────────────────────────────

@@ -260,6 +260,7 @@ def lineage(
             {
                 **thing(node.thing),
                 "depth": node.depth,
+                "other_depth": node.other_depth,
                 "possible": node.possible,
                 "approximate": node.approximate,
                 "live": node.live,

@@ -182,6 +182,9 @@ class Node(Thing):
     """A thing in a lineage."""
 
     depth: int = Field(description="Steps from the start, negative upstream; 0 is a start.")
+    other_depth: int | None = Field(
+        description="Where a cycle puts it on both sides: the steps on the farther side."
+    )
     possible: bool = Field(description="It holds for some part only, perhaps another one.")
     approximate: bool = Field(description="Reached over a whole instead of its very part.")
     live: bool = Field(description="In use at the moment asked about.")

@@ -13,7 +13,7 @@ from lineal.errors import InvalidUri
 from lineal.model import EdgeStatement, Instant, Json, Record, Statement, Uri
 from lineal.sources import Refused
 from lineal.sources.dbt.artifacts import Artifact, Node
-from lineal.sources.dbt.projects import Project, relation_of
+from lineal.sources.dbt.projects import Project, columns_of, relation_of
 
 _STATISTICS = {
     "rows": ("num_rows", "row_count"),
@@ -85,19 +85,12 @@ def _statistics(node: Node) -> dict[str, Json]:
 
 
 def _columns(project: Project, uri: Uri, node: Node) -> tuple[Statement, ...]:
-    found: dict[Uri, Statement] = {}
-    for key, said in normalise.mapping(node.get("columns")).items():
-        column = normalise.mapping(said)
-        name = normalise.text(column.get("name")) or key
-        try:
-            part = project.naming.column(uri, name)
-        except InvalidUri:
-            continue
-        attributes: dict[str, Json] = {
+    def told(name: str, column: Node) -> dict[str, Json]:
+        return {
             "name": name,
             "data_type": normalise.text(column.get("type")),
             "description": normalise.text(column.get("comment")),
             "position": normalise.number(column.get("index")),
         }
-        found[part] = Statement(part, normalise.said(attributes))
-    return tuple(found[part] for part in sorted(found))
+
+    return columns_of(project, uri, node, told)

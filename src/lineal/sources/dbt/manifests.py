@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lineal import normalise
-from lineal.errors import Invalid, InvalidUri
+from lineal.errors import Invalid
 from lineal.model import EdgeStatement, Instant, Json, Record, Statement, Uri
 from lineal.sources import Refused
 from lineal.sources.dbt.artifacts import Node
@@ -19,6 +19,7 @@ from lineal.sources.dbt.projects import (
     DATA,
     PLATFORM,
     Project,
+    columns_of,
     config,
     depends_on,
     meta,
@@ -176,23 +177,18 @@ def _freshness(said: Json) -> dict[str, Json]:
 
 
 def _columns(project: Project, uri: Uri, node: Node) -> tuple[Statement, ...]:
-    found: dict[Uri, Statement] = {}
-    for key, said in normalise.mapping(node.get("columns")).items():
-        column = normalise.mapping(said)
-        name = normalise.text(column.get("name")) or key
-        try:
-            part = project.naming.column(uri, name)
-        except InvalidUri:
-            continue
-        attributes: dict[str, Json] = {
+    keys = normalise.sequence(node.get("primary_key"))
+
+    def told(name: str, column: Node) -> dict[str, Json]:
+        return {
             "name": name,
             "description": normalise.text(column.get("description")),
             "data_type": normalise.text(column.get("data_type")),
             "tags": list[Json](normalise.tags(column.get("tags"))),
-            "primary_key": name in normalise.sequence(node.get("primary_key")) or None,
+            "primary_key": name in keys or None,
         }
-        found[part] = Statement(part, normalise.said(attributes))
-    return tuple(found[part] for part in sorted(found))
+
+    return columns_of(project, uri, node, told)
 
 
 def _listed(checks: Mapping[str, Node]) -> list[Json]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lineal import normalise
 from lineal.errors import InvalidUri
-from lineal.model import Json, Uri
+from lineal.model import Json, Statement, Uri
 from lineal.sources import Refused
 from lineal.sources.dbt.artifacts import Artifact, Node
 
@@ -211,3 +211,19 @@ def project_for(artifact: Artifact, projects: Sequence[Project]) -> Project | No
 
     best = max(projects, key=fit, default=None)
     return best if best is not None and fit(best)[:2] > (False, 0) else None
+
+
+def columns_of(
+    project: Project, uri: Uri, node: Node, told: Callable[[str, Node], dict[str, Json]]
+) -> tuple[Statement, ...]:
+    """Return what *told* says of each column of a node; a name that cannot be is left out."""
+    found: dict[Uri, Statement] = {}
+    for key, said in normalise.mapping(node.get("columns")).items():
+        column = normalise.mapping(said)
+        name = normalise.text(column.get("name")) or key
+        try:
+            part = project.naming.column(uri, name)
+        except InvalidUri:
+            continue
+        found[part] = Statement(part, normalise.said(told(name, dict(column))))
+    return tuple(found[part] for part in sorted(found))
