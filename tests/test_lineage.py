@@ -512,3 +512,23 @@ def test_a_lineage_asked_for_is_the_walk() -> None:
     assert (found.grain, found.upstream, found.downstream) == (
         "logical", {"dataset": 1}, {"dataset": 2},
     )  # fmt: skip
+
+
+def test_what_a_cycle_puts_on_both_sides_is_on_both() -> None:
+    """The start's own whole is there once a step leads to another of its parts; nearest first."""
+    statements = [
+        "v.v1 version_of m.ranker",
+        "v.v2 version_of m.ranker",
+        "v.v1 produced_by r.first",
+        "r.second reads v.v1",
+        "v.v2 produced_by r.second",
+        "r.first reads d.log",
+        "d.log produced_by r.second",
+    ]
+    with graph(statements) as store:
+        nodes = Questions(store).lineage(LOCAL, [uri("v.v1")]).value.nodes
+        depths = {name(node.thing.uri): node.depths for node in nodes}
+
+    assert depths["m.ranker"] == (2,)
+    assert depths["d.log"] == (2, -2) or depths["d.log"] == (-2, 2)
+    assert depths["r.second"] == (1, -3)

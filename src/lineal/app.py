@@ -14,7 +14,7 @@ import structlog
 from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError
+from lineal.errors import ConfigError, LinealError
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record
 from lineal.normalise import Platforms
@@ -221,21 +221,35 @@ class Lineal:
 
     def _work(self) -> None:
         """Turn after turn; a turn that fails is told and tried again after a while."""
-        worker, wait = self._worker, IDLE
-        unswept = self._never_swept()
+        worker, wait, untidy = self._worker, IDLE, False
+        unswept = dict.fromkeys(self._never_swept(), 0.0)
         while worker is not None and not worker.stop.is_set():
+            listed = self._list_one(unswept)
             try:
-                while unswept and not worker.stop.is_set():
-                    self.ingest.sweep(unswept[0])
-                    unswept.pop(0)
                 idle, wait = self.ingest.turn() == 0, IDLE
+                if idle and untidy:
+                    self.store.tidy()
+                untidy = not idle
             except Exception as error:
                 log.exception("a turn failed", code=getattr(error, "code", "fault"))
                 idle, wait = True, min(wait * 2, LONGEST_PAUSE)
-                unswept = unswept[1:] + unswept[:1]
-            if idle:
+            if idle and not listed:
                 worker.wake.wait(timeout=wait)
                 worker.wake.clear()
+
+    def _list_one(self, unswept: dict[str, float]) -> bool:
+        """List one of these sources whole, if one is due; a failure is tried again later."""
+        now = time.monotonic()
+        name = next((name for name, due in unswept.items() if due <= now), None)
+        if name is None:
+            return False
+        try:
+            self.ingest.sweep(name)
+            del unswept[name]
+        except LinealError as error:
+            log.warning("a source cannot be listed", source=name, error=str(error))
+            unswept[name] = now + LONGEST_PAUSE
+        return True
 
     def _never_swept(self) -> list[str]:
         """Which sources were never heard of? They are listed whole at the start."""
@@ -317,6 +331,7 @@ class Lineal:
         return self._imported(tally)
 
     def _imported(self, tally: Tally) -> Imported:
+        self.store.tidy()
         things = self.ask.counts(LOCAL).value
         return Imported(
             tally.read,

@@ -29,10 +29,10 @@ from lineal.errors import (
     SourceGone,
     StoreError,
 )
-from lineal.model import Instant, Json, Record, Removal, Uri
+from lineal.model import Event, Instant, Json, Record, Removal, Uri
 from lineal.sources import FetchedSource, Key, LogSource, Refused
 from lineal.store import Batch, Committed, Fence, Store, work
-from lineal.store.work import Connection, Dirty, Waiting
+from lineal.store.work import Connection, Dirty
 
 Item = TypeVar("Item")
 
@@ -108,9 +108,10 @@ class Ingest:
         Raises:
             InvalidEvent: one of them makes no sense to its source; then none is kept.
         """
-        addressed = [(self._addressee(source, event), event) for event in events]
+        now = self._store.now()
+        addressed = [Event(self._addressee(source, body), body, now) for body in events]
         with self._store.working() as connection:
-            return work.receive(connection, addressed, self._store.now())
+            return work.receive(connection, addressed)
 
     def turn(self, tally: Tally | None = None) -> int:
         """Do one turn: understand what waits, fetch what is due, commit; returns how much."""
@@ -162,12 +163,12 @@ class Ingest:
         """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
         with self._store.working() as connection:
             waiting = work.waiting(connection, BATCH)
-            for event in waiting:
-                self._mark(connection, event)
-            work.done(connection, [event.id for event in waiting])
+            for one in waiting:
+                self._mark(connection, one.event)
+            work.done(connection, [one.id for one in waiting])
         return len(waiting)
 
-    def _mark(self, connection: Connection, event: Waiting) -> None:
+    def _mark(self, connection: Connection, event: Event) -> None:
         now = self._store.now()
         source = self._fetched.get(event.source) or self._logs.get(event.source)
         try:
@@ -363,7 +364,7 @@ class Ingest:
                 for body in some:
                     try:
                         source.understand(body)
-                        self._mark(connection, Waiting(0, name, body, self._store.now()))
+                        self._mark(connection, Event(name, body, self._store.now()))
                         outcomes.append(None)
                     except InvalidEvent as error:
                         outcomes.append(error)

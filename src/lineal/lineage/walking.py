@@ -170,22 +170,35 @@ class _Walker:
             self.result.reached[key] = Reached(key, 0, False, False, None)
         level = self._settle([(key, Label(Mode.FULL)) for key in starts], 0)
         depth = 0
-        while level and not self._spent(depth):
+        while level and not self._spent(depth, level):
             depth += 1
             level = self._settle(self._expand(level, depth), depth)
         return self.result
 
-    def _spent(self, depth: int) -> bool:
+    def _spent(self, depth: int, level: Sequence[_Item]) -> bool:
         """Say in the result which limit was hit, if one was."""
         budget, found, read = self._budget, len(self.result.reached), self.result.scanned
+        deep = depth >= budget.depth
         limits = (
-            (depth >= budget.depth, f"depth: stopped after {budget.depth} steps"),
+            (deep and self._leads_on(level), f"depth: stopped after {budget.depth} steps"),
             (found >= budget.nodes, f"nodes: stopped at {found}; the limit is {budget.nodes}"),
             (read >= budget.edges, f"edges: stopped after {read}; the limit is {budget.edges}"),
             (self._out_of_time(), f"time: stopped after {budget.milliseconds} ms"),
         )
         self.result.why.extend(why for hit, why in limits if hit)
-        return any(hit for hit, _ in limits)
+        return deep or any(hit for hit, _ in limits)
+
+    def _leads_on(self, level: Sequence[_Item]) -> bool:
+        """Would one more step come to anything new?"""
+        links = self._links(self._owners(level))
+        targets = self._targets({self._other(link) for link in links}, links)
+        reached = self.result.reached
+        return any(
+            key not in reached
+            for link, outward in links
+            if link.kind not in self._feedback
+            for key, _ in targets[self._key_of(link, outward)]
+        )
 
     # ── What costs no step ───────────────────────────────────────────────────────────────────
 

@@ -161,16 +161,3 @@ def facet_counts(
         for name, value, count in connection.execute(query):
             found[name][value] = found[name].get(value, 0) + count
     return found
-
-
-def values(connection: sa.Connection, name: str, limit: int = 200) -> list[tuple[str, int]]:
-    """Which values does a facet have, most frequent first?"""
-    facet = schema.facet
-    query = (
-        sa.select(facet.c.value, sa.func.count().label("many"))
-        .where(facet.c.name == name)
-        .group_by(facet.c.value)
-        .order_by(sa.desc("many"), facet.c.value)
-        .limit(limit)
-    )
-    return [(value, many) for value, many in connection.execute(query)]

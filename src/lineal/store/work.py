@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from lineal.model import Instant, Json
+from lineal.model import Event, Instant, Json
 from lineal.store import schema
 from lineal.store.facts import canonical
 from lineal.store.slices import slices
@@ -26,9 +26,7 @@ class Waiting:
     """An event in the inbox."""
 
     id: int
-    source: str
-    body: Mapping[str, Json]
-    received_at: Instant
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,15 @@ class SourceHealth:
 # ── Inbox ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def receive(
-    connection: Connection, events: Iterable[tuple[str, Mapping[str, Json]]], now: Instant
-) -> int:
+def receive(connection: Connection, events: Iterable[Event]) -> int:
     """Keep events until they are understood; returns how many."""
     rows = [
-        {"source": source, "received_at": now, "body": canonical(body)} for source, body in events
+        {
+            "source": event.source,
+            "received_at": event.received_at,
+            "body": canonical(event.body),
+        }
+        for event in events
     ]
     if rows:
         connection.execute(sa.insert(schema.inbox), rows)
@@ -93,7 +94,7 @@ def waiting(connection: Connection, limit: int) -> list[Waiting]:
     """Which events have waited longest?"""
     query = sa.select(schema.inbox).order_by(schema.inbox.c.id).limit(limit)
     return [
-        Waiting(row.id, row.source, msgspec.json.decode(row.body), row.received_at)
+        Waiting(row.id, Event(row.source, msgspec.json.decode(row.body), row.received_at))
         for row in connection.execute(query)
     ]
 
@@ -166,14 +167,6 @@ def due(connection: Connection, now: Instant, limit: int) -> list[Dirty]:
         )
         for row in connection.execute(query)
     ]
-
-
-def next_due(connection: Connection) -> Instant | None:
-    """When is the next marked document due?"""
-    watch = schema.watch.c
-    query = sa.select(sa.func.min(watch.due_at)).where(watch.dirty_seq > watch.clean_seq)
-    found = connection.scalar(query)
-    return None if found is None else int(found)
 
 
 def put_off(
@@ -363,7 +356,7 @@ def entries(connection: Connection, source: str, document: str) -> list[Mapping[
 # ── Dead letters and health ──────────────────────────────────────────────────────────────────────
 
 
-def bury_event(connection: Connection, event: Waiting, error: Exception, now: Instant) -> None:
+def bury_event(connection: Connection, event: Event, error: Exception, now: Instant) -> None:
     """Put aside an event that no source can make sense of."""
     _bury(
         connection,

@@ -108,7 +108,7 @@ class Transaction:
             self._publish(batch)
             documents = dict(self._documents)
             return Committed(self.t, documents, self._rows.begun, self._rows.ended)
-        self._undraw(changed)
+        self._undraw()
         return Committed(None, dict(self._documents))
 
     def _current_words(self, batch: Batch) -> list[Record | Removal]:
@@ -420,7 +420,7 @@ class Transaction:
             )
         )
 
-    def _undraw(self, words: Sequence[_Word]) -> None:
+    def _undraw(self) -> None:
         """Give ``t`` back: nothing changed. Documents may still have moved on."""
         self._connection.execute(
             sa.update(schema.clock).values(

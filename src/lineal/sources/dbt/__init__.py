@@ -45,14 +45,6 @@ class Snapshot:
         """True when nothing was refused, so that what is absent has vanished."""
         return bool(self.prefix) and not self.refused
 
-    def vanished(self, documents: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the source's known *documents* that this snapshot says are gone."""
-        if not self.complete:
-            return ()
-        here = {record.document for record in self.records}
-        known = (name for name in documents if name.startswith(self.prefix))
-        return tuple(sorted(name for name in known if name not in here))
-
 
 def read(
     paths: Iterable[Path],

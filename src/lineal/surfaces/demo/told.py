@@ -12,7 +12,6 @@ from lineal.query import Brief, Questions
 VERSION = Uri("mlg://model-version/registry/ranking-model-v5-20XX0101")
 MODEL = Uri("mlg://model/registry/ranking-v5")
 FEATURE = Uri("mlg://feature/features/member_plays/hours_7d")
-PIPELINE = Uri("mlg://pipeline/orchestrator/weekly-ranking-trainer")
 TEST = Uri("mlg://ab-test/exp/12345")
 
 

@@ -1,0 +1,51 @@
+"""The background work: it keeps up with the sources, whatever one of them does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lineal.access import LOCAL
+from lineal.model import Uri
+from tests.estate import joined
+
+TEST = Uri("mlg://ab-test/exp/12345")
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 60.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_sources_that_were_never_heard_of_are_listed_whole_at_the_start(tmp_path: Path) -> None:
+    """No event is sent; and a source that is down keeps none of the others waiting."""
+    with joined(tmp_path) as both:
+        both.estate.fail("catalog", status=503)
+        both.lineal.start()
+
+        def documents() -> dict[str, int]:
+            return {one.source: one.documents for one in both.lineal.health()}
+
+        others = {"experiments", "features", "identity", "orchestrator", "registry", "serving"}
+        assert wait_for(lambda: all(documents().get(name, 0) > 0 for name in others))
+        assert documents().get("catalog", 0) == 0
+        both.lineal.stop()
+
+        assert both.lineal.ask.get(LOCAL, TEST).value.name == "Ranking Model v5 vs v4"
+
+
+def test_events_are_worked_through_in_the_background(tmp_path: Path) -> None:
+    with joined(tmp_path) as both:
+        event = {"event_type": "model_instance_created", "instance_id": "ranking-model-v5-20XX0101"}
+        both.lineal.receive("registry", [event])
+        both.lineal.start()
+
+        def known() -> bool:
+            return both.lineal.ask.counts(LOCAL).value.get("ab-test", 0) > 0
+
+        assert wait_for(known)
