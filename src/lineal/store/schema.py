@@ -184,7 +184,6 @@ document = Table(
     Column("subject", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
     Column("said_at", BigInteger),
-    Column("t", BigInteger, nullable=False),
     Column("live", Boolean, nullable=False),
     #: True where the document states edges of columns or features, so that a walk follows those.
     Column("fine", Boolean, nullable=False),

@@ -333,7 +333,6 @@ class Transaction:
             "subject": self._keys[said.subject],
             "digest": word.digest,
             "said_at": said.said_at,
-            "t": self.t,
             "live": isinstance(said, Record),
             "fine": word.fine or bool(word.row is not None and word.row.fine),
             "touched": pack(touched),
@@ -365,7 +364,7 @@ class Transaction:
         if found is not None:
             return int(found)
         document, self._next_document = self._next_document, self._next_document + 1
-        about = {"subject": 0, "digest": "", "said_at": None, "t": self.t, "live": True}
+        about = {"subject": 0, "digest": "", "said_at": None, "live": True}
         self._connection.execute(
             sa.insert(table).values(
                 id=document, source=source, name=name, fine=False, touched=b"", **about

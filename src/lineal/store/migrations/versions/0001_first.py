@@ -152,7 +152,6 @@ def _work() -> None:
         sa.Column("subject", sa.BigInteger, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("said_at", sa.BigInteger),
-        sa.Column("t", sa.BigInteger, nullable=False),
         sa.Column("live", sa.Boolean, nullable=False),
         sa.Column("fine", sa.Boolean, nullable=False),
         sa.Column("touched", sa.LargeBinary, nullable=False),
