@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lineal.access import LOCAL
 from lineal.model import Uri
+from lineal.sources import Key
+from lineal.store import Batch
 from tests.estate import joined
 
 TEST = Uri("mlg://ab-test/exp/12345")
@@ -49,3 +51,16 @@ def test_events_are_worked_through_in_the_background(tmp_path: Path) -> None:
             return both.lineal.ask.counts(LOCAL).value.get("ab-test", 0) > 0
 
         assert wait_for(known)
+
+
+def test_what_a_killed_process_only_referred_to_is_asked_for_after_a_start(tmp_path: Path) -> None:
+    """The version was committed; the process died before it asked for the run."""
+    version = Uri("mlg://model-version/registry/ranking-model-v5-20XX0101")
+    with joined(tmp_path) as both:
+        fetched = both.lineal.sources["registry"].fetch(Key("instance", version.name))
+        assert fetched.record is not None
+        both.lineal.store.commit(Batch([fetched.record], actor="test", cause="before the kill"))
+
+        assert both.lineal.drain(timeout=60).complete
+
+        assert both.lineal.ask.get(LOCAL, TEST).value.name == "Ranking Model v5 vs v4"

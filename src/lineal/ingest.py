@@ -95,6 +95,7 @@ class Ingest:
         self._known: set[tuple[str, str]] = set()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._turn = threading.Lock()
+        self._recovered = False
         self._by_platform = {
             pair: source for source in fetched.values() for pair in source.platforms
         }
@@ -116,6 +117,7 @@ class Ingest:
     def turn(self, tally: Tally | None = None) -> int:
         """Do one turn: understand what waits, fetch what is due, commit; returns how much."""
         with self._turn:
+            self._recover()
             understood = self._understand()
             with self._store.looking() as connection:
                 due = work.due(connection, self._store.now(), BATCH)
@@ -291,10 +293,22 @@ class Ingest:
                 work.bury_document(connection, dirty, error, self._store.now())
                 work.give_up(connection, dirty, str(error))
 
+    def _recover(self) -> None:
+        """Once after a start: ask for what an earlier process only had time to refer to."""
+        if not self._recovered:
+            with self._store.looking() as connection:
+                stubs = [Uri(text) for text in work.undescribed(connection)]
+            self._ask_for(stubs)
+            self._recovered = True
+
     def _refer(self, words: Iterable[Record | Removal]) -> None:
-        """Ask for what is only referred to, where a source is registered to describe it."""
+        """Ask for what is only referred to."""
+        self._ask_for(_mentioned(words))
+
+    def _ask_for(self, uris: Iterable[Uri]) -> None:
+        """Mark these, where a source is registered to describe them and was never asked."""
         wanted = set()
-        for uri in _mentioned(words):
+        for uri in uris:
             source = self._by_platform.get((uri.type, uri.platform))
             key = source.key_of(uri) if source is not None else None
             if source is not None and key is not None:

@@ -146,6 +146,13 @@ def mark_unknown(connection: Connection, documents: Iterable[tuple[str, str]], n
     return added
 
 
+def undescribed(connection: Connection) -> list[str]:
+    """Which things are only referred to: no document ever said anything of them?"""
+    entity, record = schema.entity.c, schema.record.c
+    query = sa.select(entity.uri).where(~sa.exists().where(record.key == entity.key))
+    return list(connection.scalars(query.order_by(entity.uri)))
+
+
 def due(connection: Connection, now: Instant, limit: int) -> list[Dirty]:
     """Which marked documents are due, the longest waiting first?"""
     watch = schema.watch.c
