@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -113,29 +113,17 @@ class Database:
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
-        return connection
+        return _configured(connection, _PRAGMAS)
 
     def _open_reader(self) -> sqlite3.Connection:
-        address = self.path.resolve().as_uri()
-        connection = sqlite3.connect(
-            f"{address}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
         try:
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+            return _configured(
+                _read_only(address), ("SELECT 1 FROM sqlite_master LIMIT 1", *_READ_PRAGMAS)
+            )
         except sqlite3.OperationalError:
             # A read-only disk cannot hold the shared memory of WAL; the file itself is at rest.
-            connection.close()
-            connection = sqlite3.connect(
-                f"{address}?mode=ro&immutable=1",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        for pragma in _READ_PRAGMAS:
-            connection.execute(pragma)
-        return connection
+            return _configured(_read_only(f"{address}&immutable=1"), _READ_PRAGMAS)
 
     def close(self) -> None:
         """Close readers first, then the writer, then give up ownership."""
@@ -164,6 +152,21 @@ class Database:
         """Open one snapshot: everything read in the block is of one moment."""
         with translated(self.path), self._reader.connect() as connection:
             yield connection
+
+
+def _read_only(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _configured(connection: sqlite3.Connection, statements: Sequence[str]) -> sqlite3.Connection:
+    """Run the settings of a connection; one that cannot be set up is closed."""
+    try:
+        for statement in statements:
+            connection.execute(statement).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _exec(connection: sa.Connection, statement: str) -> None:
