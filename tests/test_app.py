@@ -1,4 +1,4 @@
-"""The background work: it keeps up with the sources, whatever one of them does."""
+"""Putting the parts together, and the background work: it keeps up with every source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from lineal.access import LOCAL
+from lineal.app import Lineal
+from lineal.config import Config
+from lineal.errors import ConfigError
 from lineal.model import Uri
 from lineal.sources import Key
 from lineal.store import Batch
@@ -64,3 +69,52 @@ def test_what_a_killed_process_only_referred_to_is_asked_for_after_a_start(tmp_p
         assert both.lineal.drain(timeout=60).complete
 
         assert both.lineal.ask.get(LOCAL, TEST).value.name == "Ranking Model v5 vs v4"
+
+
+FILES = """
+source: jobs
+files:
+  - {path: jobs.jsonl, resource: job}
+resources:
+  job:
+    subject: {type: pipeline, platform: cron}
+    key: id
+    map: {name: id}
+    edges:
+      - {kind: reads, to: {dataset: {namespace: space, name: table}}}
+"""
+
+SECRET = """
+auth: {bearer: "env:TOKEN"}
+resources:
+  job:
+    subject: {type: pipeline}
+    key: id
+    fetch: {path: "/jobs/{id}"}
+    map: {name: id}
+"""
+
+
+def test_other_names_of_platforms_hold_for_declared_sources(tmp_path: Path) -> None:
+    (tmp_path / "jobs.yaml").write_text(FILES, encoding="utf-8")
+    line = '{"id": "load", "space": "postgres://db:5432", "table": "shop.public.orders"}'
+    (tmp_path / "jobs.jsonl").write_text(line, encoding="utf-8")
+    config = Config(db=tmp_path / "graph.db", platforms={"postgres://db:5432": "wh"})
+
+    with Lineal.open(config) as lineal:
+        assert lineal.import_files(tmp_path / "jobs.yaml", tmp_path).refused == ()
+        (read,) = lineal.ask.neighbours(LOCAL, Uri("mlg://pipeline/cron/load")).value
+
+    assert read.other.uri == Uri("mlg://dataset/wh/shop.public.orders")
+
+
+def test_a_source_that_cannot_be_made_leaves_the_database_free(tmp_path: Path) -> None:
+    text = "source: tool\nplatform: tool\nbase_url: https://tool.example/api\n" + SECRET
+    (tmp_path / "tool.yaml").write_text(text, encoding="utf-8")
+    broken = Config(db=tmp_path / "graph.db", sources=(tmp_path / "tool.yaml",))
+
+    with pytest.raises(ConfigError, match="TOKEN"), Lineal.open(broken):
+        pass
+
+    with Lineal.open(Config(db=tmp_path / "graph.db")) as lineal:
+        assert lineal.health() == []

@@ -562,6 +562,13 @@ def test_serving_on_a_taken_port_is_one_clear_sentence():
     assert not Path("lineal.db").exists()
 
 
+def test_serving_to_other_machines_is_refused_while_there_is_no_sign_in():
+    result = run("serve", "--host", "0.0.0.0", "--port", "0")
+
+    assert result.exit_code == failing.USAGE
+    assert "no sign-in yet" in result.stderr
+
+
 def test_serving_on_a_host_that_is_not_here_is_told():
     assert run("serve", "--host", "no.such.host.invalid").exit_code == failing.USAGE
 

@@ -118,8 +118,9 @@ class Lineal:
             StoreError: the database cannot be used.
         """
         shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
+        platforms = Platforms(config.platforms)
         plans = [
-            load(path, variables=config.variables, shapes=shapes)
+            load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
         ]
         store = Store(
@@ -130,7 +131,11 @@ class Lineal:
             rules=[RuleBook(builtin_rules())],
             describe=describe,
         )
-        lineal = cls(config, store, plans, clock=clock)
+        try:
+            lineal = cls(config, store, plans, clock=clock)
+        except BaseException:
+            store.close()
+            raise
         try:
             if writable and plans:
                 store.register(_registered(plans))
@@ -318,7 +323,9 @@ class Lineal:
 
     def import_files(self, spec: Path, root: Path, *, progress: Progress | None = None) -> Imported:
         """Read files as a declared source says, and take in what they say."""
-        plan = load(spec, variables=self.config.variables, shapes=self.shapes)
+        plan = load(
+            spec, variables=self.config.variables, shapes=self.shapes, platforms=self._platforms
+        )
         source, tally = FileSource(plan, clock=self._clock), Tally()
         self.ingest.snapshot(
             source.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 
 from lineal.errors import ConfigError
@@ -12,8 +13,12 @@ def listening(host: str, port: int) -> socket.socket:
     """
     Return a socket that holds a port, before anything else is opened.
 
+    Only the loopback address is held: there is no sign-in yet, and whoever could reach another
+    might read everything.
+
     Raises:
-        ConfigError: the port is taken or may not be had, or the host has no such address.
+        ConfigError: the host is not of loopback or not of this machine, or the port is taken or
+            may not be had.
     """
     try:
         kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -21,6 +26,11 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(
             f"{host} is no address of this machine: {error.strerror}.", fix="Give another --host."
         ) from error
+    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise ConfigError(
+            f"{host} can be reached from other machines, and there is no sign-in yet.",
+            fix="Answer on 127.0.0.1, behind a proxy that asks who is there.",
+        )
     door = socket.socket(kind, socket.SOCK_STREAM)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

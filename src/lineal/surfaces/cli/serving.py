@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import signal
 import socket
 from dataclasses import replace
@@ -77,8 +76,6 @@ def _announce(config: Config, door: socket.socket) -> None:
     click.echo(
         f"Lineal answers at http://{shown}:{port} from {config.db}. Stop it with Ctrl+C.", err=True
     )
-    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-        click.echo("Whoever reaches this address may read everything.", err=True)
 
 
 @click.command()
