@@ -21,9 +21,11 @@ from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
 from lineal.store.facts import together
+from lineal.store.names import Names
 from lineal.store.reading import Derived, Reader
+from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow, Wanted
-from lineal.store.writing import Batch, Committed, Fence, Transaction
+from lineal.store.writing import Batch, Committed, Fence, Grammar, Surroundings, Transaction
 
 __all__ = [
     "Basis",
@@ -71,7 +73,8 @@ class Store:
         now: Callable[[], Instant] = clock_now,
     ) -> None:
         self._database = Database(path, writable=writable)
-        self._shapes, self._rules, self._describe = shapes, tuple(rules), describe
+        self._shapes = shapes
+        self._around = Surroundings(Grammar(shapes), Terms(), Names(), tuple(rules), describe)
         self.now = now
         try:
             self._prepare()
@@ -109,23 +112,25 @@ class Store:
         All of it or nothing. Saying the same again writes no fact. Returns the transaction and
         counts; a batch whose token was committed before is not written again.
         """
-        with self._database.writing() as connection:
-            known = _committed(connection, batch.token)
-            if known is not None:
-                return Committed(known, {"same": len(batch.words)})
-            return Transaction(
-                connection,
-                self._shapes,
-                now=self.now(),
-                rules=self._rules,
-                describe=self._describe,
-            ).apply(batch)
+        try:
+            with self._database.writing() as connection:
+                known = _committed(connection, batch.token)
+                if known is not None:
+                    return Committed(known, {"same": len(batch.words)})
+                transaction = Transaction(connection, self._around, now=self.now())
+                committed = transaction.apply(batch)
+        except BaseException:
+            self._around.terms.forget()
+            raise
+        transaction.learned()
+        return committed
 
     @contextlib.contextmanager
     def read(self, viewer: Viewer, moment: Moment = NOW) -> Iterator[Reader]:
         """Open a reader at one basis and one moment; everything in the block is of one snapshot."""
         with self._database.reading() as connection:
-            yield Reader(connection, viewer, basis_of(connection, moment, self.now()))
+            basis = basis_of(connection, moment, self.now())
+            yield Reader(connection, viewer, basis, self._around.terms)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[sa.Connection]:
@@ -153,7 +158,7 @@ class Store:
     def digest(self) -> str:
         """Return the digest of all that is so now, whatever way it came to be known."""
         with self._database.reading() as connection:
-            return digest.graph(connection)
+            return digest.graph(connection, self._around.terms)
 
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""

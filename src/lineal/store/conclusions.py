@@ -7,23 +7,22 @@ derivations does.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
-
-import sqlalchemy as sa
+from hashlib import blake2b
+from typing import Protocol, TypeAlias
 
 from lineal.model import Instant, Uri
 from lineal.store import facts, schema
+from lineal.store.driver import Driver
 from lineal.store.facts import EdgeId
 from lineal.store.reading import Reader
-from lineal.store.rows import Rows
-from lineal.store.slices import slices
+from lineal.store.rows import Rows, Standing
+from lineal.store.seals import Owner
 
 _Span: TypeAlias = "tuple[Instant, Instant | None]"
-_Name: TypeAlias = "tuple[Uri, str, Uri, str]"
+_Name: TypeAlias = "tuple[Uri, str, Uri, bytes]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ class Derivation:
     @property
     def name(self) -> _Name:
         """The edge, and a digest of the supports: what tells derivations apart."""
-        supports = facts.canonical([list(support) for support in self.supports])
-        return (*self.edge, hashlib.sha256(supports.encode()).hexdigest()[:32])
+        supports = "\n".join("\n".join(support) for support in self.supports)
+        return (*self.edge, blake2b(supports.encode(), digest_size=16).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,17 @@ class Following:
     """Writes what one rule concludes, for the starts of one change, under one document."""
 
     def __init__(
-        self, connection: sa.Connection, reader: Reader, rows: Rows, *, document: int, now: Instant
+        self,
+        driver: Driver,
+        reader: Reader,
+        rows: Rows,
+        *,
+        document: int,
+        name: Owner,
+        now: Instant,
     ) -> None:
-        self._connection, self._reader, self._rows = connection, reader, rows
-        self._document, self._now = document, now
+        self._driver, self._reader, self._rows = driver, reader, rows
+        self._document, self._owner, self._now = document, name, now
 
     def write(self, conclusion: Conclusion) -> set[EdgeId]:
         """Write the difference; return the edges that began, ended or changed."""
@@ -109,18 +115,26 @@ class Following:
         self, starts: Sequence[int], wanted: Mapping[_Name, Derivation], keys: Mapping[Uri, int]
     ) -> dict[EdgeId, _End]:
         """Write the difference of the derivations; return how those that end do."""
-        standing = self._named(self._standing(schema.derivation, starts))
+        standing = self._standing_derivations(starts)
         ends: dict[EdgeId, _End] = {}
         for name, row in standing.items():
             still = wanted.get(name)
             if still is None or not _same_span(row, still):
                 end = self._end(row, still)
                 ends[name[:3]] = end
-                self._rows.end(schema.derivation, row, end.at, end.reason)
+                self._rows.end_derivation(self._owner, name[:3], row, end.at, end.reason)
         for name, each in wanted.items():
             if name not in standing or not _same_span(standing[name], each):
-                self._rows.begin(schema.derivation, self._row(each, name[3], keys))
+                self._begin(each, name[3], keys)
         return ends
+
+    def _begin(self, each: Derivation, digest: bytes, keys: Mapping[Uri, int]) -> None:
+        supports = [[keys[start], kind, keys[end]] for start, kind, end in each.supports]
+        self._rows.begin_derivation(
+            self._owner, self._document, (keys[each.start], keys[each.end]), each.edge,
+            digest=digest, span=(each.valid_from, each.valid_to), supports=each.supports,
+            kept=facts.canonical(supports), why=each.why,
+        )  # fmt: skip
 
     def _edges(
         self,
@@ -130,9 +144,7 @@ class Following:
         ends: Mapping[EdgeId, _End],
     ) -> set[EdgeId]:
         """Let each concluded edge live for as long as its derivations together do."""
-        rows = self._standing(schema.edge_out, starts)
-        uris = self._reader.uris({row[end] for row in rows for end in ("src", "dst")})
-        standing = {(uris[row["src"]], row["kind"], uris[row["dst"]]): row for row in rows}
+        standing = self._standing_edges(starts)
         spans = _spans(wanted)
         changed = {
             edge
@@ -141,65 +153,71 @@ class Following:
         }
         for edge in changed & standing.keys():
             end = ends.get(edge, _End(self._now, "removed"))
-            self._rows.end_edge(standing[edge], end.at, end.reason)
+            self._rows.end_edge(self._owner, edge, standing[edge], end.at, end.reason)
         for edge in changed & spans.keys():
-            row = _inferred(spans[edge], self._document)
-            self._rows.begin_edge(keys[edge[0]], edge[1], keys[edge[2]], row)
+            self._rows.begin_edge(
+                self._owner, self._document, (keys[edge[0]], keys[edge[2]]), edge,
+                valid_from=spans[edge][0], valid_to=spans[edge][1], said=False,
+                layer="inferred", attributes=None,
+            )  # fmt: skip
         return changed
 
-    def _standing(self, table: sa.Table, starts: Iterable[int]) -> list[dict[str, Any]]:
-        """What did the rule conclude for these starts before?"""
-        rows: list[dict[str, Any]] = []
-        for some in slices(starts):
-            query = sa.select(table).where(
-                table.c.src.in_(some), table.c.document == self._document, table.c.t_to.is_(None)
-            )
-            rows.extend(dict(row) for row in self._connection.execute(query).mappings())
-        return rows
+    def _standing_derivations(self, starts: Iterable[int]) -> dict[_Name, Standing]:
+        """What did the rule conclude for these starts before, and from what?"""
+        rows = self._driver.among(_STANDING_DERIVATIONS, starts, self._document)
+        uris = self._reader.uris({key for row in rows for key in (row[0], row[2])})
+        found: dict[_Name, Standing] = {}
+        for src, kind, dst, document, digest, t_from, valid_from, valid_to, kept in rows:
+            key = (src, kind, dst, document, bytes(digest), t_from)
+            name = (uris[src], self._reader.kind(kind), uris[dst], bytes(digest))
+            found[name] = Standing(key, t_from, valid_from, valid_to, False, kept)
+        return found
 
-    def _named(self, rows: Sequence[dict[str, Any]]) -> dict[_Name, dict[str, Any]]:
-        uris = self._reader.uris({row[end] for row in rows for end in ("src", "dst")})
-        return {
-            (uris[row["src"]], row["kind"], uris[row["dst"]], row["digest"]): row for row in rows
-        }
+    def _standing_edges(self, starts: Iterable[int]) -> dict[EdgeId, Standing]:
+        """Which edges did the rule conclude for these starts before?"""
+        rows = self._driver.among(_STANDING_EDGES, starts, self._document)
+        uris = self._reader.uris({key for row in rows for key in (row[0], row[2])})
+        found: dict[EdgeId, Standing] = {}
+        for src, kind, dst, document, t_from, valid_from, valid_to in rows:
+            key = (src, kind, dst, document, t_from)
+            name = (uris[src], self._reader.kind(kind), uris[dst])
+            found[name] = Standing(key, t_from, valid_from, valid_to, False, None, "inferred")
+        return found
 
-    def _end(self, row: Mapping[str, Any], still: Derivation | None) -> _End:
+    def _end(self, row: Standing, still: Derivation | None) -> _End:
         """A derivation ends as its support ended, or is replaced by one of a truer span."""
         if still is not None:
-            if still.valid_from == row["valid_from"] and still.valid_to is not None:
+            if still.valid_from == row.valid_from and still.valid_to is not None:
                 return _End(still.valid_to, "changed")
             return _End(still.valid_from, "corrected")
-        return self._support_end(facts.supports_of(row["supports"]))
+        return self._support_end(facts.supports_of(row.body or "[]"))
 
     def _support_end(self, supports: Sequence[tuple[int, str, int]]) -> _End:
         """Why did the support go? The conclusion was true for as long as all of it was."""
-        table, until = schema.edge_out, self._now
+        until = self._now
         for src, kind, dst in supports:
-            query = sa.select(table.c.t_to, table.c.ended_at, table.c.reason).where(
-                table.c.src == src, table.c.kind == kind, table.c.dst == dst
-            )
-            rows = self._connection.execute(query).all()
-            if any(row.t_to is None for row in rows):
+            number = self._reader.kinds((kind,))
+            rows = self._driver.rows(_LIVES, src, *number, dst) if number else []
+            if any(t_to is None for t_to, _, _ in rows):
                 continue
-            if all(row.reason == "corrected" for row in rows):
+            if all(schema.REASONS[reason] == "corrected" for _, _, reason in rows):
                 return _End(until, "corrected")
-            until = min(until, max(row.ended_at for row in rows))
+            until = min(until, max(ended_at for _, ended_at, _ in rows))
         return _End(until, "removed")
 
-    def _row(self, each: Derivation, digest: str, keys: Mapping[Uri, int]) -> dict[str, Any]:
-        supports = [[keys[start], kind, keys[end]] for start, kind, end in each.supports]
-        return {
-            "src": keys[each.start],
-            "kind": each.kind,
-            "dst": keys[each.end],
-            "document": self._document,
-            "digest": digest,
-            "valid_from": each.valid_from,
-            "valid_to": each.valid_to,
-            "valid_said": False,
-            "supports": facts.canonical(supports),
-            "why": each.why,
-        }
+
+#: What did a rule conclude for these starts, and from what?
+_STANDING_DERIVATIONS = """
+    SELECT src, kind, dst, document, digest, t_from, valid_from, valid_to, supports
+    FROM derivation WHERE document = ? AND t_to IS NULL AND src {among}
+"""
+#: Which edges did a rule conclude for these starts?
+_STANDING_EDGES = """
+    SELECT src, kind, dst, document, t_from, valid_from, valid_to
+    FROM edge_out WHERE document = ? AND t_to IS NULL AND src {among}
+"""
+#: Which lives did an edge have, by whatever claim?
+_LIVES = "SELECT t_to, ended_at, reason FROM edge_out WHERE src = ? AND kind = ? AND dst = ?"
 
 
 def _spoken_of(derivations: Iterable[Derivation]) -> set[Uri]:
@@ -221,21 +239,9 @@ def _joined(derivations: Sequence[Derivation]) -> _Span:
     return min(each.valid_from for each in derivations), last
 
 
-def _span_of(row: Mapping[str, Any]) -> _Span:
-    return row["valid_from"], row["valid_to"]
+def _span_of(row: Standing) -> _Span:
+    return row.valid_from, row.valid_to
 
 
-def _same_span(row: Mapping[str, Any], each: Derivation) -> bool:
+def _same_span(row: Standing, each: Derivation) -> bool:
     return _span_of(row) == (each.valid_from, each.valid_to)
-
-
-def _inferred(span: _Span, document: int) -> dict[str, Any]:
-    return {
-        "valid_from": span[0],
-        "valid_to": span[1],
-        "valid_said": False,
-        "layer": "inferred",
-        "attributes": "{}",
-        "response": None,
-        "document": document,
-    }

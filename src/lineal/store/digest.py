@@ -14,15 +14,16 @@ import sqlalchemy as sa
 
 from lineal.store import schema
 from lineal.store.facts import TOMBSTONE
+from lineal.store.terms import Terms
 
 
-def graph(connection: sa.Connection) -> str:
+def graph(connection: sa.Connection, terms: Terms) -> str:
     """Return the SHA-256 of all living statements, edges and derivations, sorted."""
     uris = _uris(connection)
     lines = sorted(
         [
             *_statements(connection, uris),
-            *_edges(connection, uris),
+            *_edges(connection, uris, terms),
         ]
     )
     total = hashlib.sha256()
@@ -43,19 +44,19 @@ def _statements(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str
         yield "\t".join(["record", uris[row.key], row.source, row.name, row.body])
 
 
-def _edges(connection: sa.Connection, uris: dict[int, str]) -> Iterator[str]:
+def _edges(connection: sa.Connection, uris: dict[int, str], terms: Terms) -> Iterator[str]:
     table = schema.edge_out
     for row in connection.execute(_living(table)):
         yield "\t".join(
             [
                 "edge",
                 uris[row.src],
-                row.kind,
+                terms.word(connection, row.kind),
                 uris[row.dst],
                 row.source,
                 row.name,
                 row.layer,
-                row.attributes,
+                row.attributes or "{}",
                 _time(row),
             ]
         )

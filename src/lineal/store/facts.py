@@ -7,17 +7,16 @@ was so), ``deleted`` (its document is gone at the source).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Response, Statement, Uri
+from lineal.store.rows import Standing
 
-#: A row as it lies in a table: column name to value.
-Row: TypeAlias = "dict[str, str | int | bool | None]"
 #: Tells "event" from "state" for a kind and the types at its two ends.
 Nature: TypeAlias = Callable[[str, str, str], str]
 EdgeId: TypeAlias = "tuple[Uri, str, Uri]"
@@ -54,6 +53,8 @@ def response_of(text: str | None) -> Response | None:
 
 def statements_of(record: Record) -> dict[Uri, Statement]:
     """Return a record's statements, several about one thing joined into one."""
+    if len(record.statements) == 1:
+        return {record.statements[0].uri: record.statements[0]}
     joined: dict[Uri, Statement] = {}
     for statement in record.statements:
         known = joined.get(statement.uri)
@@ -89,23 +90,26 @@ def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
     )
 
 
-def digest_of(record: Record) -> str:
+def digest_of(record: Record) -> bytes:
     """Return the digest of what a record says, whenever and however it was observed."""
-    said = [
-        [uri, statement.attributes, statement.valid_from]
-        for uri, statement in sorted(statements_of(record).items())
+    lines = [
+        f"{uri}\n{statement.valid_from}\n{canonical(statement.attributes)}"
+        for uri, statement in statements_of(record).items()
     ]
-    edges = [
-        [*name, edge.attributes, edge.layer, edge.valid_from, edge.valid_to]
-        for name, edge in sorted(edges_of(record).items())
+    lines += [
+        f"{start}\n{kind}\n{end}\n{edge.layer}\n{edge.valid_from}\n{edge.valid_to}\n"
+        f"{canonical(edge.attributes) if edge.attributes else ''}"
+        for (start, kind, end), edge in edges_of(record).items()
     ]
-    return hashlib.sha256(canonical([record.subject, said, edges]).encode()).hexdigest()
+    lines.sort()
+    lines.append(record.subject)
+    return blake2b("\x00".join(lines).encode(), digest_size=16).digest()
 
 
-def is_fine(record: Record, levels: Mapping[str, object]) -> bool:
+def is_fine(record: Record, parts: Collection[str]) -> bool:
     """Return whether a record states edges of parts, which are followed instead of the whole's."""
     return any(
-        edge.kind == "derived_from" and edge.start.type in levels and edge.end.type in levels
+        edge.kind == "derived_from" and edge.start.type in parts and edge.end.type in parts
         for edge in record.edges
     )
 
@@ -143,135 +147,145 @@ def since(stated: Instant | None, word: Record | Removal) -> Since:
 TOMBSTONE = "null"
 
 
-def tombstone(word: Removal) -> Row:
-    """Return the row that says that a document is gone, or never was."""
-    gone = since(None, word)
-    return {
-        "valid_from": gone.at,
-        "valid_to": None,
-        "valid_said": gone.said,
-        "body": TOMBSTONE,
-        "response": response_text(word.response),
-    }
+class BegunStatement(NamedTuple):
+    """A statement that begins."""
+
+    valid_from: Instant
+    said: bool
+    body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class BegunEdge(NamedTuple):
+    """A claim that begins."""
+
+    valid_from: Instant
+    valid_to: Instant | None
+    said: bool
+    layer: str
+    attributes: str | None
+
+
+class Ending(NamedTuple):
     """A row that ends: until when it was so, and why."""
 
-    row: Row
+    row: Standing
     ended_at: Instant
     reason: str
+
+
+def tombstone(word: Removal) -> BegunStatement:
+    """Return the statement that says that a document is gone, or never was."""
+    gone = since(None, word)
+    return BegunStatement(gone.at, gone.said, TOMBSTONE)
 
 
 # ── Attributes ───────────────────────────────────────────────────────────────────────────────────
 
 
 def record_difference(
-    current: Mapping[Uri, Row], said: Mapping[Uri, Statement], record: Record
-) -> tuple[dict[Uri, Ending], dict[Uri, Row]]:
+    current: Mapping[Uri, Standing], said: Mapping[Uri, Statement], record: Record
+) -> tuple[dict[Uri, Ending], dict[Uri, BegunStatement]]:
     """Return the statements of a document that end and those that begin."""
     ended: dict[Uri, Ending] = {}
-    begun: dict[Uri, Row] = {}
+    begun: dict[Uri, BegunStatement] = {}
     for uri, statement in said.items():
-        old, new = current.get(uri), _statement_row(statement, record)
-        if old is not None and old["body"] == new["body"]:
+        old, new = current.get(uri), _begun(statement, record)
+        if old is not None and old.body == new.body:
             continue
         if old is not None:
             new = _after(old, new, record)
-            ended[uri] = Ending(old, _int(new["valid_from"]), "changed")
+            ended[uri] = Ending(old, new.valid_from, "changed")
         begun[uri] = new
-    gone_at = since(None, record).at
-    for uri in current.keys() - said.keys():
-        ended[uri] = Ending(current[uri], gone_at, "removed")
+    if current.keys() - said.keys():
+        gone_at = since(None, record).at
+        for uri in current.keys() - said.keys():
+            ended[uri] = Ending(current[uri], gone_at, "removed")
     return ended, begun
 
 
-def _statement_row(statement: Statement, record: Record) -> Row:
+def _begun(statement: Statement, record: Record) -> BegunStatement:
     start = since(statement.valid_from, record)
-    return {
-        "valid_from": start.at,
-        "valid_to": None,
-        "valid_said": start.said,
-        "body": canonical(statement.attributes),
-        "response": response_text(record.response),
-    }
+    return BegunStatement(start.at, start.said, canonical(statement.attributes))
 
 
-def _after(old: Row, new: Row, record: Record) -> Row:
+def _after(old: Standing, new: BegunStatement, record: Record) -> BegunStatement:
     """A change is not older than what it changes: then the time was that of the thing."""
-    if _int(new["valid_from"]) > _int(old["valid_from"]):
+    if new.valid_from > old.valid_from:
         return new
-    return {**new, "valid_from": record.observed_at, "valid_said": False}
+    return BegunStatement(record.observed_at, said=False, body=new.body)
 
 
 # ── Edges ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def edge_difference(
-    current: Mapping[EdgeId, Row],
+    current: Mapping[EdgeId, Standing],
     said: Mapping[EdgeId, EdgeStatement],
     record: Record,
     nature: Nature,
-) -> tuple[dict[EdgeId, Ending], dict[EdgeId, Row]]:
+) -> tuple[dict[EdgeId, Ending], dict[EdgeId, BegunEdge]]:
     """Return the edges of a document that end and those that begin."""
     ended: dict[EdgeId, Ending] = {}
-    begun: dict[EdgeId, Row] = {}
+    begun: dict[EdgeId, BegunEdge] = {}
     for name, statement in said.items():
         old = current.get(name)
-        is_event = _is_event(name, nature)
-        new = _edge_row(statement, record, old if is_event or _only_ends(old, statement) else None)
-        if old is not None and _same_edge(old, new, statement):
+        if old is None:
+            begun[name] = _edge(statement, record, None)
             continue
-        if old is not None:
-            ended[name] = _replaced(old, new, is_event=is_event)
+        is_event = _is_event(name, nature)
+        new = _edge(statement, record, old if is_event or _only_ends(old, statement) else None)
+        if _same_edge(old, new, statement):
+            continue
+        ended[name] = _replaced(old, new, is_event=is_event)
         begun[name] = new
-    gone_at = since(None, record).at
-    for name in current.keys() - said.keys():
-        reason = "corrected" if _is_event(name, nature) else "removed"
-        ended[name] = Ending(current[name], gone_at, reason)
+    if current.keys() - said.keys():
+        gone_at = since(None, record).at
+        for name in current.keys() - said.keys():
+            reason = "corrected" if _is_event(name, nature) else "removed"
+            ended[name] = Ending(current[name], gone_at, reason)
     return ended, begun
 
 
-def _edge_row(statement: EdgeStatement, record: Record, old: Row | None) -> Row:
+def _edge(statement: EdgeStatement, record: Record, old: Standing | None) -> BegunEdge:
     start = since(statement.valid_from, record)
     if old is not None and statement.valid_from is None:
-        start = Since(_int(old["valid_from"]), said=bool(old["valid_said"]))
-    return {
-        "valid_from": start.at,
-        "valid_to": statement.valid_to,
-        "valid_said": start.said,
-        "layer": statement.layer.value,
-        "attributes": canonical(statement.attributes),
-        "response": response_text(record.response),
-    }
-
-
-def _only_ends(old: Row | None, statement: EdgeStatement) -> bool:
-    """Is nothing new but the end? Then it is the same state, of which the end is now known."""
-    return (
-        old is not None
-        and old["layer"] == statement.layer.value
-        and old["attributes"] == canonical(statement.attributes)
-        and old["valid_to"] != statement.valid_to
+        start = Since(old.valid_from, said=old.valid_said)
+    return BegunEdge(
+        start.at,
+        statement.valid_to,
+        start.said,
+        statement.layer.value,
+        _attributes(statement),
     )
 
 
-def _same_edge(old: Row, new: Row, statement: EdgeStatement) -> bool:
-    same = all(old[name] == new[name] for name in ("layer", "attributes", "valid_to"))
-    return same and (statement.valid_from is None or old["valid_from"] == new["valid_from"])
+def _attributes(statement: EdgeStatement) -> str | None:
+    return canonical(statement.attributes) if statement.attributes else None
 
 
-def _replaced(old: Row, new: Row, *, is_event: bool) -> Ending:
-    at = _int(new["valid_from"])
-    if is_event or at <= _int(old["valid_from"]):
+def _only_ends(old: Standing, statement: EdgeStatement) -> bool:
+    """Is nothing new but the end? Then it is the same state, of which the end is now known."""
+    return (
+        old.layer == statement.layer.value
+        and old.body == _attributes(statement)
+        and old.valid_to != statement.valid_to
+    )
+
+
+def _same_edge(old: Standing, new: BegunEdge, statement: EdgeStatement) -> bool:
+    same = (old.layer, old.body, old.valid_to) == (new.layer, new.attributes, new.valid_to)
+    return same and (statement.valid_from is None or old.valid_from == new.valid_from)
+
+
+def _replaced(old: Standing, new: BegunEdge, *, is_event: bool) -> Ending:
+    at = new.valid_from
+    if is_event or at <= old.valid_from:
         return Ending(old, at, "corrected")
-    until = new["valid_to"]
-    return Ending(old, at if until is None else min(at, _int(until)), "changed")
+    return Ending(old, at if new.valid_to is None else min(at, new.valid_to), "changed")
 
 
 def removal_endings(
-    rows: Iterable[tuple[EdgeId, Row]], at: Instant, nature: Nature
+    rows: Iterable[tuple[EdgeId, Standing]], at: Instant, nature: Nature
 ) -> dict[EdgeId, Ending]:
     """Return the edges that end with their document: the states; what happened, happened."""
     return {name: Ending(row, at, "deleted") for name, row in rows if not _is_event(name, nature)}
@@ -280,11 +294,6 @@ def removal_endings(
 def _is_event(name: EdgeId, nature: Nature) -> bool:
     start, kind, end = name
     return nature(kind, start.type, end.type) == "event"
-
-
-def _int(value: str | int | bool | None) -> int:
-    assert isinstance(value, int)
-    return value
 
 
 # ── Reading together ─────────────────────────────────────────────────────────────────────────────

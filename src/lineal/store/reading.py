@@ -31,6 +31,7 @@ from lineal.store import schema, text
 from lineal.store.basis import Basis
 from lineal.store.facts import TOMBSTONE, response_of, supports_of, together
 from lineal.store.slices import SLICE, slices
+from lineal.store.terms import Terms
 from lineal.store.text import Wanted
 
 
@@ -47,10 +48,14 @@ class Derived:
 class Reader:
     """What was so at one moment, as we knew it at another."""
 
-    def __init__(self, connection: sa.Connection, viewer: Viewer, basis: Basis) -> None:
+    def __init__(
+        self, connection: sa.Connection, viewer: Viewer, basis: Basis, terms: Terms
+    ) -> None:
         if not isinstance(viewer, Viewer):
             raise TypeError("Nothing is read without a viewer.")
-        self._connection = connection
+        self._connection, self._terms = connection, terms
+        #: True once the words that this snapshot knows were read.
+        self._knows_terms = False
         self.viewer = viewer
         self.basis = basis
         self._uris: dict[int, Uri] = {}
@@ -68,6 +73,17 @@ class Reader:
             sa.or_(row.valid_to.is_(None), row.valid_to > valid_at),
             sa.or_(held, stayed),
         )
+
+    def kind(self, number: int) -> str:
+        """Which kind of edge is this number?"""
+        return self._terms.word(self._connection, number)
+
+    def kinds(self, words: Collection[str]) -> list[int]:
+        """Which numbers do those of these kinds have of which there ever was an edge?"""
+        if not self._knows_terms:
+            self._terms.load(self._connection)
+            self._knows_terms = True
+        return self._terms.known(words)
 
     # ── Names ────────────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +160,8 @@ class Reader:
     ) -> list[Link]:
         row = table.c
         found: list[Link] = []
-        for some in slices(keys):
+        numbers = self.kinds(kinds)
+        for some in slices(keys) if numbers else ():
             query = (
                 sa.select(
                     row.src,
@@ -155,10 +172,11 @@ class Reader:
                     row.valid_from,
                     row.valid_to,
                 )
-                .where(end.in_(some), row.kind.in_(sorted(kinds)), self._alive(table))
+                .where(end.in_(some), row.kind.in_(numbers), self._alive(table))
                 .order_by(end, row.kind, row.src, row.dst, row.document)
             )
-            found.extend(Link(*line) for line in self._connection.execute(query))
+            for src, kind, *line in self._connection.execute(query):
+                found.append(Link(src, self.kind(kind), *line))
         return found
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
@@ -352,9 +370,12 @@ class Reader:
         """Which edges did this thing ever have, living and ended, as known by then?"""
         found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
         row = schema.edge_out.c
-        ends = {(key, link.kind, link.dst) for link in self._ever(schema.edge_out, row.src, key)}
+        ends = {
+            (key, self.kind(link.kind), link.dst)
+            for link in self._ever(schema.edge_out, row.src, key)
+        }
         ends |= {
-            (link.src, link.kind, key)
+            (link.src, self.kind(link.kind), key)
             for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
         }
         found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
@@ -371,7 +392,7 @@ class Reader:
     ) -> dict[tuple[int, str, int], list[Claim]]:
         found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
         row, wanted = schema.edge_out.c, set(edges)
-        kinds = sorted({kind for _, kind, _ in wanted})
+        kinds = self.kinds({kind for _, kind, _ in wanted})
         for some in slices(src for src, _, _ in wanted):
             targets = {dst for src, _, dst in wanted if src in set(some)}
             query = _with_document(schema.edge_out).where(
@@ -380,7 +401,7 @@ class Reader:
             if len(targets) <= SLICE:
                 query = query.where(row.dst.in_(sorted(targets)))
             for line in self._connection.execute(query):
-                name = (line.src, line.kind, line.dst)
+                name = (line.src, self.kind(line.kind), line.dst)
                 if name in wanted:
                     found[name].append(self._claim(line))
         return found
@@ -396,7 +417,7 @@ class Reader:
             line.valid_from,
             _until(line, known),
             bool(line.valid_said),
-            msgspec.json.decode(line.attributes),
+            {} if line.attributes is None else msgspec.json.decode(line.attributes),
             line.reason if known else None,
         )
 
@@ -405,7 +426,7 @@ class Reader:
         row = schema.edge_out.c
         query = _with_document(schema.edge_out).where(
             row.src == edge[0],
-            row.kind == edge[1],
+            row.kind.in_(self.kinds((edge[1],))),
             row.dst == edge[2],
             self._alive(schema.edge_out),
         )
@@ -420,7 +441,8 @@ class Reader:
         query = (
             sa.select(document.c.source, document.c.name, table.c.why, table.c.supports)
             .join(table, document.c.id == table.c.document)
-            .where(table.c.src == edge[0], table.c.kind == edge[1], table.c.dst == edge[2])
+            .where(table.c.src == edge[0], table.c.dst == edge[2])
+            .where(table.c.kind.in_(self.kinds((edge[1],))))
             .where(self._alive(table))
             .order_by(document.c.source, table.c.digest)
         )
@@ -452,9 +474,13 @@ class Reader:
 
 
 def _with_document(table: sa.Table) -> sa.Select[Any]:
-    document = schema.document
-    return sa.select(table, document.c.source, document.c.name).join(
-        document, document.c.id == table.c.document
+    document, response = schema.document, schema.response
+    same = sa.and_(response.c.document == table.c.document, response.c.t == table.c.t_from)
+    answer = response.c.body.label("response")
+    return (
+        sa.select(table, document.c.source, document.c.name, answer)
+        .join(document, document.c.id == table.c.document)
+        .outerjoin(response, same)
     )
 
 

@@ -1,87 +1,183 @@
-"""Rows of facts to begin and to end in one transaction, written in the order of their keys."""
+"""Rows of facts to begin and to end in one transaction, written in the order of their keys.
+
+Nothing that stands is changed: rows are inserted, and ended once. What is written is added to the
+seals of the transaction as it is gathered.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from lineal.model import Instant
-from lineal.store import schema
+from lineal.model import Instant, Uri
+from lineal.store import schema, seals
+from lineal.store.driver import Driver
+
+_LAYER = {word: number for number, word in enumerate(schema.LAYERS)}
+_REASON = {word: number for number, word in enumerate(schema.REASONS)}
+
+
+class Standing(NamedTuple):
+    """A row of facts that stands: its key, and what a difference needs to know of it."""
+
+    #: The values of the table's primary key, in its order.
+    key: tuple[Any, ...]
+    t_from: int
+    valid_from: Instant
+    valid_to: Instant | None
+    valid_said: bool
+    #: The body of a statement, the attributes of a claim (or None), the supports of a derivation.
+    body: str | None
+    layer: str = "declared"
 
 
 class Rows:
-    """
-    What one transaction writes to the facts.
+    """What one transaction writes to the facts."""
 
-    Nothing that stands is changed: rows are inserted, and ended once.
-    """
-
-    def __init__(self, connection: sa.Connection, t: int) -> None:
-        self._connection, self._t = connection, t
-        self._begun: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._ended: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    def __init__(self, driver: Driver, t: int, number: Callable[[str], int]) -> None:
+        self._driver, self._t, self._number = driver, t, number
+        self.leaves = seals.Leaves(seals.new_salt())
+        self._begun: dict[str, list[tuple[Any, ...]]] = {}
+        self._ended: dict[str, list[tuple[Any, ...]]] = {}
         #: How many rows began and ended so far; an edge counts once for its two copies.
         self.begun = 0
         self.ended = 0
 
-    def begin(self, table: sa.Table, row: Mapping[str, Any]) -> None:
-        """Begin a row."""
-        blank = {"t_from": self._t, "t_to": None, "ended_at": None, "reason": None}
-        self._begun[table.name].append({**blank, **row})
+    # ── Beginning ────────────────────────────────────────────────────────────────────────────
 
-    def end(self, table: sa.Table, row: Mapping[str, Any], at: Instant, reason: str) -> None:
-        """End a row that stands: until when it was so, and why."""
-        self._ended[table.name].append({**row, "ended_at": at, "reason": reason})
+    def begin_record(
+        self,
+        owner: seals.Owner,
+        document: int,
+        key: int,
+        uri: Uri,
+        *,
+        valid_from: Instant,
+        said: bool,
+        body: str,
+    ) -> None:
+        """Begin a statement about a thing."""
+        row = (key, document, self._t, None, valid_from, None, said, None, None, body)
+        self._begun.setdefault("record", []).append(row)
+        self.leaves.add(owner, seals.record_line(uri, valid_from, None, said, body))
+        self.begun += 1
 
-    def begin_edge(self, src: int, kind: str, dst: int, row: Mapping[str, Any]) -> None:
-        """Begin both copies of an edge."""
-        ends = {"src": src, "kind": kind, "dst": dst}
-        self.begin(schema.edge_out, {**row, **ends})
-        inward = {name: row[name] for name in row if name not in ("attributes", "response")}
-        self.begin(schema.edge_in, {**inward, **ends})
+    def begin_edge(
+        self,
+        owner: seals.Owner,
+        document: int,
+        ends: tuple[int, int],
+        edge: tuple[Uri, str, Uri],
+        *,
+        valid_from: Instant,
+        valid_to: Instant | None,
+        said: bool,
+        layer: str,
+        attributes: str | None,
+    ) -> None:
+        """Begin both copies of a claim."""
+        src, dst = ends
+        kind = self._number(edge[1])
+        life = (document, self._t, None, valid_from, valid_to, said, None, None, _LAYER[layer])
+        self._begun.setdefault("edge_out", []).append((src, kind, dst, *life, attributes))
+        self._begun.setdefault("edge_in", []).append((dst, kind, src, *life))
+        line = seals.edge_line(*edge, valid_from, valid_to, said, layer, attributes)
+        self.leaves.add(owner, line)
+        self.begun += 1
 
-    def end_edge(self, row: Mapping[str, Any], at: Instant, reason: str) -> None:
-        """End both copies of an edge."""
-        self.end(schema.edge_out, row, at, reason)
-        self.end(schema.edge_in, row, at, reason)
+    def begin_derivation(
+        self,
+        owner: seals.Owner,
+        document: int,
+        ends: tuple[int, int],
+        edge: tuple[Uri, str, Uri],
+        *,
+        digest: bytes,
+        span: tuple[Instant, Instant | None],
+        supports: Sequence[tuple[Uri, str, Uri]],
+        kept: str,
+        why: str,
+    ) -> None:
+        """Begin a derivation; *kept* are its supports as they lie in the row."""
+        head = (ends[0], self._number(edge[1]), ends[1], document, digest, self._t)
+        row = (*head, None, *span, False, None, None, kept, why)
+        self._begun.setdefault("derivation", []).append(row)
+        self.leaves.add(owner, seals.derivation_line(edge, digest, *span, supports, why))
+        self.begun += 1
+
+    # ── Ending ───────────────────────────────────────────────────────────────────────────────
+
+    def end_record(
+        self, owner: seals.Owner, uri: Uri, row: Standing, at: Instant, reason: str
+    ) -> None:
+        """End a statement: until when it was so, and why."""
+        self._end("record", row.key, at, reason)
+        self.leaves.add(owner, seals.ended_line("r", uri, row.t_from, at, reason))
+        self.ended += 1
+
+    def end_edge(
+        self,
+        owner: seals.Owner,
+        edge: tuple[Uri, str, Uri],
+        row: Standing,
+        at: Instant,
+        reason: str,
+    ) -> None:
+        """End both copies of a claim."""
+        src, kind, dst, document, t_from = row.key
+        self._end("edge_out", row.key, at, reason)
+        self._end("edge_in", (dst, kind, src, document, t_from), at, reason)
+        self.leaves.add(owner, seals.ended_line("e", "\n".join(edge), t_from, at, reason))
+        self.ended += 1
+
+    def end_derivation(
+        self,
+        owner: seals.Owner,
+        edge: tuple[Uri, str, Uri],
+        row: Standing,
+        at: Instant,
+        reason: str,
+    ) -> None:
+        """End a derivation."""
+        self._end("derivation", row.key, at, reason)
+        name = "\n".join((*edge, row.key[4].hex()))
+        self.leaves.add(owner, seals.ended_line("d", name, row.t_from, at, reason))
+        self.ended += 1
+
+    def _end(self, table: str, key: tuple[Any, ...], at: Instant, reason: str) -> None:
+        self._ended.setdefault(table, []).append((self._t, at, _REASON[reason], *key))
+
+    # ── Writing ──────────────────────────────────────────────────────────────────────────────
 
     def write(self) -> None:
         """Write what was gathered, endings first, and forget it."""
-        for name in sorted(self._ended):
-            self._write_endings(schema.metadata.tables[name], self._ended[name])
-        for name in sorted(self._begun):
-            self._write_beginnings(schema.metadata.tables[name], self._begun[name])
+        for name, rows in sorted(self._ended.items()):
+            rows.sort(key=_key_of_ending)
+            self._driver.many(_ending(schema.metadata.tables[name]), rows)
+        for name, rows in sorted(self._begun.items()):
+            rows.sort(key=_KEY_OF[name])
+            self._driver.insert(schema.metadata.tables[name], rows)
         self._begun.clear()
         self._ended.clear()
 
-    def _write_endings(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        keys = list(table.primary_key)
-        statement = (
-            sa.update(table)
-            .where(*(column == sa.bindparam(f"at_{column.name}") for column in keys))
-            .values(
-                t_to=sa.bindparam("to"),
-                ended_at=sa.bindparam("until"),
-                reason=sa.bindparam("because"),
-            )
-        )
-        lines = [
-            {f"at_{column.name}": row[column.name] for column in keys}
-            | {"to": self._t, "until": row["ended_at"], "because": row["reason"]}
-            for row in rows
-        ]
-        self._connection.execute(statement, lines)
-        self.ended += len(rows) if table is not schema.edge_in else 0
 
-    def _write_beginnings(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        keys = [column.name for column in table.primary_key]
-        ordered = sorted(rows, key=lambda row: tuple(row[key] for key in keys))
-        self._connection.execute(sa.insert(table), ordered)
-        self.begun += len(rows) if table is not schema.edge_in else 0
+def _key_of_ending(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row[3:]
+
+
+def _first(count: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    return lambda row: row[:count]
+
+
+_KEY_OF = {table.name: _first(len(table.primary_key)) for table in schema.FACTS}
+
+
+def _ending(table: sa.Table) -> str:
+    where = " AND ".join(f"{column.name} = ?" for column in table.primary_key)
+    return f"UPDATE {table.name} SET t_to = ?, ended_at = ?, reason = ? WHERE {where}"  # noqa: S608  # names of our schema
 
 
 def pack(keys: Iterable[int]) -> bytes:

@@ -1,32 +1,41 @@
 """The tables: what each remembers, and under which rules.
 
-Three families, told apart because they may be spread over machines differently one day:
+Four families, told apart because they may be spread over machines differently one day:
 
 * **facts** (``entity``, ``uri``, ``record``, ``edge_out``, ``edge_in``, ``derivation``) are rows
   that are only ever inserted, and ended once. Every key begins with the key of the thing the row
   belongs to, so that one thing's facts lie together;
 * **projections** (``search_name``, ``facet``, and the full-text table ``search``) follow the facts
   in the same commit and can be made again from them;
-* **work** (``clock``, ``tx``, ``document``, ``watch``, ``inbox``, ``log_entry``, ``dead_letter``,
-  ``registered``) needs one order or row locks, and stays in one place.
+* **references** (``term``) are small and joined by everything;
+* **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
+  ``dead_letter``, ``registered``) needs one order or row locks, and stays in one place.
 
 Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
 ``[t_from, t_to)``, when we held it, and ``[valid_from, valid_to)``, when it was so; a row that
 ended says until when it was so (``ended_at``) and why (``reason``).
+
+What stands in millions of rows is small: layers and reasons are numbers fixed here, kinds of
+edges are numbers that the database hands out (``term``).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -36,7 +45,31 @@ metadata = MetaData()
 _KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _life() -> list[Column[object]]:
+#: Layers and reasons by the number under which they lie in a row.
+LAYERS = ("declared", "observed", "inferred", "suggested")
+REASONS = ("changed", "removed", "corrected", "deleted")
+
+
+class Coded(TypeDecorator[str]):
+    """One of a few words, fixed for ever, as its number."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        """Return the number of a word."""
+        return None if value is None else self.words.index(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+        """Return the word of a number."""
+        return None if value is None else self.words[value]
+
+
+def _life() -> list[Column[Any]]:
     """The columns of every row that has two times."""
     return [
         Column("t_to", BigInteger),
@@ -44,7 +77,7 @@ def _life() -> list[Column[object]]:
         Column("valid_to", BigInteger),
         Column("valid_said", Boolean, nullable=False),
         Column("ended_at", BigInteger),
-        Column("reason", Text),
+        Column("reason", Coded(REASONS)),
     ]
 
 
@@ -76,7 +109,6 @@ record = Table(
     Column("t_from", BigInteger, primary_key=True, autoincrement=False),
     *_life(),
     Column("body", Text, nullable=False),
-    Column("response", Text),
     sqlite_with_rowid=False,
 )
 
@@ -84,14 +116,14 @@ edge_out = Table(
     "edge_out",
     metadata,
     Column("src", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", Text, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("dst", BigInteger, primary_key=True, autoincrement=False),
     Column("document", BigInteger, primary_key=True, autoincrement=False),
     Column("t_from", BigInteger, primary_key=True, autoincrement=False),
     *_life(),
-    Column("layer", Text, nullable=False),
-    Column("attributes", Text, nullable=False),
-    Column("response", Text),
+    Column("layer", Coded(LAYERS), nullable=False),
+    #: JSON; NULL where the claim has none.
+    Column("attributes", Text),
     sqlite_with_rowid=False,
 )
 
@@ -99,12 +131,12 @@ edge_in = Table(
     "edge_in",
     metadata,
     Column("dst", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", Text, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("src", BigInteger, primary_key=True, autoincrement=False),
     Column("document", BigInteger, primary_key=True, autoincrement=False),
     Column("t_from", BigInteger, primary_key=True, autoincrement=False),
     *_life(),
-    Column("layer", Text, nullable=False),
+    Column("layer", Coded(LAYERS), nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -112,10 +144,10 @@ derivation = Table(
     "derivation",
     metadata,
     Column("src", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", Text, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("dst", BigInteger, primary_key=True, autoincrement=False),
     Column("document", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
     Column("t_from", BigInteger, primary_key=True, autoincrement=False),
     *_life(),
     #: JSON: the supporting edges as [src, kind, dst] keys, in the order of the rule's pattern.
@@ -148,6 +180,17 @@ facet = Table(
 #: Full text of SQLite; rows lie under the entity's key and are written in its order.
 SEARCH_COLUMNS = ("name", "words", "description")
 
+# ── References ───────────────────────────────────────────────────────────────────────────────────
+
+#: Words that stand in many rows as a number: the kinds of edges.
+term = Table(
+    "term",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("text", name="term_text"),
+)
+
 # ── Work ─────────────────────────────────────────────────────────────────────────────────────────
 
 clock = Table(
@@ -171,6 +214,12 @@ tx = Table(
     Column("token", Text),
     #: The feed: the keys of what this transaction changed, as packed 64-bit integers.
     Column("changed", LargeBinary, nullable=False),
+    #: What makes the digests of this transaction's rows unguessable; see `lineal.store.seals`.
+    Column("salt", LargeBinary, nullable=False),
+    #: The digest of all that this transaction wrote.
+    Column("root", LargeBinary, nullable=False),
+    #: The digest of this row and of the transaction before: the chain.
+    Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("token", name="tx_token"),
     Index("tx_by_instant", "instant", "t"),
 )
@@ -182,14 +231,47 @@ document = Table(
     Column("source", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("subject", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
     Column("said_at", BigInteger),
     Column("live", Boolean, nullable=False),
     #: True where the document states edges of columns or features, so that a walk follows those.
     Column("fine", Boolean, nullable=False),
-    #: The keys of the things it states, as packed 64-bit integers.
-    Column("touched", LargeBinary, nullable=False),
+    #: The keys of the things it states, as packed 64-bit integers; NULL: its subject alone.
+    Column("touched", LargeBinary),
     UniqueConstraint("source", "name", name="document_name"),
+)
+
+#: The answers of sources that documents were read from: of the rows that began at *t*.
+response = Table(
+    "response",
+    metadata,
+    Column("document", BigInteger, primary_key=True, autoincrement=False),
+    Column("t", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What was forgotten on purpose: the one exception to "history never changes".
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("t", BigInteger, nullable=False),
+    #: ``excised`` (its values were removed) or ``retention`` (it was old, and nothing needs it).
+    Column("how", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: The digests of transactions of which something was forgotten, over what is left.
+resealed = Table(
+    "resealed",
+    metadata,
+    Column("t", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 registered = Table(

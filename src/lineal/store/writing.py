@@ -13,14 +13,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lineal.model import Instant, Record, Removal, State, Uri, Viewer
+from lineal.model import Instant, Record, Removal, Uri, Viewer
 from lineal.shapes import Shapes
-from lineal.store import facts, schema, text
+from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
-from lineal.store.conclusions import Change, Conclusion, Following, Rules
+from lineal.store.conclusions import Change, Following, Rules
+from lineal.store.driver import Driver
+from lineal.store.names import Names
 from lineal.store.reading import Reader
-from lineal.store.rows import Rows, pack, unpack
-from lineal.store.slices import slices
+from lineal.store.rows import Rows, Standing, pack, unpack
+from lineal.store.terms import Terms
 from lineal.store.text import Describe
 
 SYSTEM = Viewer("system")
@@ -60,39 +62,62 @@ class Committed:
     ended: int = 0
 
 
+class Grammar:
+    """What the shapes say of edges, looked up once: a commit asks it of every edge."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._natures: dict[tuple[str, str, str], str] = {}
+        #: The types that are parts of a whole.
+        self.parts = frozenset(name for name in shapes.types if shapes.whole_kinds(name))
+
+    def nature(self, kind: str, start: str, end: str) -> str:
+        """Return ``event`` or ``state`` for an edge between these types."""
+        name = (kind, start, end)
+        if name not in self._natures:
+            self._natures[name] = self._shapes.nature(*name)
+        return self._natures[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a transaction needs to know of the store that it is made in."""
+
+    grammar: Grammar
+    terms: Terms
+    names: Names
+    rules: Sequence[Rules] = ()
+    describe: Describe | None = None
+
+
 class Transaction:
     """One commit in the making, on an open write connection whose clock row it holds."""
 
-    def __init__(
-        self,
-        connection: sa.Connection,
-        shapes: Shapes,
-        *,
-        now: Instant,
-        rules: Sequence[Rules] = (),
-        describe: Describe | None = None,
-    ) -> None:
-        self._connection = connection
-        self._shapes = shapes
-        self._rules = rules
-        self._describe = describe
+    def __init__(self, connection: sa.Connection, around: Surroundings, *, now: Instant) -> None:
+        self._connection, self._around = connection, around
+        self._driver = Driver(connection)
         self._draw(now)
+        self._read: Reader | None = None
         self._keys: dict[Uri, int] = {}
         self._documents: Counter[str] = Counter()
-        self._rows = Rows(connection, self.t)
+        self._rows = Rows(self._driver, self.t, self._number)
+        #: The things that this transaction is the first to name.
+        self._named: list[Uri] = []
+        self._responses: list[str] = []
         self._things: set[Uri] = set()
         self._edges: set[tuple[Uri, str, Uri]] = set()
 
     def _draw(self, now: Instant) -> None:
         """Take the next ``t`` under the clock row's lock, before anything is read."""
-        clock = schema.clock
-        self._connection.execute(sa.update(clock).values(t=clock.c.t + 1))
-        row = self._connection.execute(sa.select(clock)).mappings().one()
-        self.t: int = row["t"]
-        self._next_key: int = row["next_key"]
-        self._next_document: int = row["next_document"]
+        row = self._driver.row(
+            "UPDATE clock SET t = t + 1 RETURNING t, instant, next_key, next_document"
+        )
+        assert row is not None
+        self.t: int = row[0]
+        self._next_key: int = row[2]
+        self._next_document: int = row[3]
         #: The label of this transaction; it never runs backwards, whatever the wall clock does.
-        self.instant: Instant = max(now, row["instant"] + 1)
+        self.instant: Instant = max(now, row[1] + 1)
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -104,18 +129,22 @@ class Transaction:
         self._replace(changed)
         if self._things or self._edges:
             self._conclude()
-            self._index()
+            self._index(changed)
             self._publish(batch)
             documents = dict(self._documents)
             return Committed(self.t, documents, self._rows.begun, self._rows.ended)
         self._undraw()
         return Committed(None, dict(self._documents))
 
+    def learned(self) -> None:
+        """Remember what only holds once this transaction is committed: the keys of new things."""
+        self._around.names.learn(self._keys)
+
     def _current_words(self, batch: Batch) -> list[Record | Removal]:
         """Pass the fences, and keep the last word of each document."""
-        passed = [fence for fence in batch.fences if self._passes(fence)]
-        stale = {(fence.source, fence.document) for fence in batch.fences}
-        stale -= {(fence.source, fence.document) for fence in passed}
+        stale = {
+            (fence.source, fence.document) for fence in batch.fences if not self._passes(fence)
+        }
         words: dict[tuple[str, str], Record | Removal] = {}
         for word in batch.words:
             name = (word.source, word.document)
@@ -149,37 +178,36 @@ class Transaction:
     def _changed(self, words: Sequence[Record | Removal]) -> list[_Word]:
         """Leave out what says the same as before, or is older than what we have."""
         known = self._known_documents(words)
-        levels = {name: None for name in self._shapes.types if self._shapes.whole_kinds(name)}
+        parts = self._around.grammar.parts
         changed = []
         for word in words:
             row = known.get((word.source, word.document))
-            digest = facts.digest_of(word) if isinstance(word, Record) else ""
+            digest = facts.digest_of(word) if isinstance(word, Record) else b""
             outcome = _outcome(word, row, digest)
             self._documents[outcome] += 1
-            if outcome == "same":
+            if outcome == "same" and row is not None:
                 self._date(word, row)
             if outcome in ("new", "changed", "removed"):
-                fine = isinstance(word, Record) and facts.is_fine(word, levels)
+                fine = isinstance(word, Record) and facts.is_fine(word, parts)
                 changed.append(_Word(word, row, digest, fine))
         return changed
 
-    def _date(self, word: Record | Removal, row: Any) -> None:
+    def _date(self, word: Record | Removal, row: _Document) -> None:
         """The same said again, and later: what was said in between is old."""
         if word.said_at is not None and (row.said_at is None or row.said_at < word.said_at):
-            table = schema.document
-            self._connection.execute(
-                sa.update(table).where(table.c.id == row.id).values(said_at=word.said_at)
-            )
+            self._driver.run("UPDATE document SET said_at = ? WHERE id = ?", word.said_at, row.id)
 
-    def _known_documents(self, words: Sequence[Record | Removal]) -> dict[tuple[str, str], Any]:
-        table = schema.document
-        found: dict[tuple[str, str], Any] = {}
-        for source in sorted({word.source for word in words}):
-            names = {word.document for word in words if word.source == source}
-            for some in slices(names):
-                query = sa.select(table).where(table.c.source == source, table.c.name.in_(some))
-                for row in self._connection.execute(query):
-                    found[(row.source, row.name)] = row
+    def _known_documents(
+        self, words: Sequence[Record | Removal]
+    ) -> dict[tuple[str, str], _Document]:
+        """What did these documents last say?"""
+        names: dict[str, set[str]] = {}
+        for word in words:
+            names.setdefault(word.source, set()).add(word.document)
+        found: dict[tuple[str, str], _Document] = {}
+        for source, some in sorted(names.items()):
+            for row in self._driver.among(_KNOWN_DOCUMENTS, some, source):
+                found[(source, row[1])] = _Document(*row)
         return found
 
     def _name(self, words: Sequence[_Word]) -> None:
@@ -190,244 +218,275 @@ class Transaction:
             if isinstance(word.word, Record):
                 uris.update(statement.uri for statement in word.word.statements)
                 for edge in word.word.edges:
-                    uris |= {edge.start, edge.end}
-        self._keys.update(self._reader().keys(uris))
+                    uris.add(edge.start)
+                    uris.add(edge.end)
+        self._keys.update(self._around.names.keys(self._driver, uris))
         missing = sorted(uris - self._keys.keys())
-        rows = []
-        for uri in missing:
-            self._keys[uri] = self._next_key
-            rows.append({"uri": uri, "key": self._next_key, "type": uri.type, "t_from": self.t})
-            self._next_key += 1
-        if rows:
-            self._connection.execute(
-                sa.insert(schema.uri), [{"uri": str(row["uri"]), "key": row["key"]} for row in rows]
-            )
-            self._connection.execute(
-                sa.insert(schema.entity), [{**row, "uri": str(row["uri"])} for row in rows]
-            )
-            self._things.update(missing)
+        if not missing:
+            return
+        first, self._next_key = self._next_key, self._next_key + len(missing)
+        self._keys.update(zip(missing, range(first, self._next_key), strict=True))
+        self._driver.insert(schema.uri, [(uri, self._keys[uri]) for uri in missing])
+        self._driver.insert(
+            schema.entity, [(self._keys[uri], uri, uri.type, self.t) for uri in missing]
+        )
+        self._named.extend(missing)
+        self._things.update(missing)
+
+    def _number(self, word: str) -> int:
+        """Return the number of a kind."""
+        return self._around.terms.number(self._driver, word)
 
     def _reader(self) -> Reader:
-        return Reader(self._connection, SYSTEM, Basis(self.t, self.instant, self.instant))
+        """Return the reader of this transaction, as it is so far; the same one each time."""
+        if self._read is None:
+            basis = Basis(self.t, self.instant, self.instant)
+            self._read = Reader(self._connection, SYSTEM, basis, self._around.terms)
+        return self._read
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
 
     def _replace(self, words: Sequence[_Word]) -> None:
         """Replace each document's statements and edges by its new word."""
-        said = self._rows_by_document(schema.record, "key", words)
-        edges = self._rows_by_document(schema.edge_out, "src", words)
-        uris = self._uris_of(said, edges)
+        known = [word for word in words if word.row is not None]
+        said, edges = self._said(known), self._stated(known)
         for word in words:
             if word.row is None:
                 word.id, self._next_document = self._next_document, self._next_document + 1
             else:
                 word.id = word.row.id
-            current = {uris[row["key"]]: row for row in said.get(word.id, ())}
-            links = {
-                (uris[row["src"]], row["kind"], uris[row["dst"]]): row
-                for row in edges.get(word.id, ())
-            }
-            self._replace_one(word, current, links)
+            links = edges.get(word.id, {})
+            self._replace_one(word, said.get(word.id, {}), links)
             if isinstance(word.word, Removal):
-                word.kept = {row["src"] for row in links.values()}
+                word.kept = {row.key[0] for row in links.values()}
         self._remember(words)
         self._rows.write()
 
-    def _rows_by_document(
-        self, table: sa.Table, key: str, words: Sequence[_Word]
-    ) -> dict[int, list[dict[str, Any]]]:
-        """Which rows of these documents stand?"""
-        documents = {word.row.id for word in words if word.row is not None}
-        keys = {key for word in words if word.row is not None for key in unpack(word.row.touched)}
-        found: dict[int, list[dict[str, Any]]] = {}
-        for some in slices(keys):
-            query = sa.select(table).where(table.c[key].in_(some), table.c.t_to.is_(None))
-            if len(documents) <= 50:
-                query = query.where(table.c.document.in_(sorted(documents)))
-            for row in self._connection.execute(query).mappings():
-                if row["document"] in documents:
-                    found.setdefault(row["document"], []).append(dict(row))
+    def _said(self, words: Sequence[_Word]) -> dict[int, dict[Uri, Standing]]:
+        """Which statements of these documents stand?"""
+        rows = self._standing(_STANDING_RECORDS, words)
+        uris = self._around.names.uris(self._driver, {row[0] for row in rows})
+        found: dict[int, dict[Uri, Standing]] = {}
+        for key, document, t_from, valid_from, valid_to, said, body in rows:
+            row = Standing((key, document, t_from), t_from, valid_from, valid_to, bool(said), body)
+            found.setdefault(document, {})[uris[key]] = row
         return found
 
-    def _uris_of(self, *found: Mapping[int, Sequence[Mapping[str, Any]]]) -> dict[int, Uri]:
-        keys = {
-            row[name]
-            for rows in found
-            for lines in rows.values()
-            for row in lines
-            for name in ("key", "src", "dst")
-            if name in row
-        }
-        return self._reader().uris(keys)
+    def _stated(self, words: Sequence[_Word]) -> dict[int, dict[facts.EdgeId, Standing]]:
+        """Which claims of these documents stand?"""
+        rows = self._standing(_STANDING_EDGES, words)
+        uris = self._around.names.uris(self._driver, {key for row in rows for key in row[0:3:2]})
+        found: dict[int, dict[facts.EdgeId, Standing]] = {}
+        for src, kind, dst, document, t_from, valid_from, valid_to, said, layer, body in rows:
+            key = (src, kind, dst, document, t_from)
+            word = schema.LAYERS[layer]
+            row = Standing(key, t_from, valid_from, valid_to, bool(said), body, word)
+            name = (uris[src], self._around.terms.word(self._connection, kind), uris[dst])
+            found.setdefault(document, {})[name] = row
+        return found
+
+    def _standing(self, text: str, words: Sequence[_Word]) -> list[Any]:
+        """Which rows of these documents stand?"""
+        if not words:
+            return []
+        documents = {word.row.id for word in words if word.row is not None}
+        keys = {key for word in words if word.row is not None for key in word.row.touched}
+        rows = self._driver.among(text, keys)
+        place = 1 if text is _STANDING_RECORDS else 3
+        return [row for row in rows if row[place] in documents]
 
     def _replace_one(
         self,
         word: _Word,
-        current: dict[Uri, dict[str, Any]],
-        links: dict[facts.EdgeId, dict[str, Any]],
+        current: Mapping[Uri, Standing],
+        links: Mapping[facts.EdgeId, Standing],
     ) -> None:
-        nature = self._shapes.nature
+        nature = self._around.grammar.nature
         if isinstance(word.word, Removal):
             gone = facts.since(None, word.word)
             self._end_statements(
-                {uri: facts.Ending(row, gone.at, "deleted") for uri, row in current.items()}
+                word, {uri: facts.Ending(row, gone.at, "deleted") for uri, row in current.items()}
             )
-            self._end_edges(facts.removal_endings(links.items(), gone.at, nature))
-            about = {"key": self._keys[word.word.subject], "document": word.id}
-            self._rows.begin(schema.record, {**facts.tombstone(word.word), **about})
+            self._end_edges(word, facts.removal_endings(links.items(), gone.at, nature))
+            self._begin_statements(word, {word.word.subject: facts.tombstone(word.word)})
             return
         record = word.word
         ended, begun = facts.record_difference(current, facts.statements_of(record), record)
-        self._end_statements(ended)
-        for uri, row in begun.items():
-            self._things.add(uri)
-            about = {"key": self._keys[uri], "document": word.id}
-            self._rows.begin(schema.record, {**row, **about})
+        self._end_statements(word, ended)
+        self._things.update(begun)
+        self._begin_statements(word, begun)
         said = facts.edges_of(record)
         ended_edges, begun_edges = facts.edge_difference(links, said, record, nature)
-        self._end_edges(ended_edges)
-        for (start, kind, end), row in begun_edges.items():
-            self._edges.add((start, kind, end))
-            edge = {**row, "document": word.id}
-            self._rows.begin_edge(self._keys[start], kind, self._keys[end], edge)
+        self._end_edges(word, ended_edges)
+        self._begin_edges(word, begun_edges)
 
-    def _end_statements(self, ended: Mapping[Uri, facts.Ending]) -> None:
-        for uri, ending in ended.items():
+    def _begin_statements(self, word: _Word, begun: Mapping[Uri, facts.BegunStatement]) -> None:
+        for uri, row in begun.items():
+            self._rows.begin_record(
+                word.name, word.id, self._keys[uri], uri,
+                valid_from=row.valid_from, said=row.said, body=row.body,
+            )  # fmt: skip
+        word.wrote = word.wrote or bool(begun)
+
+    def _begin_edges(self, word: _Word, begun: Mapping[facts.EdgeId, facts.BegunEdge]) -> None:
+        for edge, row in begun.items():
+            self._edges.add(edge)
+            self._rows.begin_edge(
+                word.name, word.id, (self._keys[edge[0]], self._keys[edge[2]]), edge,
+                valid_from=row.valid_from, valid_to=row.valid_to, said=row.said,
+                layer=row.layer, attributes=row.attributes,
+            )  # fmt: skip
+        word.wrote = word.wrote or bool(begun)
+
+    def _end_statements(self, word: _Word, ended: Mapping[Uri, facts.Ending]) -> None:
+        for uri, (row, at, reason) in ended.items():
             self._things.add(uri)
-            self._rows.end(schema.record, ending.row, ending.ended_at, ending.reason)
+            self._rows.end_record(word.name, uri, row, at, reason)
 
-    def _end_edges(self, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
-        for name, ending in ended.items():
-            self._edges.add(name)
-            self._rows.end_edge(ending.row, ending.ended_at, ending.reason)
+    def _end_edges(self, word: _Word, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
+        for edge, (row, at, reason) in ended.items():
+            self._edges.add(edge)
+            self._rows.end_edge(word.name, edge, row, at, reason)
 
     def _remember(self, words: Sequence[_Word]) -> None:
-        """Keep what each document last said, so that the same again is seen at once."""
-        table = schema.document
-        new = [self._document_row(word) for word in words if word.row is None]
-        known = [self._document_row(word) for word in words if word.row is not None]
-        if new:
-            self._connection.execute(sa.insert(table), new)
-        if known:
-            changing = [name for name in known[0] if name not in ("id", "source", "name")]
-            statement = sa.update(table).where(table.c.id == sa.bindparam("at_id"))
-            values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in changing}
-            lines = [
-                {"at_id": row["id"], **{f"new_{name}": row[name] for name in changing}}
-                for row in known
-            ]
-            self._connection.execute(statement.values(**values), lines)
+        """Keep what each document last said, and the answer that its new rows were read from."""
+        new, known = [], []
+        for word in words:
+            if word.row is None or isinstance(word.word, Removal):
+                self._things.add(word.word.subject)
+            row = self._document_row(word)
+            if word.row is None:
+                new.append((word.id, *word.name, *row))
+            else:
+                known.append((*row, word.id))
+        self._driver.insert(schema.document, new)
+        self._driver.many(_REMEMBER, known)
+        answers = [
+            (word.id, self.t, facts.response_text(word.word.response))
+            for word in words
+            if word.wrote and word.word.response is not None
+        ]
+        self._driver.insert(schema.response, answers)
+        names = {word.id: word.name for word in words}
+        self._responses += [seals.response_line(names[id_], body or "") for id_, _, body in answers]
 
-    def _document_row(self, word: _Word) -> dict[str, Any]:
+    def _document_row(self, word: _Word) -> tuple[object, ...]:
+        """Return subject, digest, said_at, live, fine and touched."""
         said = word.word
-        touched = {self._keys[said.subject], *word.kept}
+        subject = self._keys[said.subject]
+        touched = {subject, *word.kept}
         if isinstance(said, Record):
-            touched |= {self._keys[statement.uri] for statement in said.statements}
-            touched |= {self._keys[edge.start] for edge in said.edges}
-        if word.row is None or isinstance(said, Removal):
-            self._things.add(said.subject)
-        return {
-            "id": word.id,
-            "source": said.source,
-            "name": said.document,
-            "subject": self._keys[said.subject],
-            "digest": word.digest,
-            "said_at": said.said_at,
-            "live": isinstance(said, Record),
-            "fine": word.fine or bool(word.row is not None and word.row.fine),
-            "touched": pack(touched),
-        }
+            touched.update(self._keys[statement.uri] for statement in said.statements)
+            touched.update(self._keys[edge.start] for edge in said.edges)
+        fine = word.fine or (word.row is not None and word.row.fine)
+        packed = None if touched == {subject} else pack(touched)
+        return subject, word.digest, said.said_at, isinstance(said, Record), fine, packed
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
     def _conclude(self) -> None:
         """Let every rule conclude again what the change may touch, and write the difference."""
-        for rules in self._rules:
+        for rules in self._around.rules:
             change = Change(frozenset(self._things), frozenset(self._edges))
             for conclusion in rules.conclude(change, self._reader()):
-                document = self._rule_document(conclusion)
                 following = Following(
-                    self._connection,
+                    self._driver,
                     self._reader(),
                     self._rows,
-                    document=document,
+                    document=self._rule_document(conclusion.rule, conclusion.version),
+                    name=(f"rule:{conclusion.rule}", f"version:{conclusion.version}"),
                     now=self.instant,
                 )
                 self._edges |= following.write(conclusion)
 
-    def _rule_document(self, conclusion: Conclusion) -> int:
+    def _rule_document(self, rule: str, version: str) -> int:
         """A rule is the document that its edges are claimed by."""
-        source, name = f"rule:{conclusion.rule}", f"version:{conclusion.version}"
-        table = schema.document
-        query = sa.select(table.c.id).where(table.c.source == source, table.c.name == name)
-        found = self._connection.scalar(query)
+        name = (f"rule:{rule}", f"version:{version}")
+        found = self._driver.row("SELECT id FROM document WHERE source = ? AND name = ?", *name)
         if found is not None:
-            return int(found)
+            return int(found[0])
         document, self._next_document = self._next_document, self._next_document + 1
-        about = {"subject": 0, "digest": "", "said_at": None, "live": True}
-        self._connection.execute(
-            sa.insert(table).values(
-                id=document, source=source, name=name, fine=False, touched=b"", **about
-            )
-        )
+        self._driver.insert(schema.document, [(document, *name, 0, b"", None, True, False, b"")])
         return document
 
     # ── Search rows, feed and cause ──────────────────────────────────────────────────────────
 
-    def _index(self) -> None:
+    def _index(self, words: Sequence[_Word]) -> None:
         """Write the search rows of what changed, in the order of their keys."""
-        if self._describe is None or not self._things:
+        describe = self._around.describe
+        if describe is None or not self._things:
             return
-        keys = sorted(self._keys_of(self._things))
-        reader = self._reader()
-        entities = reader.entities(keys)
-        gone = [key for key in keys if entities[key].state is State.DELETED]
-        last = reader.last_words(gone)
-        rows = {
-            key: self._describe(
-                entities[key].uri, last.get(key, entities[key].attributes), key in last
-            )
-            for key in keys
-        }
+        keys = self._keys_of(self._things)
+        alone = projecting.said_alone((word.word for word in words), self._named)
+        rows = projecting.search_rows(self._driver, self._reader(), describe, keys, alone)
         text.write_rows(self._connection, rows)
 
-    def _keys_of(self, uris: Iterable[Uri]) -> list[int]:
+    def _keys_of(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         wanted = set(uris)
-        self._keys.update(self._reader().keys(wanted - self._keys.keys()))
-        return [self._keys[uri] for uri in wanted]
+        missing = wanted - self._keys.keys()
+        if missing:
+            self._keys.update(self._around.names.keys(self._driver, missing))
+        return {uri: self._keys[uri] for uri in wanted}
 
     def _publish(self, batch: Batch) -> None:
         """Write the feed and the cause, and let everybody see it: the same commit."""
         ends = {uri for edge in self._edges for uri in (edge[0], edge[2])}
-        changed = pack(self._keys_of(self._things | ends))
-        self._connection.execute(
-            sa.insert(schema.tx).values(
-                t=self.t,
-                instant=self.instant,
-                actor=batch.actor,
-                cause=batch.cause,
-                token=batch.token,
-                changed=changed,
-            )
-        )
-        self._connection.execute(
-            sa.update(schema.clock).values(
-                published=self.t,
-                instant=self.instant,
-                next_key=self._next_key,
-                next_document=self._next_document,
-            )
-        )
+        keys = self._keys_of(self._things | ends)
+        others = [*self._responses, seals.feed_line(keys)]
+        before = self._driver.row("SELECT hash FROM tx WHERE t = ?", self.t - 1)
+        leaves = self._rows.leaves
+        root = seals.root(leaves.salt, leaves.sums(), self._named, others)
+        chain = bytes(before[0]) if before is not None else seals.GENESIS
+        head = (self.t, self.instant, batch.actor, batch.cause, batch.token)
+        hashed = seals.chained(chain, *head, root)
+        self._driver.insert(schema.tx, [(*head, pack(keys.values()), leaves.salt, root, hashed)])
+        self._driver.run(
+            "UPDATE clock SET published = ?, instant = ?, next_key = ?, next_document = ?",
+            self.t, self.instant, self._next_key, self._next_document,
+        )  # fmt: skip
 
     def _undraw(self) -> None:
         """Give ``t`` back: nothing changed. Documents may still have moved on."""
-        self._connection.execute(
-            sa.update(schema.clock).values(
-                t=schema.clock.c.t - 1,
-                next_key=self._next_key,
-                next_document=self._next_document,
-            )
-        )
+        self._driver.run(
+            "UPDATE clock SET t = t - 1, next_key = ?, next_document = ?",
+            self._next_key, self._next_document,
+        )  # fmt: skip
+
+
+#: What did these documents of a source last say?
+_KNOWN_DOCUMENTS = """
+    SELECT id, name, subject, digest, said_at, live, fine, touched
+    FROM document WHERE source = ? AND name {among}
+"""
+#: Which statements about these things stand?
+_STANDING_RECORDS = """
+    SELECT key, document, t_from, valid_from, valid_to, valid_said, body
+    FROM record WHERE t_to IS NULL AND key {among}
+"""
+#: Which claims that begin at these things stand?
+_STANDING_EDGES = """
+    SELECT src, kind, dst, document, t_from, valid_from, valid_to, valid_said, layer, attributes
+    FROM edge_out WHERE t_to IS NULL AND src {among}
+"""
+#: Keep what a document last said.
+_REMEMBER = """
+    UPDATE document SET subject = ?, digest = ?, said_at = ?, live = ?, fine = ?, touched = ?
+    WHERE id = ?
+"""
+
+
+class _Document:
+    """What is known of a document: what it last said, in short."""
+
+    __slots__ = ("digest", "fine", "id", "live", "said_at", "touched")
+
+    def __init__(
+        self, id_: int, _name: str, subject: int, digest: bytes, said_at: Instant | None,
+        live: object, fine: object, touched: bytes | None,
+    ) -> None:  # fmt: skip
+        self.id, self.digest, self.said_at = id_, bytes(digest), said_at
+        self.live, self.fine = bool(live), bool(fine)
+        self.touched = (subject,) if touched is None else unpack(bytes(touched))
 
 
 @dataclass(slots=True)
@@ -435,15 +494,22 @@ class _Word:
     """A document's new word beside what is known of the document."""
 
     word: Record | Removal
-    row: Any
-    digest: str
+    row: _Document | None
+    digest: bytes
     fine: bool
     id: int = 0
     #: Where edges begin that stay although the document is gone: what happened, happened.
     kept: set[int] = field(default_factory=set)
+    #: True once rows began by it.
+    wrote: bool = False
+
+    @property
+    def name(self) -> seals.Owner:
+        """The document's source and name."""
+        return self.word.source, self.word.document
 
 
-def _outcome(word: Record | Removal, row: Any, digest: str) -> str:
+def _outcome(word: Record | Removal, row: _Document | None, digest: bytes) -> str:
     if row is None:
         return "new" if isinstance(word, Record) else "removed"
     if _older(word, row.said_at):

@@ -1,0 +1,64 @@
+"""The kinds of edges as the small numbers under which they lie in rows.
+
+The database hands the numbers out, under the clock row's lock; a number never changes its word.
+They never leave the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from lineal.store import schema
+from lineal.store.driver import Driver
+
+
+class Terms:
+    """The words that one database knows, remembered as they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: dict[int, str] = {}
+
+    def load(self, connection: sa.Connection) -> None:
+        """Read the words that were added since."""
+        table = schema.term
+        for number, word in connection.execute(sa.select(table.c.id, table.c.text)):
+            self._remember(word, number)
+
+    def forget(self) -> None:
+        """Forget all: a transaction that may have added some was undone."""
+        self._numbers.clear()
+        self._words.clear()
+
+    def _remember(self, word: str, number: int) -> None:
+        self._numbers[word] = number
+        self._words[number] = word
+
+    def word(self, connection: sa.Connection, number: int) -> str:
+        """Return the word of a number."""
+        if number not in self._words:
+            self.load(connection)
+        return self._words[number]
+
+    def known(self, words: Collection[str]) -> list[int]:
+        """Return the numbers of those words that have one, as far as was read."""
+        return sorted(self._numbers[word] for word in words if word in self._numbers)
+
+    def number(self, driver: Driver, word: str) -> int:
+        """
+        Return the number of a word, a new one where it has none; the clock must be held.
+
+        Whoever undoes the transaction must `forget`.
+        """
+        found = self._numbers.get(word)
+        if found is not None:
+            return found
+        row = driver.row("SELECT id FROM term WHERE text = ?", word)
+        if row is None:
+            row = driver.row("SELECT coalesce(max(id), 0) + 1 FROM term")
+            assert row is not None
+            driver.run("INSERT INTO term (id, text) VALUES (?, ?)", row[0], word)
+        self._remember(word, row[0])
+        return int(row[0])
