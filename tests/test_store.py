@@ -385,9 +385,9 @@ def marked(graph: Graph) -> Callable[[], Fence]:
     """Mark the document of plays as changed, and give the fence of a fetch that begins now."""
 
     def mark() -> Fence:
-        with graph.store.working() as connection:
-            work.mark(connection, "catalog", "doc:plays", deleted=False, due_at=0)
-            (dirty,) = work.due(connection, graph.clock.at, 10)
+        with graph.store.working() as ledger:
+            work.mark(ledger, "catalog", "doc:plays", deleted=False, due_at=0)
+            (dirty,) = work.due(ledger.driver, graph.clock.at, 10)
         return Fence("catalog", "doc:plays", dirty.seq)
 
     return mark

@@ -353,13 +353,13 @@ class Lineal:
 
     def health(self) -> list[SourceHealth]:
         """Return how each source stands."""
-        with self.store.looking() as connection:
-            return work.health(connection)
+        with self.store.looking() as driver:
+            return work.health(driver)
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Return what could not be taken in, newest first."""
-        with self.store.looking() as connection:
-            return work.dead_letters(connection, limit)
+        with self.store.looking() as driver:
+            return work.dead_letters(driver, limit)
 
 
 def source_files(paths: Iterable[Path]) -> list[Path]:

@@ -31,8 +31,8 @@ from lineal.errors import (
 )
 from lineal.model import Event, Instant, Json, Record, Removal, Uri
 from lineal.sources import FetchedSource, Key, LogSource, Refused
-from lineal.store import Batch, Committed, Fence, Store, work
-from lineal.store.work import Connection, Dirty
+from lineal.store import Batch, Committed, Fence, Ledger, Store, work
+from lineal.store.work import Dirty
 
 Item = TypeVar("Item")
 
@@ -111,16 +111,16 @@ class Ingest:
         """
         now = self._store.now()
         addressed = [Event(self._addressee(source, body), body, now) for body in events]
-        with self._store.working() as connection:
-            return work.receive(connection, addressed)
+        with self._store.working() as ledger:
+            return work.receive(ledger, addressed)
 
     def turn(self, tally: Tally | None = None) -> int:
         """Do one turn: understand what waits, fetch what is due, commit; returns how much."""
         with self._turn:
             self._recover()
             understood = self._understand()
-            with self._store.looking() as connection:
-                due = work.due(connection, self._store.now(), BATCH)
+            with self._store.looking() as driver:
+                due = work.due(driver, self._store.now(), BATCH)
             if due:
                 self._take(due, tally or Tally())
             return understood + len(due)
@@ -163,14 +163,14 @@ class Ingest:
 
     def _understand(self) -> int:
         """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
-        with self._store.working() as connection:
-            waiting = work.waiting(connection, BATCH)
+        with self._store.working() as ledger:
+            waiting = work.waiting(ledger.driver, BATCH)
             for one in waiting:
-                self._mark(connection, one.event)
-            work.done(connection, [one.id for one in waiting])
+                self._mark(ledger, one.event)
+            work.done(ledger, [one.id for one in waiting])
         return len(waiting)
 
-    def _mark(self, connection: Connection, event: Event) -> None:
+    def _mark(self, ledger: Ledger, event: Event) -> None:
         now = self._store.now()
         source = self._fetched.get(event.source) or self._logs.get(event.source)
         try:
@@ -178,15 +178,15 @@ class Ingest:
                 raise InvalidEvent(f"There is no source {event.source!r} any more.")
             marks = source.understand(event.body)
         except InvalidEvent as error:
-            work.bury_event(connection, event, error, now)
+            work.bury_event(ledger, event, error, now)
             return
         if event.source in self._logs:
             digest = self._logs[event.source].entry_hash(event.body)
             documents = [mark.key.document for mark in marks]
-            if not work.keep(connection, event.source, digest, event.body, documents, now):
+            if not work.keep(ledger, event.source, digest, event.body, documents, now):
                 return
         for mark in marks:
-            work.mark(connection, event.source, mark.key.document, deleted=mark.deleted, due_at=now)
+            work.mark(ledger, event.source, mark.key.document, deleted=mark.deleted, due_at=now)
 
     # ── Fetching ─────────────────────────────────────────────────────────────────────────────
 
@@ -195,8 +195,8 @@ class Ingest:
         key = Key.of(dirty.document)
         try:
             if dirty.source in self._logs:
-                with self._store.looking() as connection:
-                    entries = work.entries(connection, dirty.source, dirty.document)
+                with self._store.looking() as driver:
+                    entries = work.entries(driver, dirty.source, dirty.document)
                 now = self._store.now()
                 record = self._logs[dirty.source].fold(key, entries, observed_at=now)
                 return record, None
@@ -221,22 +221,22 @@ class Ingest:
             return None
         record, etag = outcome
         if record is None:
-            with self._store.working() as connection:
-                work.confirm(connection, dirty, self._store.now())
+            with self._store.working() as ledger:
+                work.confirm(ledger, dirty, self._store.now())
             return None
         return record, etag
 
     def _gone(self, dirty: Dirty, error: SourceGone) -> tuple[Removal, None] | None:
         """Believe a 404 if an event said so, if it stays, or if there is nothing to lose."""
         now = self._store.now()
-        with self._store.looking() as connection:
-            living = work.is_living(connection, dirty.source, dirty.document)
+        with self._store.looking() as driver:
+            living = work.is_living(driver, dirty.source, dirty.document)
         waited = dirty.gone_since is not None and now - dirty.gone_since >= GRACE
         if living and not dirty.deleted and not waited:
-            with self._store.working() as connection:
+            with self._store.working() as ledger:
                 since = dirty.gone_since or now
                 work.put_off(
-                    connection, dirty, due_at=since + GRACE, error=str(error), gone_since=since
+                    ledger, dirty, due_at=since + GRACE, error=str(error), gone_since=since
                 )
             return None
         key = Key.of(dirty.document)
@@ -249,12 +249,12 @@ class Ingest:
         wait = min(1_000_000 * 2**dirty.attempts, LONGEST_WAIT)
         if isinstance(error, SourceDown) and error.retry_after is not None:
             wait = max(wait, int(error.retry_after * 1_000_000))
-        with self._store.working() as connection:
+        with self._store.working() as ledger:
             if not isinstance(error, SourceDown) and dirty.attempts + 1 >= TRIES:
-                work.bury_document(connection, dirty, error, now)
-                work.give_up(connection, dirty, str(error))
+                work.bury_document(ledger, dirty, error, now)
+                work.give_up(ledger, dirty, str(error))
                 return
-            work.put_off(connection, dirty, due_at=now + wait, error=str(error))
+            work.put_off(ledger, dirty, due_at=now + wait, error=str(error))
         log.warning(
             "source failed",
             source=dirty.source,
@@ -289,15 +289,15 @@ class Ingest:
                 return
             dirty = words[0][0]
             log.exception("commit failed", source=dirty.source, document=dirty.document)
-            with self._store.working() as connection:
-                work.bury_document(connection, dirty, error, self._store.now())
-                work.give_up(connection, dirty, str(error))
+            with self._store.working() as ledger:
+                work.bury_document(ledger, dirty, error, self._store.now())
+                work.give_up(ledger, dirty, str(error))
 
     def _recover(self) -> None:
         """Once after a start: ask for what an earlier process only had time to refer to."""
         if not self._recovered:
-            with self._store.looking() as connection:
-                stubs = [Uri(text) for text in work.undescribed(connection)]
+            with self._store.looking() as driver:
+                stubs = [Uri(text) for text in work.undescribed(driver)]
             self._ask_for(stubs)
             self._recovered = True
 
@@ -315,8 +315,8 @@ class Ingest:
                 wanted.add((source.name, key.document))
         unseen = sorted(wanted - self._known)
         if unseen:
-            with self._store.working() as connection:
-                work.mark_unknown(connection, unseen, self._store.now())
+            with self._store.working() as ledger:
+                work.mark_unknown(ledger, unseen, self._store.now())
             self._known.update(unseen)
 
     # ── Whole sources ────────────────────────────────────────────────────────────────────────
@@ -337,14 +337,14 @@ class Ingest:
                 f"There is no source {name!r} that can be swept.",
                 nearest=tuple(sorted(self._fetched)),
             )
-        with self._store.looking() as connection:
-            generation = work.next_generation(connection, name)
+        with self._store.looking() as driver:
+            generation = work.next_generation(driver, name)
         listed = marked = 0
         for lines in _chunks(source.list(), BATCH):
             listed += len(lines)
-            with self._store.working() as connection:
+            with self._store.working() as ledger:
                 marked += work.listed(
-                    connection,
+                    ledger,
                     name,
                     [(line.key.document, line.version) for line in lines],
                     generation=generation,
@@ -354,15 +354,15 @@ class Ingest:
 
     def _absent(self, name: str, generation: int, listed: int, marked: int) -> Swept:
         """Ask once more for what was absent; for what was listed before, a 404 is then believed."""
-        with self._store.working() as connection:
-            absent = work.unlisted(connection, name, generation)
+        with self._store.working() as ledger:
+            absent = work.unlisted(ledger.driver, name, generation)
             gone = sum(absent.values())
-            living = len(work.living(connection, name))
+            living = len(work.living(ledger.driver, name))
             held = gone > max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
             now = self._store.now()
             for document, was_listed in absent.items():
                 if not (held and was_listed):
-                    work.mark(connection, name, document, deleted=was_listed, due_at=now)
+                    work.mark(ledger, name, document, deleted=was_listed, due_at=now)
         if held:
             log.warning("removals held", source=name, absent=gone, living=living)
         return Swept(name, listed, marked, gone, held)
@@ -374,11 +374,11 @@ class Ingest:
         source = self._logs[name]
         for some in _chunks(iter(events), BATCH):
             outcomes: list[InvalidEvent | None] = []
-            with self._store.working() as connection:
+            with self._store.working() as ledger:
                 for body in some:
                     try:
                         source.understand(body)
-                        self._mark(connection, Event(name, body, self._store.now()))
+                        self._mark(ledger, Event(name, body, self._store.now()))
                         outcomes.append(None)
                     except InvalidEvent as error:
                         outcomes.append(error)
@@ -418,8 +418,8 @@ class Ingest:
             self._remove_absent(source, scope, seen, tally, cause, said_at)
 
     def _is_past(self, source: str, scope: str, said_at: Instant | None) -> bool:
-        with self._store.looking() as connection:
-            newest = work.newest(connection, source, scope)
+        with self._store.looking() as driver:
+            newest = work.newest(driver, source, scope)
         return newest is not None and said_at is not None and said_at < newest
 
     @staticmethod
@@ -441,9 +441,9 @@ class Ingest:
         cause: str,
         said_at: Instant | None,
     ) -> None:
-        with self._store.looking() as connection:
-            absent = [name for name in work.living(connection, source, scope) if name not in seen]
-            subjects = work.subjects(connection, source, absent)
+        with self._store.looking() as driver:
+            absent = [name for name in work.living(driver, source, scope) if name not in seen]
+            subjects = work.subjects(driver, source, absent)
         now = self._store.now()
         removals = [Removal(source, name, Uri(subjects[name]), now, said_at) for name in absent]
         for some in _chunks(iter(removals), BATCH):

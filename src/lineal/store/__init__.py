@@ -20,7 +20,9 @@ from lineal.store import digest, migrations, schema, text, work
 from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
+from lineal.store.driver import Driver
 from lineal.store.facts import together
+from lineal.store.ledger import Ledger
 from lineal.store.names import Names
 from lineal.store.reading import Derived, Reader
 from lineal.store.terms import Terms
@@ -37,6 +39,7 @@ __all__ = [
     "Derived",
     "Describe",
     "Fence",
+    "Ledger",
     "Reader",
     "Rules",
     "SearchRow",
@@ -133,27 +136,25 @@ class Store:
             yield Reader(connection, viewer, basis, self._around.terms)
 
     @contextlib.contextmanager
-    def working(self) -> Iterator[sa.Connection]:
+    def working(self) -> Iterator[Ledger]:
         """Open a transaction for the functions of `lineal.store.work`, which write no facts."""
-        with self._database.writing() as connection:
-            yield connection
+        with self._database.writing() as connection, Ledger(Driver(connection)) as ledger:
+            yield ledger
 
     @contextlib.contextmanager
-    def looking(self) -> Iterator[sa.Connection]:
+    def looking(self) -> Iterator[Driver]:
         """Open a snapshot for the functions of `lineal.store.work` that only look."""
         with self._database.reading() as connection:
-            yield connection
+            yield Driver(connection)
 
     def register(self, platforms: Mapping[tuple[str, str], str]) -> None:
         """Say which source is registered to describe which type on which platform."""
-        rows = [
-            {"type": kind, "platform": platform, "source": source}
-            for (kind, platform), source in sorted(platforms.items())
-        ]
-        with self._database.writing() as connection:
-            connection.execute(sa.delete(schema.registered))
-            if rows:
-                connection.execute(sa.insert(schema.registered), rows)
+        rows = sorted((kind, name, source) for (kind, name), source in platforms.items())
+        with self.working() as ledger:
+            known = ledger.find(schema.registered, "1 = 1")
+            if sorted(known) != rows:
+                ledger.delete(schema.registered, known)
+                ledger.insert(schema.registered, rows)
 
     def digest(self) -> str:
         """Return the digest of all that is so now, whatever way it came to be known."""

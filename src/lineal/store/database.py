@@ -150,7 +150,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Open one snapshot: everything read in the block is of one moment."""
-        with translated(self.path), self._reader.connect() as connection:
+        with translated(self.path), self._reader.connect() as connection, connection.begin():
             yield connection
 
 

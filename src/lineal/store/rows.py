@@ -177,7 +177,7 @@ _KEY_OF = {table.name: _first(len(table.primary_key)) for table in schema.FACTS}
 
 def _ending(table: sa.Table) -> str:
     where = " AND ".join(f"{column.name} = ?" for column in table.primary_key)
-    return f"UPDATE {table.name} SET t_to = ?, ended_at = ?, reason = ? WHERE {where}"  # noqa: S608  # names of our schema
+    return f"UPDATE {table.name} SET t_to = ?, ended_at = ?, reason = ? WHERE {where}"
 
 
 def pack(keys: Iterable[int]) -> bytes:

@@ -343,4 +343,20 @@ dead_letter = Table(
     Column("last_at", BigInteger, nullable=False),
 )
 
+#: How many rows each table that changes in place has, and the sum of their seals.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    Column("seal", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 FACTS = (record, edge_out, edge_in, derivation)
+
+#: The tables whose rows are changed or deleted; `lineal.store.ledger` counts them.
+IN_PLACE = (
+    *(term, document, registered, forgotten, resealed),
+    *(watch, inbox, log_entry, log_body, dead_letter),
+)

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from lineal.store import schema
-from lineal.store.driver import Driver
+from lineal.store.ledger import Ledger
 
 
 class Terms:
@@ -46,7 +46,7 @@ class Terms:
         """Return the numbers of those words that have one, as far as was read."""
         return sorted(self._numbers[word] for word in words if word in self._numbers)
 
-    def number(self, driver: Driver, word: str) -> int:
+    def number(self, ledger: Ledger, word: str) -> int:
         """
         Return the number of a word, a new one where it has none; the clock must be held.
 
@@ -55,10 +55,10 @@ class Terms:
         found = self._numbers.get(word)
         if found is not None:
             return found
-        row = driver.row("SELECT id FROM term WHERE text = ?", word)
+        row = ledger.driver.row("SELECT id FROM term WHERE text = ?", word)
         if row is None:
-            row = driver.row("SELECT coalesce(max(id), 0) + 1 FROM term")
+            row = ledger.driver.row("SELECT coalesce(max(id), 0) + 1 FROM term")
             assert row is not None
-            driver.run("INSERT INTO term (id, text) VALUES (?, ?)", row[0], word)
+            ledger.insert(schema.term, [(row[0], word)])
         self._remember(word, row[0])
         return int(row[0])

@@ -1,6 +1,6 @@
 """What is still to do: the inbox, the marks of changed documents, kept log entries, dead letters.
 
-None of this is a fact about the estate; it may be updated in place.
+None of this is a fact about the estate; it may be updated in place, and is counted in the ledger.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from lineal.model import Event, Instant, Json
 from lineal.store import schema
+from lineal.store.driver import Driver, Row
 from lineal.store.facts import canonical
-from lineal.store.slices import slices
-
-__all__ = ["Connection"]
+from lineal.store.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,109 +72,102 @@ class SourceHealth:
 # ── Inbox ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def receive(connection: Connection, events: Iterable[Event]) -> int:
+def receive(ledger: Ledger, events: Iterable[Event]) -> int:
     """Keep events until they are understood; returns how many."""
-    rows = [
-        {
-            "source": event.source,
-            "received_at": event.received_at,
-            "body": canonical(event.body),
-        }
-        for event in events
-    ]
-    if rows:
-        connection.execute(sa.insert(schema.inbox), rows)
-    return len(rows)
+    count = 0
+    for event in events:
+        row = (event.source, event.received_at, canonical(event.body))
+        ledger.insert_numbered(schema.inbox, row)
+        count += 1
+    return count
 
 
-def waiting(connection: Connection, limit: int) -> list[Waiting]:
+def waiting(driver: Driver, limit: int) -> list[Waiting]:
     """Which events have waited longest?"""
-    query = sa.select(schema.inbox).order_by(schema.inbox.c.id).limit(limit)
+    rows = driver.rows("SELECT id, source, received_at, body FROM inbox ORDER BY id LIMIT ?", limit)
     return [
-        Waiting(row.id, Event(row.source, msgspec.json.decode(row.body), row.received_at))
-        for row in connection.execute(query)
+        Waiting(id_, Event(source, msgspec.json.decode(body), received_at))
+        for id_, source, received_at, body in rows
     ]
 
 
-def done(connection: Connection, ids: Sequence[int]) -> None:
+def done(ledger: Ledger, ids: Sequence[int]) -> None:
     """Take events out of the inbox: what they asked for is marked, kept or dead."""
-    for some in slices(ids):
-        connection.execute(sa.delete(schema.inbox).where(schema.inbox.c.id.in_(some)))
+    if ids:
+        rows = ledger.find(schema.inbox, "id {among}", ledger.driver.keys(ids))
+        ledger.delete(schema.inbox, rows)
 
 
 # ── Marks ────────────────────────────────────────────────────────────────────────────────────────
 
+_WATCH = [column.name for column in schema.watch.columns]
 
-def mark(
-    connection: Connection, source: str, document: str, *, deleted: bool, due_at: Instant
-) -> None:
+
+def _watched(ledger: Ledger, source: str, document: str) -> Row | None:
+    rows = ledger.find(schema.watch, "source = ? AND document = ?", source, document)
+    return rows[0] if rows else None
+
+
+def _of(row: Row, name: str) -> int:
+    value = row[_WATCH.index(name)]
+    assert isinstance(value, int)
+    return value
+
+
+def mark(ledger: Ledger, source: str, document: str, *, deleted: bool, due_at: Instant) -> None:
     """Say that a document has changed: one more mark, due now."""
-    watch = schema.watch.c
-    known = connection.execute(
-        sa.update(schema.watch)
-        .where(watch.source == source, watch.document == document)
-        .values(dirty_seq=watch.dirty_seq + 1, deleted=deleted, due_at=due_at, attempts=0)
-    )
-    if known.rowcount == 0:
-        connection.execute(
-            sa.insert(schema.watch).values(
-                source=source,
-                document=document,
-                dirty_seq=1,
-                clean_seq=0,
-                deleted=deleted,
-                due_at=due_at,
-                attempts=0,
-                generation=0,
-            )
-        )
+    if ledger.insert_new(schema.watch, _marked(source, document, deleted, due_at)):
+        return
+    row = _watched(ledger, source, document)
+    assert row is not None
+    seq = _of(row, "dirty_seq") + 1
+    marked: dict[str, object] = {
+        "dirty_seq": seq, "deleted": deleted, "due_at": due_at, "attempts": 0,
+    }  # fmt: skip
+    ledger.change(schema.watch, [(row, marked)])
 
 
-def mark_unknown(connection: Connection, documents: Iterable[tuple[str, str]], now: Instant) -> int:
+def _marked(source: str, document: str, deleted: bool, due_at: Instant) -> tuple[object, ...]:
+    """Return the row of a document that was never asked for."""
+    return (source, document, 1, 0, deleted, due_at, 0, None, None, None, None, None, 0)
+
+
+def mark_unknown(ledger: Ledger, documents: Iterable[tuple[str, str]], now: Instant) -> int:
     """Mark documents that were never asked for: things that are only referred to."""
-    added = 0
-    for source, document in documents:
-        query = sa.select(schema.watch.c.source).where(
-            schema.watch.c.source == source, schema.watch.c.document == document
-        )
-        if connection.execute(query).first() is None:
-            mark(connection, source, document, deleted=False, due_at=now)
-            added += 1
-    return added
+    return sum(
+        ledger.insert_new(schema.watch, _marked(source, document, False, now))
+        for source, document in documents
+    )
 
 
-def undescribed(connection: Connection) -> list[str]:
+def undescribed(driver: Driver) -> list[str]:
     """Which things are only referred to: no document ever said anything of them?"""
-    entity, record = schema.entity.c, schema.record.c
-    query = sa.select(entity.uri).where(~sa.exists().where(record.key == entity.key))
-    return list(connection.scalars(query.order_by(entity.uri)))
+    rows = driver.rows(
+        "SELECT uri FROM entity WHERE NOT EXISTS"
+        " (SELECT 1 FROM record WHERE record.key = entity.key)"
+        " AND NOT EXISTS (SELECT 1 FROM forgotten WHERE forgotten.key = entity.key)"
+        " ORDER BY entity.key"
+    )
+    return [row[0] for row in rows]
 
 
-def due(connection: Connection, now: Instant, limit: int) -> list[Dirty]:
+def due(driver: Driver, now: Instant, limit: int) -> list[Dirty]:
     """Which marked documents are due, the longest waiting first?"""
-    watch = schema.watch.c
-    query = (
-        sa.select(schema.watch)
-        .where(watch.dirty_seq > watch.clean_seq, watch.due_at <= now)
-        .order_by(watch.due_at, watch.source, watch.document)
-        .limit(limit)
+    rows = driver.rows(
+        "SELECT source, document, dirty_seq, deleted, attempts, gone_since, etag FROM watch"
+        " WHERE dirty_seq > clean_seq AND due_at <= ?"
+        " ORDER BY due_at, source, document LIMIT ?",
+        now,
+        limit,
     )
     return [
-        Dirty(
-            row.source,
-            row.document,
-            row.dirty_seq,
-            row.deleted,
-            row.attempts,
-            row.gone_since,
-            row.etag,
-        )
-        for row in connection.execute(query)
+        Dirty(source, document, seq, bool(deleted), attempts, gone_since, etag)
+        for source, document, seq, deleted, attempts, gone_since, etag in rows
     ]
 
 
 def put_off(
-    connection: Connection,
+    ledger: Ledger,
     dirty: Dirty,
     *,
     due_at: Instant,
@@ -185,54 +175,46 @@ def put_off(
     gone_since: Instant | None = None,
 ) -> None:
     """Try a document again later, and remember why."""
-    watch = schema.watch.c
-    connection.execute(
-        sa.update(schema.watch)
-        .where(watch.source == dirty.source, watch.document == dirty.document)
-        .where(watch.dirty_seq == dirty.seq)
-        .values(
-            due_at=due_at,
-            attempts=dirty.attempts + 1,
-            error=error,
-            gone_since=gone_since or watch.gone_since,
-        )
-    )
+    later: dict[str, object] = {
+        "due_at": due_at, "attempts": dirty.attempts + 1, "error": error,
+    }  # fmt: skip
+    if gone_since:
+        later["gone_since"] = gone_since
+    _answer(ledger, dirty, "dirty_seq = ?", later)
 
 
-def give_up(connection: Connection, dirty: Dirty, error: str) -> None:
+def give_up(ledger: Ledger, dirty: Dirty, error: str) -> None:
     """Stop trying a document until it is marked again; the dead letter says why."""
-    watch = schema.watch.c
-    connection.execute(
-        sa.update(schema.watch)
-        .where(watch.source == dirty.source, watch.document == dirty.document)
-        .where(watch.dirty_seq == dirty.seq)
-        .values(clean_seq=dirty.seq, error=error)
-    )
+    _answer(ledger, dirty, "dirty_seq = ?", {"clean_seq": dirty.seq, "error": error})
 
 
-def confirm(connection: Connection, dirty: Dirty, now: Instant) -> None:
+def confirm(ledger: Ledger, dirty: Dirty, now: Instant) -> None:
     """The source says that nothing changed since we last asked."""
-    watch = schema.watch.c
-    connection.execute(
-        sa.update(schema.watch)
-        .where(watch.source == dirty.source, watch.document == dirty.document)
-        .where(watch.clean_seq < dirty.seq)
-        .values(clean_seq=dirty.seq, attempts=0, error=None, confirmed_at=now, gone_since=None)
-    )
+    clean: dict[str, object] = {
+        "clean_seq": dirty.seq, "attempts": 0, "error": None, "confirmed_at": now,
+        "gone_since": None,
+    }  # fmt: skip
+    _answer(ledger, dirty, "clean_seq < ?", clean)
+
+
+def _answer(ledger: Ledger, dirty: Dirty, unless: str, values: dict[str, object]) -> None:
+    """Note what came of asking for a document, unless its mark has moved on."""
+    where = f"source = ? AND document = ? AND {unless}"
+    rows = ledger.find(schema.watch, where, dirty.source, dirty.document, dirty.seq)
+    ledger.change(schema.watch, [(row, values) for row in rows])
 
 
 # ── Sweeps ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def next_generation(connection: Connection, source: str) -> int:
+def next_generation(driver: Driver, source: str) -> int:
     """Begin a sweep: the generation that everything listed gets."""
-    watch = schema.watch.c
-    query = sa.select(sa.func.max(watch.generation)).where(watch.source == source)
-    return int(connection.scalar(query) or 0) + 1
+    row = driver.row("SELECT max(generation) FROM watch WHERE source = ?", source)
+    return int((row and row[0]) or 0) + 1
 
 
 def listed(
-    connection: Connection,
+    ledger: Ledger,
     source: str,
     lines: Sequence[tuple[str, str | None]],
     *,
@@ -240,91 +222,82 @@ def listed(
     now: Instant,
 ) -> int:
     """Note what a source listed; mark what is new or of another version; returns how many."""
-    watch, marked = schema.watch.c, 0
+    marked = 0
     for document, version in lines:
-        row = connection.execute(
-            sa.select(watch.version, watch.dirty_seq, watch.clean_seq).where(
-                watch.source == source, watch.document == document
-            )
-        ).first()
-        if row is None or version is None or row.version != version:
-            mark(connection, source, document, deleted=False, due_at=now)
+        row = _watched(ledger, source, document)
+        if row is None or version is None or row[_WATCH.index("version")] != version:
+            mark(ledger, source, document, deleted=False, due_at=now)
             marked += 1
-        connection.execute(
-            sa.update(schema.watch)
-            .where(watch.source == source, watch.document == document)
-            .values(generation=generation, version=version)
-        )
+            row = _watched(ledger, source, document)
+        assert row is not None
+        ledger.change(schema.watch, [(row, {"generation": generation, "version": version})])
     return marked
 
 
-def unlisted(connection: Connection, source: str, generation: int) -> dict[str, bool]:
+def unlisted(driver: Driver, source: str, generation: int) -> dict[str, bool]:
     """
     Which living documents of a source were absent from a complete sweep?
 
     True where an earlier sweep listed it: then it is gone. False where no sweep ever did: then the
     source may simply not list such things, or it came after the last sweep.
     """
-    watch, document = schema.watch.c, schema.document.c
-    same = sa.and_(watch.source == document.source, watch.document == document.name)
-    query = (
-        sa.select(document.name, watch.generation)
-        .join(schema.watch, same)
-        .where(document.source == source, document.live, watch.generation < generation)
-        .order_by(document.name)
+    rows = driver.rows(
+        "SELECT document.name, watch.generation FROM document JOIN watch"
+        " ON watch.source = document.source AND watch.document = document.name"
+        " WHERE document.source = ? AND document.live AND watch.generation < ?"
+        " ORDER BY document.id",
+        source,
+        generation,
     )
-    return {name: listed_in > 0 for name, listed_in in connection.execute(query)}
+    return {name: listed_in > 0 for name, listed_in in rows}
 
 
-def living(connection: Connection, source: str, prefix: str = "") -> list[str]:
+def living(driver: Driver, source: str, prefix: str = "") -> list[str]:
     """Which documents of a source live, of those whose names begin with *prefix*?"""
-    document = schema.document.c
-    query = (
-        sa.select(document.name)
-        .where(document.source == source, document.live)
-        .where(document.name >= prefix, document.name < prefix + "\U0010ffff")
-        .order_by(document.name)
-    )
-    return list(connection.scalars(query))
+    rows = driver.rows(
+        "SELECT name FROM document WHERE source = ? AND live AND name >= ? AND name < ?"
+        " ORDER BY id",
+        source, prefix, prefix + LAST,
+    )  # fmt: skip
+    return [row[0] for row in rows]
 
 
-def newest(connection: Connection, source: str, prefix: str) -> Instant | None:
+def newest(driver: Driver, source: str, prefix: str) -> Instant | None:
     """Of when is the newest word of a source, of the documents whose names begin with *prefix*?"""
-    document = schema.document.c
-    query = (
-        sa.select(sa.func.max(document.said_at))
-        .where(document.source == source)
-        .where(document.name >= prefix, document.name < prefix + "\U0010ffff")
-    )
-    found = connection.scalar(query)
-    return None if found is None else int(found)
+    row = driver.row(
+        "SELECT max(said_at) FROM document WHERE source = ? AND name >= ? AND name < ?",
+        source, prefix, prefix + LAST,
+    )  # fmt: skip
+    return None if row is None or row[0] is None else int(row[0])
 
 
-def is_living(connection: Connection, source: str, name: str) -> bool:
+#: Comes after every text that a name may begin with.
+LAST = "\U0010ffff"
+
+
+def is_living(driver: Driver, source: str, name: str) -> bool:
     """Does this document of a source live?"""
-    document = schema.document.c
-    query = sa.select(document.live).where(document.source == source, document.name == name)
-    return bool(connection.scalar(query))
+    row = driver.row("SELECT live FROM document WHERE source = ? AND name = ?", source, name)
+    return row is not None and bool(row[0])
 
 
-def subjects(connection: Connection, source: str, names: Iterable[str]) -> dict[str, str]:
+def subjects(driver: Driver, source: str, names: Iterable[str]) -> dict[str, str]:
     """What are these documents of a source about? Name to URI."""
-    document, found = schema.document.c, {}
-    for some in slices(names):
-        query = (
-            sa.select(document.name, schema.entity.c.uri)
-            .join(schema.entity, schema.entity.c.key == document.subject)
-            .where(document.source == source, document.name.in_(some))
-        )
-        found.update({row.name: row.uri for row in connection.execute(query)})
-    return found
+    rows = driver.among(
+        "SELECT document.name, entity.uri FROM document"
+        " JOIN entity ON entity.key = document.subject"
+        " WHERE document.source = ? AND document.name {among}",
+        set(names),
+        source,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 # ── Log entries ──────────────────────────────────────────────────────────────────────────────────
 
 
 def keep(
-    connection: Connection,
+    ledger: Ledger,
     source: str,
     digest: str,
     body: Mapping[str, Json],
@@ -333,40 +306,30 @@ def keep(
 ) -> bool:
     """Keep a log entry under every document that it speaks of; False if it was there."""
     name = hashlib.sha256(f"{source}\n{digest}".encode()).hexdigest()
-    table = schema.log_body
-    if connection.execute(sa.select(table.c.digest).where(table.c.digest == name)).first():
+    if not ledger.insert_new(schema.log_body, (name, source, now, canonical(body))):
         return False
-    connection.execute(
-        sa.insert(table).values(digest=name, source=source, received_at=now, body=canonical(body))
-    )
-    rows = [
-        {"source": source, "document": document, "digest": name}
-        for document in sorted(set(documents))
-    ]
-    if rows:
-        connection.execute(sa.insert(schema.log_entry), rows)
+    rows = [(source, document, name) for document in sorted(set(documents))]
+    ledger.insert(schema.log_entry, rows)
     return True
 
 
-def entries(connection: Connection, source: str, document: str) -> list[Mapping[str, Json]]:
+def entries(driver: Driver, source: str, document: str) -> list[Mapping[str, Json]]:
     """Which kept entries speak of a document?"""
-    entry, body = schema.log_entry.c, schema.log_body.c
-    query = (
-        sa.select(body.body)
-        .join(schema.log_entry, entry.digest == body.digest)
-        .where(entry.source == source, entry.document == document)
-        .order_by(body.digest)
-    )
-    return [msgspec.json.decode(text) for text in connection.scalars(query)]
+    rows = driver.rows(
+        "SELECT log_body.body FROM log_entry JOIN log_body ON log_body.digest = log_entry.digest"
+        " WHERE log_entry.source = ? AND log_entry.document = ? ORDER BY log_body.digest",
+        source, document,
+    )  # fmt: skip
+    return [msgspec.json.decode(row[0]) for row in rows]
 
 
 # ── Dead letters and health ──────────────────────────────────────────────────────────────────────
 
 
-def bury_event(connection: Connection, event: Event, error: Exception, now: Instant) -> None:
+def bury_event(ledger: Ledger, event: Event, error: Exception, now: Instant) -> None:
     """Put aside an event that no source can make sense of."""
     _bury(
-        connection,
+        ledger,
         source=event.source,
         stage="understand",
         document=None,
@@ -377,10 +340,10 @@ def bury_event(connection: Connection, event: Event, error: Exception, now: Inst
     )
 
 
-def bury_document(connection: Connection, dirty: Dirty, error: Exception, now: Instant) -> None:
+def bury_document(ledger: Ledger, dirty: Dirty, error: Exception, now: Instant) -> None:
     """Put aside a document that could not be fetched, worded or committed."""
     _bury(
-        connection,
+        ledger,
         source=dirty.source,
         stage="fetch",
         document=dirty.document,
@@ -392,7 +355,7 @@ def bury_document(connection: Connection, dirty: Dirty, error: Exception, now: I
 
 
 def _bury(
-    connection: Connection,
+    ledger: Ledger,
     *,
     source: str,
     stage: str,
@@ -403,72 +366,58 @@ def _bury(
     now: Instant,
 ) -> None:
     """Keep all that is needed to see why, and to replay it."""
-    connection.execute(
-        sa.insert(schema.dead_letter).values(
-            source=source,
-            stage=stage,
-            document=document,
-            body=body,
-            error=getattr(error, "code", type(error).__name__),
-            reason=str(error),
-            attempts=attempts,
-            first_at=now,
-            last_at=now,
-        )
-    )
+    code = getattr(error, "code", type(error).__name__)
+    row = (source, stage, document, body, code, str(error), attempts, now, now)
+    ledger.insert_numbered(schema.dead_letter, row)
 
 
-def dead_letters(connection: Connection, limit: int = 100) -> list[DeadLetter]:
+def dead_letters(driver: Driver, limit: int = 100) -> list[DeadLetter]:
     """What could not be taken in, newest first?"""
-    table = schema.dead_letter
-    query = sa.select(table).order_by(sa.desc(table.c.id)).limit(limit)
-    return [DeadLetter(*row) for row in connection.execute(query)]
+    rows = driver.rows(
+        "SELECT id, source, stage, document, body, error, reason, attempts, first_at, last_at"
+        " FROM dead_letter ORDER BY id DESC LIMIT ?",
+        limit,
+    )
+    return [DeadLetter(*row) for row in rows]
 
 
-def health(connection: Connection) -> list[SourceHealth]:
+#: Per source: how many marks are open and failing, since when, and when was it last heard?
+_MARKS = """
+    SELECT source,
+        sum(CASE WHEN dirty_seq > clean_seq THEN 1 ELSE 0 END),
+        sum(CASE WHEN error IS NOT NULL THEN 1 ELSE 0 END),
+        min(CASE WHEN dirty_seq > clean_seq THEN due_at END),
+        max(confirmed_at)
+    FROM watch GROUP BY source
+"""
+
+
+def health(driver: Driver) -> list[SourceHealth]:
     """How does each source stand?"""
-    watch, document = schema.watch.c, schema.document.c
-    is_dirty = watch.dirty_seq > watch.clean_seq
-    dirty = {
-        row[0]: row[1:]
-        for row in connection.execute(
-            sa.select(
-                watch.source,
-                sa.func.sum(sa.case((is_dirty, 1), else_=0)),
-                sa.func.sum(sa.case((watch.error.is_not(None), 1), else_=0)),
-                sa.func.min(sa.case((is_dirty, watch.due_at))),
-                sa.func.max(watch.confirmed_at),
-            ).group_by(watch.source)
-        )
-    }
-    counts = {
-        name: _count(connection, table)
-        for name, table in (("waiting", schema.inbox), ("dead", schema.dead_letter))
-    }
-    lives = dict(
-        tuple(row)
-        for row in connection.execute(
-            sa.select(document.source, sa.func.count())
-            .where(document.live, ~document.source.startswith("rule:"))
-            .group_by(document.source)
+    marks = {row[0]: row[1:] for row in driver.rows(_MARKS)}
+    waits, dead, lives = (
+        {row[0]: int(row[1]) for row in driver.rows(text)}
+        for text in (
+            "SELECT source, count(*) FROM inbox GROUP BY source",
+            "SELECT source, count(*) FROM dead_letter GROUP BY source",
+            "SELECT source, count(*) FROM document"
+            " WHERE live AND source NOT LIKE 'rule:%' GROUP BY source",
         )
     )
-    names = dirty.keys() | lives.keys() | counts["waiting"].keys() | counts["dead"].keys()
-    return [
-        SourceHealth(
-            name,
-            counts["waiting"].get(name, 0),
-            int(dirty.get(name, (0,))[0] or 0),
-            int(dirty[name][1] or 0) if name in dirty else 0,
-            counts["dead"].get(name, 0),
-            dirty[name][2] if name in dirty else None,
-            dirty[name][3] if name in dirty else None,
-            lives.get(name, 0),
+    none = (0, 0, None, None)
+    found = []
+    for name in sorted(marks.keys() | waits.keys() | dead.keys() | lives.keys()):
+        dirty, failing, oldest, confirmed = marks.get(name, none)
+        found.append(
+            SourceHealth(
+                name,
+                waits.get(name, 0),
+                int(dirty),
+                int(failing),
+                dead.get(name, 0),
+                oldest,
+                confirmed,
+                lives.get(name, 0),
+            )
         )
-        for name in sorted(names)
-    ]
-
-
-def _count(connection: Connection, table: sa.Table) -> dict[str, int]:
-    query = sa.select(table.c.source, sa.func.count()).group_by(table.c.source)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return found

@@ -18,7 +18,8 @@ from lineal.shapes import Shapes
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.conclusions import Change, Following, Rules
-from lineal.store.driver import Driver
+from lineal.store.driver import Driver, Row
+from lineal.store.ledger import Ledger
 from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.rows import Rows, Standing, pack, unpack
@@ -100,6 +101,7 @@ class Transaction:
         self._read: Reader | None = None
         self._keys: dict[Uri, int] = {}
         self._documents: Counter[str] = Counter()
+        self._ledger = Ledger(self._driver)
         self._rows = Rows(self._driver, self.t, self._number)
         #: The things that this transaction is the first to name.
         self._named: list[Uri] = []
@@ -157,21 +159,19 @@ class Transaction:
         return list(words.values())
 
     def _passes(self, fence: Fence) -> bool:
-        watch = schema.watch
-        result = self._connection.execute(
-            sa.update(watch)
-            .where(watch.c.source == fence.source, watch.c.document == fence.document)
-            .where(watch.c.clean_seq < fence.seq)
-            .values(
-                clean_seq=fence.seq,
-                attempts=0,
-                error=None,
-                etag=fence.etag,
-                confirmed_at=self.instant,
-                gone_since=None,
-            )
-        )
-        return result.rowcount == 1
+        """Clear the mark that a fetch answers, unless a later answer did."""
+        where = "source = ? AND document = ? AND clean_seq < ?"
+        rows = self._ledger.find(schema.watch, where, fence.source, fence.document, fence.seq)
+        clean: dict[str, object] = {
+            "clean_seq": fence.seq,
+            "attempts": 0,
+            "error": None,
+            "etag": fence.etag,
+            "confirmed_at": self.instant,
+            "gone_since": None,
+        }
+        self._ledger.change(schema.watch, [(row, clean) for row in rows])
+        return bool(rows)
 
     # ── Documents ────────────────────────────────────────────────────────────────────────────
 
@@ -196,6 +196,9 @@ class Transaction:
         """The same said again, and later: what was said in between is old."""
         if word.said_at is not None and (row.said_at is None or row.said_at < word.said_at):
             self._driver.run("UPDATE document SET said_at = ? WHERE id = ?", word.said_at, row.id)
+            self._ledger.taken(schema.document, [row.raw])
+            row.raw = (*row.raw[:5], word.said_at, *row.raw[6:])
+            self._ledger.added(schema.document, [row.raw])
 
     def _known_documents(
         self, words: Sequence[Record | Removal]
@@ -207,7 +210,7 @@ class Transaction:
         found: dict[tuple[str, str], _Document] = {}
         for source, some in sorted(names.items()):
             for row in self._driver.among(_KNOWN_DOCUMENTS, some, source):
-                found[(source, row[1])] = _Document(*row)
+                found[(source, row[2])] = _Document(row)
         return found
 
     def _name(self, words: Sequence[_Word]) -> None:
@@ -235,7 +238,7 @@ class Transaction:
 
     def _number(self, word: str) -> int:
         """Return the number of a kind."""
-        return self._around.terms.number(self._driver, word)
+        return self._around.terms.number(self._ledger, word)
 
     def _reader(self) -> Reader:
         """Return the reader of this transaction, as it is so far; the same one each time."""
@@ -359,7 +362,9 @@ class Transaction:
                 new.append((word.id, *word.name, *row))
             else:
                 known.append((*row, word.id))
-        self._driver.insert(schema.document, new)
+                self._ledger.taken(schema.document, [word.row.raw])
+                self._ledger.added(schema.document, [(word.id, *word.name, *row)])
+        self._ledger.insert(schema.document, new)
         self._driver.many(_REMEMBER, known)
         answers = [
             (word.id, self.t, facts.response_text(word.word.response))
@@ -406,7 +411,7 @@ class Transaction:
         if found is not None:
             return int(found[0])
         document, self._next_document = self._next_document, self._next_document + 1
-        self._driver.insert(schema.document, [(document, *name, 0, b"", None, True, False, b"")])
+        self._ledger.insert(schema.document, [(document, *name, 0, b"", None, True, False, b"")])
         return document
 
     # ── Search rows, feed and cause ──────────────────────────────────────────────────────────
@@ -440,6 +445,7 @@ class Transaction:
         head = (self.t, self.instant, batch.actor, batch.cause, batch.token)
         hashed = seals.chained(chain, *head, root)
         self._driver.insert(schema.tx, [(*head, pack(keys.values()), leaves.salt, root, hashed)])
+        self._ledger.write()
         self._driver.run(
             "UPDATE clock SET published = ?, instant = ?, next_key = ?, next_document = ?",
             self.t, self.instant, self._next_key, self._next_document,
@@ -447,6 +453,7 @@ class Transaction:
 
     def _undraw(self) -> None:
         """Give ``t`` back: nothing changed. Documents may still have moved on."""
+        self._ledger.write()
         self._driver.run(
             "UPDATE clock SET t = t - 1, next_key = ?, next_document = ?",
             self._next_key, self._next_document,
@@ -455,7 +462,7 @@ class Transaction:
 
 #: What did these documents of a source last say?
 _KNOWN_DOCUMENTS = """
-    SELECT id, name, subject, digest, said_at, live, fine, touched
+    SELECT id, source, name, subject, digest, said_at, live, fine, touched
     FROM document WHERE source = ? AND name {among}
 """
 #: Which statements about these things stand?
@@ -478,14 +485,13 @@ _REMEMBER = """
 class _Document:
     """What is known of a document: what it last said, in short."""
 
-    __slots__ = ("digest", "fine", "id", "live", "said_at", "touched")
+    __slots__ = ("digest", "fine", "id", "live", "raw", "said_at", "touched")
 
-    def __init__(
-        self, id_: int, _name: str, subject: int, digest: bytes, said_at: Instant | None,
-        live: object, fine: object, touched: bytes | None,
-    ) -> None:  # fmt: skip
-        self.id, self.digest, self.said_at = id_, bytes(digest), said_at
-        self.live, self.fine = bool(live), bool(fine)
+    def __init__(self, row: Row) -> None:
+        self.id, _, _, subject, digest, self.said_at, live, fine, touched = row
+        #: The whole row, as it lies there.
+        self.raw = row
+        self.digest, self.live, self.fine = bytes(digest), bool(live), bool(fine)
         self.touched = (subject,) if touched is None else unpack(bytes(touched))
 
 

@@ -117,7 +117,7 @@ def check(db: Path | None) -> None:
         from lineal.access import LOCAL
         from lineal.store import migrations
 
-        with lineal.store.looking() as connection:
-            schema = migrations.current(connection)
+        with lineal.store.looking() as driver:
+            schema = migrations.current(driver.connection)
         counted = lineal.ask.counts(LOCAL)
         write(tables.database(lineal.store.path, schema, counted.basis_t, counted.value))

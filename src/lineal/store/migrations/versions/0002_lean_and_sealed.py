@@ -29,6 +29,19 @@ _REASON = (
 _LIFE = f"t_from, t_to, valid_from, valid_to, valid_said, ended_at, {_REASON}"
 _LAYERS = ("declared", "observed", "inferred", "suggested")
 _REASONS = ("changed", "removed", "corrected", "deleted")
+_IN_PLACE = {
+    "term": "id, text",
+    "document": "id, source, name, subject, digest, said_at, live, fine, touched",
+    "registered": "type, platform, source",
+    "forgotten": "key, t, how, reason",
+    "resealed": "t, at, salt, root",
+    "watch": "source, document, dirty_seq, clean_seq, deleted, due_at, attempts, gone_since,"
+    " confirmed_at, etag, version, error, generation",
+    "inbox": "id, source, received_at, body",
+    "log_entry": "source, document, digest",
+    "log_body": "digest, source, received_at, body",
+    "dead_letter": "id, source, stage, document, body, error, reason, attempts, first_at, last_at",
+}
 _MOVED = ("record", "edge_out", "edge_in", "derivation", "document", "tx")
 
 
@@ -43,6 +56,7 @@ def upgrade() -> None:
         op.drop_table(f"old_{name}")
     op.create_index("tx_by_instant", "tx", ["instant", "t"])
     _seal(op.get_bind())
+    _count(op.get_bind())
 
 
 def _set_aside(name: str) -> None:
@@ -165,6 +179,14 @@ def _create_work() -> None:
         sqlite_with_rowid=False,
     )  # fmt: skip
 
+    op.create_table(
+        "ledger",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("seal", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
 
 def _copy() -> None:
     op.execute(
@@ -230,6 +252,17 @@ def _copy_derivations(connection: sa.Connection) -> None:
         rows.append(dict(zip((column.name for column in table.columns), values, strict=True)))
     if rows:
         connection.execute(sa.insert(table), rows)
+
+
+def _count(connection: sa.Connection) -> None:
+    """Write down how many rows each table that changes in place has, and the sum of their seals."""
+    for name, columns in _IN_PLACE.items():
+        rows = connection.execute(sa.text(f"SELECT {columns} FROM {name}")).all()
+        seal = sum(seals.row_seal(row) for row in rows) & ((1 << 63) - 1)
+        connection.execute(
+            sa.text("INSERT INTO ledger VALUES (:name, :rows, :seal)"),
+            {"name": name, "rows": len(rows), "seal": seal},
+        )
 
 
 # ── Seals ────────────────────────────────────────────────────────────────────────────────────────

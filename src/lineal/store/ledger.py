@@ -1,0 +1,159 @@
+"""Counts and sums of the tables that change in place, kept in the transaction that changes them.
+
+Facts are sealed by their transaction (`lineal.store.seals`). What is still to do, what a document
+last said, and the like are updated and deleted; for each such table one row here says how many
+rows it has, and the sum of their seals. `Store.verify` counts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from lineal.store.driver import Driver, Row
+from lineal.store.seals import row_seal
+
+_MASK = (1 << 63) - 1
+
+
+class Ledger:
+    """
+    The changes of one transaction, written down at the end of the block.
+
+    All changes of the tables in `schema.IN_PLACE` go through it.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self._rows: dict[str, int] = {}
+        self._sums: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.write()
+
+    def added(self, table: sa.Table, rows: Iterable[Sequence[object]]) -> None:
+        """Count rows that came; each holds a value for each column, in the table's order."""
+        self._count(table.name, rows, 1)
+
+    def taken(self, table: sa.Table, rows: Iterable[Sequence[object]]) -> None:
+        """Count rows that went, as they were."""
+        self._count(table.name, rows, -1)
+
+    def _count(self, name: str, rows: Iterable[Sequence[object]], sign: int) -> None:
+        count = total = 0
+        for row in rows:
+            count += 1
+            total += row_seal(row)
+        self._rows[name] = self._rows.get(name, 0) + sign * count
+        self._sums[name] = (self._sums.get(name, 0) + sign * total) & _MASK
+
+    # ── Changing ─────────────────────────────────────────────────────────────────────────────
+
+    def insert(self, table: sa.Table, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows, and count them."""
+        self.driver.insert(table, rows)
+        self.added(table, rows)
+
+    def insert_new(self, table: sa.Table, row: Sequence[object]) -> bool:
+        """Insert a row unless one of its key is there; return whether it was inserted."""
+        marks = ", ".join("?" for _ in row)
+        text = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"
+        if self.driver.run(f"{text} ON CONFLICT DO NOTHING", *row) == 0:
+            return False
+        self.added(table, [row])
+        return True
+
+    def insert_numbered(self, table: sa.Table, row: Sequence[object]) -> None:
+        """Insert a row without its first column, which the database numbers."""
+        names = ", ".join(column.name for column in list(table.columns)[1:])
+        marks = ", ".join("?" for _ in row)
+        found = self.driver.row(
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks}) RETURNING id", *row
+        )
+        assert found is not None
+        self.added(table, [(found[0], *row)])
+
+    def find(self, table: sa.Table, where: str, *values: object) -> list[Row]:
+        """Return whole rows, to be changed or deleted; on PostgreSQL nobody else may till then."""
+        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
+        return self.driver.rows(
+            f"SELECT {_columns(table)} FROM {table.name} WHERE {where}{hold}", *values
+        )
+
+    def delete(self, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Delete rows that were found."""
+        keys = [_key(table, row) for row in rows]
+        self.driver.many(f"DELETE FROM {table.name} WHERE {_by_key(table)}", keys)
+        self.taken(table, rows)
+
+    def change(self, table: sa.Table, rows: Sequence[tuple[Row, dict[str, object]]]) -> list[Row]:
+        """Change rows that were found: each with the columns that get new values."""
+        names = [column.name for column in table.columns]
+        new = []
+        for row, values in rows:
+            new.append(tuple(values.get(name, old) for name, old in zip(names, row, strict=True)))
+        sets = ", ".join(f"{name} = ?" for name in names)
+        lines = [(*after, *_key(table, row)) for (row, _), after in zip(rows, new, strict=True)]
+        self.driver.many(f"UPDATE {table.name} SET {sets} WHERE {_by_key(table)}", lines)
+        self.taken(table, (row for row, _ in rows))
+        self.added(table, new)
+        return new
+
+    # ── Writing down ─────────────────────────────────────────────────────────────────────────
+
+    def write(self) -> None:
+        """Write the changes down, in the order of names, so that no two wait for each other."""
+        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
+        for name in sorted(self._rows):
+            if not self._rows[name] and not self._sums[name]:
+                continue
+            known = self.driver.row(f"SELECT rows, seal FROM ledger WHERE name = ?{hold}", name)
+            rows, seal = known or (0, 0)
+            values = (rows + self._rows[name], (seal + self._sums[name]) & _MASK)
+            if known is None:
+                self.driver.run("INSERT INTO ledger VALUES (?, ?, ?)", name, *values)
+            else:
+                self.driver.run(
+                    "UPDATE ledger SET rows = ?, seal = ? WHERE name = ?", *values, name
+                )
+        self._rows.clear()
+        self._sums.clear()
+
+
+def recounted(driver: Driver, table: sa.Table) -> tuple[int, int]:
+    """Count a table anew: how many rows, and the sum of their seals."""
+    count = total = 0
+    for row in driver.rows(f"SELECT {_columns(table)} FROM {table.name}"):
+        count += 1
+        total = (total + row_seal(row)) & _MASK
+    return count, total
+
+
+def kept(driver: Driver) -> dict[str, tuple[int, int]]:
+    """Return what is written down of each table."""
+    return {row[0]: (row[1], row[2]) for row in driver.rows("SELECT name, rows, seal FROM ledger")}
+
+
+def _columns(table: sa.Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
+def _by_key(table: sa.Table) -> str:
+    return " AND ".join(f"{column.name} = ?" for column in table.primary_key)
+
+
+def _key(table: sa.Table, row: Sequence[object]) -> tuple[object, ...]:
+    names = [column.name for column in table.columns]
+    return tuple(row[names.index(column.name)] for column in table.primary_key)
