@@ -91,7 +91,7 @@ def test_every_table_is_a_fact_a_projection_or_work() -> None:
     work = {
         *("clock", "tx", "document", "registered", "watch", "inbox"),
         *("log_entry", "log_body", "dead_letter"),
-        *("term", "response", "forgotten", "resealed", "ledger"),
+        *("term", "facet_value", "response", "forgotten", "resealed", "ledger", "projection"),
     }
 
     assert set(schema.metadata.tables) - set(SPREAD_BY) == work

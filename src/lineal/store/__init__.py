@@ -77,7 +77,9 @@ class Store:
     ) -> None:
         self._database = Database(path, writable=writable)
         self._shapes = shapes
-        self._around = Surroundings(Grammar(shapes), Terms(), Names(), tuple(rules), describe)
+        self._around = Surroundings(
+            Grammar(shapes), Terms(), Names(), text.Facets(), tuple(rules), describe
+        )
         self.now = now
         try:
             self._prepare()
@@ -124,6 +126,7 @@ class Store:
                 committed = transaction.apply(batch)
         except BaseException:
             self._around.terms.forget()
+            self._around.facets.forget()
             raise
         transaction.learned()
         return committed

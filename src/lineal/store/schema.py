@@ -7,7 +7,7 @@ Four families, told apart because they may be spread over machines differently o
   belongs to, so that one thing's facts lie together;
 * **projections** (``search_name``, ``facet``, and the full-text table ``search``) follow the facts
   in the same commit and can be made again from them;
-* **references** (``term``) are small and joined by everything;
+* **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
   ``dead_letter``, ``registered``) needs one order or row locks, and stays in one place.
 
@@ -171,14 +171,20 @@ facet = Table(
     "facet",
     metadata,
     Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", Text, primary_key=True),
-    Column("value", Text, primary_key=True),
-    Index("facet_by_value", "name", "value", "key"),
+    Column("facet", Integer, primary_key=True, autoincrement=False),
+    Index("facet_by_facet", "facet", "key"),
     sqlite_with_rowid=False,
 )
 
-#: Full text of SQLite; rows lie under the entity's key and are written in its order.
-SEARCH_COLUMNS = ("name", "words", "description")
+#: How far the search rows were made by which way of making them.
+projection = Table(
+    "projection",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("next_key", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 # ── References ───────────────────────────────────────────────────────────────────────────────────
 
@@ -189,6 +195,16 @@ term = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False),
     UniqueConstraint("text", name="term_text"),
+)
+
+#: The facets that things may have: a name and a value each.
+facet_value = Table(
+    "facet_value",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("name", "value", name="facet_value_pair"),
 )
 
 # ── Work ─────────────────────────────────────────────────────────────────────────────────────────
@@ -357,6 +373,6 @@ FACTS = (record, edge_out, edge_in, derivation)
 
 #: The tables whose rows are changed or deleted; `lineal.store.ledger` counts them.
 IN_PLACE = (
-    *(term, document, registered, forgotten, resealed),
+    *(term, facet_value, projection, document, registered, forgotten, resealed),
     *(watch, inbox, log_entry, log_body, dead_letter),
 )

@@ -1,23 +1,28 @@
 """Search rows on disk: how a thing can be found by name, by words and by facet.
 
-Rows are written in the order of their keys: out of order, FTS5 flushes at each row.
+Texts are broken into tokens here, once, so that both databases find the same. Rows are written in
+the order of their keys: out of order, FTS5 flushes at each row.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSQUERY
 
 from lineal.model import Json, Uri
 from lineal.store import schema
+from lineal.store.driver import Driver
+from lineal.store.ledger import Ledger
 from lineal.store.slices import slices
 
-_SEARCH = sa.table(
-    "search", sa.column("rowid"), *(sa.column(name) for name in schema.SEARCH_COLUMNS)
-)
+#: Full text: on SQLite an FTS5 table, on PostgreSQL tokens with an inverted index.
+_SEARCH = sa.table("search", sa.column("rowid"), sa.column("key"), sa.column("tokens"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +56,185 @@ class Wanted:
     not_among: frozenset[int] = frozenset()
 
 
-def write_rows(connection: sa.Connection, rows: Mapping[int, SearchRow]) -> None:
-    """Replace the search rows of these things."""
-    ordered = sorted(rows)
-    for some in slices(ordered):
-        connection.execute(sa.delete(_SEARCH).where(_SEARCH.c.rowid.in_(some)))
-        for table in (schema.search_name, schema.facet):
-            connection.execute(sa.delete(table).where(table.c.key.in_(some)))
-    names = [
-        {"key": key, "folded": rows[key].name.casefold(), "deleted": rows[key].deleted}
-        for key in ordered
-    ]
-    texts = [
-        {
-            "rowid": key,
-            "name": rows[key].name,
-            "words": rows[key].words,
-            "description": rows[key].description,
-        }
-        for key in ordered
-    ]
-    facets = [
-        {"key": key, "name": name, "value": value}
-        for key in ordered
-        for name in sorted(rows[key].facets)
-        for value in sorted(rows[key].facets[name])
-    ]
-    connection.execute(sa.insert(schema.search_name), names)
-    connection.execute(sa.insert(_SEARCH), texts)
-    if facets:
-        connection.execute(sa.insert(schema.facet), facets)
+# ── Tokens ───────────────────────────────────────────────────────────────────────────────────────
+
+_WORD = re.compile(r"[^\W_]+")
 
 
-def tidy(connection: sa.Connection) -> None:
+def tokens(text: str) -> list[str]:
+    """
+    Return the words of a text as they are compared: folded, without accents, letters and digits.
+
+    >>> tokens("Größe der user_plays (7d)")
+    ['grosse', 'der', 'user', 'plays', '7d']
+    """
+    if not text.isascii():
+        parts = unicodedata.normalize("NFKD", text)
+        text = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    return _WORD.findall(text.lower())
+
+
+def _texts(row: SearchRow) -> tuple[str, str, str]:
+    """Return the tokens of name, words and description, as FTS5 holds them."""
+    name, words, description = (
+        " ".join(tokens(text)) for text in (row.name, row.words, row.description)
+    )
+    return name, words, description
+
+
+def _vector(row: SearchRow) -> str:
+    """Return the tokens as a tsvector: those of the name weigh A, and phrases end with a text."""
+    places: list[str] = []
+    at = 0
+    for text, weight in ((row.name, "A"), (row.words, ""), (row.description, "")):
+        for token in tokens(text):
+            at += 1
+            places.append(f"'{token}':{min(at, _FARTHEST)}{weight}")
+        at += 2
+    return " ".join(places)
+
+
+#: The last position that a tsvector tells apart.
+_FARTHEST = 16_383
+
+# ── Writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Facets:
+    """The numbers of facets: pairs of a name and a value, as they are met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def forget(self) -> None:
+        """Forget all: a transaction that may have added some was undone."""
+        self._numbers.clear()
+
+    def numbers(
+        self, ledger: Ledger, wanted: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], int]:
+        """Return the number of each of these, a new one where it has none; the clock is held."""
+        asked = set(wanted)
+        missing = asked - self._numbers.keys()
+        if missing:
+            self._numbers.update(_known_facets(ledger.driver, missing))
+            self._numbers.update(_new_facets(ledger, missing - self._numbers.keys()))
+        return {pair: self._numbers[pair] for pair in asked}
+
+
+def _known_facets(driver: Driver, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    found = {}
+    by_name: dict[str, set[str]] = {}
+    for name, value in pairs:
+        by_name.setdefault(name, set()).add(value)
+    for name, values in sorted(by_name.items()):
+        rows = driver.among(
+            "SELECT value, id FROM facet_value WHERE name = ? AND value {among}", values, name
+        )
+        found.update({(name, value): int(number) for value, number in rows})
+    return found
+
+
+def _new_facets(ledger: Ledger, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    ordered = sorted(pairs)
+    row = ledger.driver.row("SELECT coalesce(max(id), 0) FROM facet_value")
+    assert row is not None
+    found = {pair: int(row[0]) + at for at, pair in enumerate(ordered, 1)}
+    ledger.insert(schema.facet_value, [(found[pair], *pair) for pair in ordered])
+    return found
+
+
+#: Facets that are read from the thing itself and not kept again.
+_OWN = frozenset({"type"})
+
+
+def _pairs(row: SearchRow) -> list[tuple[str, str]]:
+    return [
+        (name, value) for name, values in row.facets.items() if name not in _OWN for value in values
+    ]
+
+
+def write_rows(
+    ledger: Ledger, facets: Facets, rows: Mapping[int, SearchRow], *, new: Iterable[int] = ()
+) -> None:
+    """Replace the search rows of these things; *new* are those that have none yet."""
+    driver, ordered = ledger.driver, sorted(rows)
+    old = driver.keys(set(ordered).difference(new))
+    if old not in ("[]", []):
+        key = "rowid" if driver.is_sqlite else "key"
+        driver.run(f"DELETE FROM search WHERE {key} {{among}}", old)
+        driver.run("DELETE FROM search_name WHERE key {among}", old)
+        driver.run("DELETE FROM facet WHERE key {among}", old)
+    numbers = facets.numbers(ledger, {pair for row in rows.values() for pair in _pairs(row)})
+    names = [(key, rows[key].name.casefold(), rows[key].deleted) for key in ordered]
+    driver.insert(schema.search_name, names)
+    if driver.is_sqlite:
+        driver.many(_INSERT_TEXT, [(key, *_texts(rows[key])) for key in ordered])
+    else:
+        driver.many(_INSERT_VECTOR, [(key, _vector(rows[key])) for key in ordered])
+    driver.insert(
+        schema.facet,
+        [(key, number) for key in ordered for number in _numbered(rows[key], numbers)],
+    )
+
+
+def _numbered(row: SearchRow, numbers: Mapping[tuple[str, str], int]) -> list[int]:
+    return sorted({numbers[pair] for pair in _pairs(row)})
+
+
+_INSERT_TEXT = "INSERT INTO search (rowid, name, words, description) VALUES (?, ?, ?, ?)"
+_INSERT_VECTOR = "INSERT INTO search (key, tokens) VALUES (?, CAST(? AS tsvector))"
+
+
+def tidy(connection: sa.Connection, pages: int = 500) -> None:
     """Merge some segments of the full-text index: work put off by every commit."""
-    connection.exec_driver_sql("INSERT INTO search (search, rank) VALUES ('merge', 500)")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"INSERT INTO search (search, rank) VALUES ('merge', {pages})")
+
+
+# ── Checking ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def differing(driver: Driver, rows: Mapping[int, SearchRow]) -> dict[int, str]:
+    """Which of these things have search rows other than these? Key to the table that differs."""
+    found: dict[int, str] = {}
+    names = driver.among("SELECT key, folded, deleted FROM search_name WHERE key {among}", rows)
+    stored = {key: (folded, bool(deleted)) for key, folded, deleted in names}
+    for key, row in rows.items():
+        if stored.get(key) != (row.name.casefold(), row.deleted):
+            found[key] = "search_name"
+    pairs: dict[int, set[tuple[str, str]]] = {key: set() for key in rows}
+    for key, name, value in driver.among(_STORED_FACETS, rows):
+        pairs[key].add((name, value))
+    found.update({key: "facet" for key, row in rows.items() if pairs[key] != set(_pairs(row))})
+    found.update(dict.fromkeys(_differing_texts(driver, rows), "search"))
+    return found
+
+
+_STORED_FACETS = """
+    SELECT facet.key, facet_value.name, facet_value.value
+    FROM facet JOIN facet_value ON facet_value.id = facet.facet WHERE facet.key {among}
+"""
+
+
+def _differing_texts(driver: Driver, rows: Mapping[int, SearchRow]) -> set[int]:
+    if driver.is_sqlite:
+        stored = {
+            row[0]: row[1:]
+            for row in driver.among(
+                "SELECT rowid, name, words, description FROM search WHERE rowid {among}", rows
+            )
+        }
+        return {key for key, row in rows.items() if stored.get(key) != _texts(row)}
+    keys = sorted(rows)
+    same = driver.rows(
+        "SELECT search.key FROM search JOIN unnest(CAST(? AS bigint[]), CAST(? AS text[]))"
+        " AS wanted (key, tokens) ON wanted.key = search.key"
+        " WHERE search.tokens = CAST(wanted.tokens AS tsvector)",
+        keys,
+        [_vector(rows[key]) for key in keys],
+    )
+    return rows.keys() - {row[0] for row in same}
 
 
 # ── Finding ──────────────────────────────────────────────────────────────────────────────────────
@@ -104,7 +253,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
         steps.append(sa.select(name.c.key).where(name.c.folded == wanted.text))
         steps.append(sa.select(name.c.key).where(name.c.folded >= wanted.text, name.c.folded < end))
     if wanted.words:
-        steps.extend(_by_words(wanted.words))
+        steps.extend(_by_words(connection.dialect.name, wanted.words))
     if not steps:
         steps.append(sa.select(name.c.key))
     for rank, step in enumerate(steps):
@@ -116,13 +265,30 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     return sorted(found.items(), key=lambda item: (item[1], item[0]))
 
 
-def _by_words(words: Sequence[str]) -> Iterable[sa.Select[Any]]:
-    terms = " AND ".join('"' + word.replace('"', '""') + '"*' for word in words)
-    matching: sa.ColumnElement[str] = sa.literal_column("search")
-    for phrase in (f"name : ({terms})", terms):
-        yield sa.select(_SEARCH.c.rowid.label("key")).where(
-            matching.op("MATCH")(sa.literal(phrase))
-        )
+def _by_words(dialect: str, words: Sequence[str]) -> Iterable[sa.Select[Any]]:
+    """Things in whose name, then things anywhere in whose texts, each of these words begins."""
+    phrases = [found for word in words if (found := tokens(word))]
+    if not phrases:
+        return
+    if dialect == "sqlite":
+        terms = " AND ".join(f'"{" ".join(phrase)}"*' for phrase in phrases)
+        table: sa.ColumnElement[str] = sa.literal_column("search")
+        for asked in (f"name : ({terms})", terms):
+            match = table.op("MATCH")(sa.literal(asked))
+            yield sa.select(_SEARCH.c.rowid.label("key")).where(match)
+        return
+    for weight in ("A", ""):
+        terms = " & ".join(_phrase(phrase, weight) for phrase in phrases)
+        match = _SEARCH.c.tokens.op("@@")(sa.cast(sa.literal(terms), TSQUERY))
+        yield sa.select(_SEARCH.c.key).where(match)
+
+
+def _phrase(phrase: Sequence[str], weight: str) -> str:
+    """Tokens that follow each other, the last of which may go on."""
+    exact = f":{weight}" if weight else ""
+    told = [f"'{token}'{exact}" for token in phrase[:-1]]
+    told.append(f"'{phrase[-1]}':*{weight}")
+    return f"({' <-> '.join(told)})"
 
 
 def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
@@ -141,23 +307,33 @@ def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
 
 
 def _having(key: Any, name: str, values: frozenset[str]) -> sa.ColumnElement[bool]:
-    facet = schema.facet
-    return sa.exists().where(
-        facet.c.key == key, facet.c.name == name, facet.c.value.in_(sorted(values))
-    )
+    entity, facet, value = schema.entity, schema.facet, schema.facet_value
+    if name in _OWN:
+        return sa.exists().where(entity.c.key == key, entity.c.type.in_(sorted(values)))
+    wanted = sa.select(value.c.id).where(value.c.name == name, value.c.value.in_(sorted(values)))
+    return sa.exists().where(facet.c.key == key, facet.c.facet.in_(wanted))
 
 
 def facet_counts(
     connection: sa.Connection, keys: Sequence[int], names: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """How many of these things have which value of these facets?"""
-    facet, found = schema.facet, {name: dict[str, int]() for name in names}
+    facet, value, entity = schema.facet, schema.facet_value, schema.entity
+    found = {name: dict[str, int]() for name in names}
     for some in slices(keys):
-        query = (
-            sa.select(facet.c.name, facet.c.value, sa.func.count())
-            .where(facet.c.key.in_(some), facet.c.name.in_(sorted(names)))
-            .group_by(facet.c.name, facet.c.value)
+        kept = (
+            sa.select(value.c.name, value.c.value, sa.func.count())
+            .join(facet, facet.c.facet == value.c.id)
+            .where(facet.c.key.in_(some), value.c.name.in_(sorted(names)))
+            .group_by(value.c.name, value.c.value)
         )
-        for name, value, count in connection.execute(query):
-            found[name][value] = found[name].get(value, 0) + count
+        own = (
+            sa.select(sa.literal("type"), entity.c.type, sa.func.count())
+            .where(entity.c.key.in_(some))
+            .group_by(entity.c.type)
+        )
+        for query in (kept, own):
+            for name, called, count in connection.execute(query):
+                if name in found:
+                    found[name][called] = found[name].get(called, 0) + count
     return found

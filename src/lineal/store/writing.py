@@ -87,6 +87,7 @@ class Surroundings:
     grammar: Grammar
     terms: Terms
     names: Names
+    facets: text.Facets
     rules: Sequence[Rules] = ()
     describe: Describe | None = None
 
@@ -424,7 +425,8 @@ class Transaction:
         keys = self._keys_of(self._things)
         alone = projecting.said_alone((word.word for word in words), self._named)
         rows = projecting.search_rows(self._driver, self._reader(), describe, keys, alone)
-        text.write_rows(self._connection, rows)
+        new = [keys[uri] for uri in self._named if uri in keys]
+        text.write_rows(self._ledger, self._around.facets, rows, new=new)
 
     def _keys_of(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         wanted = set(uris)

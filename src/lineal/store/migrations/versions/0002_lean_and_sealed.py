@@ -31,6 +31,8 @@ _LAYERS = ("declared", "observed", "inferred", "suggested")
 _REASONS = ("changed", "removed", "corrected", "deleted")
 _IN_PLACE = {
     "term": "id, text",
+    "facet_value": "id, name, value",
+    "projection": "name, version, next_key",
     "document": "id, source, name, subject, digest, said_at, live, fine, touched",
     "registered": "type, platform, source",
     "forgotten": "key, t, how, reason",
@@ -52,11 +54,67 @@ def upgrade() -> None:
         _set_aside(name)
     _create()
     _copy()
+    _search()
     for name in _MOVED:
         op.drop_table(f"old_{name}")
     op.create_index("tx_by_instant", "tx", ["instant", "t"])
     _seal(op.get_bind())
     _count(op.get_bind())
+    _compare_bytes()
+
+
+def _search() -> None:
+    """Make the search tables anew, empty: they are filled from the facts when the store opens."""
+    sqlite = op.get_bind().dialect.name == "sqlite"
+    op.drop_table("facet")
+    op.create_table(
+        "facet",
+        sa.Column("key", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("facet", sa.Integer, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("facet_by_facet", "facet", ["facet", "key"])
+    op.create_table(
+        "facet_value",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.UniqueConstraint("name", "value", name="facet_value_pair"),
+    )
+    op.create_table(
+        "projection",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("next_key", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.execute("DELETE FROM search_name")
+    op.execute("DROP TABLE IF EXISTS search")
+    if sqlite:
+        op.execute(
+            "CREATE VIRTUAL TABLE search USING fts5(name, words, description, prefix='2 3', "
+            'tokenize="unicode61 remove_diacritics 2")'
+        )
+        op.execute("INSERT INTO search (search, rank) VALUES ('automerge', 0)")
+        op.execute("INSERT INTO search (search, rank) VALUES ('crisismerge', 64)")
+        return
+    op.execute("CREATE TABLE search (key BIGINT PRIMARY KEY, tokens tsvector NOT NULL)")
+    op.execute("CREATE INDEX search_by_token ON search USING gin (tokens)")
+
+
+def _compare_bytes() -> None:
+    """On PostgreSQL, compare texts as SQLite does: byte by byte, whatever the locale."""
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        return
+    columns = connection.execute(
+        sa.text(
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND data_type = 'text'"
+        )
+    ).all()
+    for table, column in columns:
+        op.execute(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"')
 
 
 def _set_aside(name: str) -> None:
