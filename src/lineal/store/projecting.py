@@ -42,9 +42,16 @@ def search_rows(
     reader: Reader,
     describe: Describe,
     keys: Mapping[Uri, int],
+    *,
     alone: Mapping[Uri, Mapping[str, Json]],
+    before: Mapping[Uri, str],
 ) -> dict[int, SearchRow]:
-    """Return the search row of each of these things, as it is known in this transaction."""
+    """
+    Return the search row of each of these things that may have another, as it is now.
+
+    *alone* is what is said of things that are new, *before* what was said of those of which one
+    statement was replaced.
+    """
     rows = {
         keys[uri]: describe(uri, attributes, False)
         for uri, attributes in alone.items()
@@ -53,15 +60,25 @@ def search_rows(
     others = {uri: key for uri, key in keys.items() if key not in rows}
     if not others:
         return rows
-    said = _said(driver, reader, others)
-    rows.update((others[uri], describe(uri, said[uri], False)) for uri in said)
+    said, single = _said(driver, reader, others)
+    for uri, attributes in said.items():
+        row = describe(uri, attributes, False)
+        old = before.get(uri) if uri in single else None
+        if old is None or describe(uri, together([msgspec.json.decode(old)]), False) != row:
+            rows[others[uri]] = row
     rest = [key for uri, key in others.items() if uri not in said]
     rows.update(_looked_up(reader, describe, rest))
     return rows
 
 
-def _said(driver: Driver, reader: Reader, keys: Mapping[Uri, int]) -> dict[Uri, dict[str, Json]]:
-    """What is said of things that certainly are there: their first source speaks of them."""
+def _said(
+    driver: Driver, reader: Reader, keys: Mapping[Uri, int]
+) -> tuple[dict[Uri, dict[str, Json]], set[Uri]]:
+    """
+    What is said of things that certainly are there: their first source speaks of them.
+
+    Beside it, of which of them one statement alone speaks.
+    """
     by_key = {key: uri for uri, key in keys.items()}
     found: dict[Uri, list[tuple[tuple[bool, int, str, str], str]]] = {}
     registered = reader.registered()
@@ -76,7 +93,7 @@ def _said(driver: Driver, reader: Reader, keys: Mapping[Uri, int]) -> dict[Uri, 
         expected = registered.get((uri.type, uri.platform)) if registered else None
         if expected is None or not some[0][0][0]:
             said[uri] = together(msgspec.json.decode(body) for _, body in some)
-    return said
+    return said, {uri for uri in said if len(found[uri]) == 1}
 
 
 def _looked_up(reader: Reader, describe: Describe, keys: list[int]) -> dict[int, SearchRow]:

@@ -29,6 +29,7 @@ from lineal.model import (
 )
 from lineal.store import schema, text
 from lineal.store.basis import Basis
+from lineal.store.driver import Driver
 from lineal.store.facts import TOMBSTONE, response_of, supports_of, together
 from lineal.store.slices import SLICE, slices
 from lineal.store.terms import Terms
@@ -158,10 +159,10 @@ class Reader:
     def _links(
         self, table: sa.Table, end: sa.Column[Any], keys: Iterable[int], kinds: Collection[str]
     ) -> list[Link]:
-        row = table.c
+        row, wanted = table.c, list(slices(keys))
         found: list[Link] = []
-        numbers = self.kinds(kinds)
-        for some in slices(keys) if numbers else ():
+        numbers = self.kinds(kinds) if wanted else []
+        for some in wanted if numbers else ():
             query = (
                 sa.select(
                     row.src,
@@ -280,8 +281,8 @@ class Reader:
     def registered(self) -> Mapping[tuple[str, str], str]:
         """Which source is registered to describe which type on which platform?"""
         if self._registered is None:
-            rows = self._connection.execute(sa.select(schema.registered))
-            self._registered = {(row.type, row.platform): row.source for row in rows}
+            rows = Driver(self._connection).rows("SELECT type, platform, source FROM registered")
+            self._registered = {(kind, name): source for kind, name, source in rows}
         return self._registered
 
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:

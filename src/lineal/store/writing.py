@@ -107,6 +107,8 @@ class Transaction:
         #: The things that this transaction is the first to name.
         self._named: list[Uri] = []
         self._responses: list[str] = []
+        #: What was said of those things of which just one statement was replaced.
+        self._before: dict[Uri, str] = {}
         self._things: set[Uri] = set()
         self._edges: set[tuple[Uri, str, Uri]] = set()
 
@@ -344,6 +346,11 @@ class Transaction:
 
     def _end_statements(self, word: _Word, ended: Mapping[Uri, facts.Ending]) -> None:
         for uri, (row, at, reason) in ended.items():
+            replaced = reason == "changed" and row.body != facts.TOMBSTONE
+            if replaced and uri not in self._things:
+                self._before[uri] = row.body or facts.TOMBSTONE
+            else:
+                self._before.pop(uri, None)
             self._things.add(uri)
             self._rows.end_record(word.name, uri, row, at, reason)
 
@@ -423,8 +430,14 @@ class Transaction:
         if describe is None or not self._things:
             return
         keys = self._keys_of(self._things)
-        alone = projecting.said_alone((word.word for word in words), self._named)
-        rows = projecting.search_rows(self._driver, self._reader(), describe, keys, alone)
+        rows = projecting.search_rows(
+            self._driver,
+            self._reader(),
+            describe,
+            keys,
+            alone=projecting.said_alone((word.word for word in words), self._named),
+            before=self._before,
+        )
         new = [keys[uri] for uri in self._named if uri in keys]
         text.write_rows(self._ledger, self._around.facets, rows, new=new)
 
