@@ -92,7 +92,7 @@ def _search() -> None:
     op.execute("DROP TABLE IF EXISTS search")
     if sqlite:
         op.execute(
-            "CREATE VIRTUAL TABLE search USING fts5(name, words, description, prefix='2 3', "
+            "CREATE VIRTUAL TABLE search USING fts5(name, words, description, "
             'tokenize="unicode61 remove_diacritics 2")'
         )
         op.execute("INSERT INTO search (search, rank) VALUES ('automerge', 0)")
