@@ -33,7 +33,7 @@ lock: ## Write requirements/ anew from pyproject.toml (needs uv)
 	@for kind in dev run; do \
 		uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
-			--extra server $$([ $$kind = dev ] && echo --group dev || echo -c requirements/dev.txt) \
+			--extra server $$([ $$kind = dev ] && echo --extra postgres --group dev || echo -c requirements/dev.txt) \
 			--output-file requirements/$$kind.txt $(ARGS) || exit 1; \
 	done
 

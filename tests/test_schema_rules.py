@@ -24,7 +24,7 @@ from lineal.app import Lineal
 from lineal.model import Moment, Uri
 from lineal.query import Questions
 from lineal.store import schema
-from lineal.store.database import Database
+from lineal.store.sqlite import SqliteDatabase
 from tests import world
 
 STORE = Path(lineal.store.__file__).parent
@@ -270,8 +270,8 @@ def test_nothing_is_read_without_a_viewer(told: Lineal) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "plain.db")
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
+    opened = SqliteDatabase(tmp_path / "plain.db")
     yield opened
     opened.close()
 
@@ -286,7 +286,7 @@ SETTINGS = [("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1)]
 @pytest.mark.parametrize(
     ("name", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("query_only", 0), *SETTINGS]
 )
-def test_the_writer_is_set_as_promised(database: Database, name: str, value: object) -> None:
+def test_the_writer_is_set_as_promised(database: SqliteDatabase, name: str, value: object) -> None:
     with database.writing() as connection:
         assert _setting(connection, name) == value
 
@@ -294,19 +294,19 @@ def test_the_writer_is_set_as_promised(database: Database, name: str, value: obj
 @pytest.mark.parametrize(
     ("name", "value"), [("journal_mode", "wal"), ("query_only", 1), *SETTINGS[1:]]
 )
-def test_a_reader_is_set_as_promised(database: Database, name: str, value: object) -> None:
+def test_a_reader_is_set_as_promised(database: SqliteDatabase, name: str, value: object) -> None:
     with database.reading() as connection:
         assert _setting(connection, name) == value
 
 
-def test_both_wait_for_each_other_rather_than_fail(database: Database) -> None:
+def test_both_wait_for_each_other_rather_than_fail(database: SqliteDatabase) -> None:
     with database.writing() as writer, database.reading() as reader:
         assert isinstance(waits := _setting(writer, "busy_timeout"), int)
         assert waits >= 1_000
         assert _setting(reader, "busy_timeout") == waits
 
 
-def test_a_reader_cannot_write(database: Database) -> None:
+def test_a_reader_cannot_write(database: SqliteDatabase) -> None:
     with (
         pytest.raises(errors.ReadOnly),
         database.reading() as connection,

@@ -18,8 +18,8 @@ from lineal.errors import ConfigError
 class Config:
     """All choices of one installation."""
 
-    #: The database file (``LINEAL_DB``).
-    db: Path = Path("lineal.db")
+    #: The database file, or the URL of a PostgreSQL database (``LINEAL_DB``).
+    db: Path | str = Path("lineal.db")
     #: YAML files with further types and kinds (``LINEAL_SHAPES``, parted by ``:``).
     shapes: tuple[Path, ...] = ()
     #: YAML files of declared sources, or folders of them (``LINEAL_SOURCES``, parted by ``:``).
@@ -37,7 +37,7 @@ class Config:
         """Read the environment; raises `ConfigError` for a value that cannot be."""
         found = os.environ if environment is None else environment
         return cls(
-            db=Path(found.get("LINEAL_DB", "lineal.db")),
+            db=database(found.get("LINEAL_DB", "lineal.db")),
             shapes=_paths(found.get("LINEAL_SHAPES", "")),
             sources=_paths(found.get("LINEAL_SOURCES", "")),
             host=found.get("LINEAL_HOST", "127.0.0.1"),
@@ -45,6 +45,16 @@ class Config:
             platforms=_pairs(found.get("LINEAL_PLATFORMS", "")),
             variables=dict(found),
         )
+
+
+def database(text: str) -> Path | str:
+    """
+    Return where a database is: a file, or the URL of a server as it was written.
+
+    >>> database("postgresql://db/lineal"), database("data/lineal.db")
+    ('postgresql://db/lineal', PosixPath('data/lineal.db'))
+    """
+    return text if "://" in text else Path(text)
 
 
 def _paths(text: str) -> tuple[Path, ...]:

@@ -24,6 +24,7 @@ translates into its own language by one table.
         ├── ReadOnly        the file or disk may not be written
         ├── StorageFull     no room left
         ├── NewerSchema     written by a newer version of Lineal
+        ├── Unreachable     the database server does not answer
         └── Damaged         the file is not a sound database
 """
 
@@ -183,6 +184,12 @@ class NewerSchema(StoreError):
     """The database was written by a newer version of Lineal."""
 
     code = "newer_schema"
+
+
+class Unreachable(StoreError):
+    """The server of the database does not answer, or the connection to it broke."""
+
+    code = "unreachable"
 
 
 class Damaged(StoreError):

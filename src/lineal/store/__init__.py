@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import sqlalchemy as sa
-
-from lineal.errors import ConfigError
+from lineal.errors import ConfigError, Unreachable
 from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, schema, text, work
 from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
-from lineal.store.database import Database
+from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
 from lineal.store.facts import together
 from lineal.store.ledger import Ledger
@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+#: How often a commit whose connection broke is taken up on a new one.
+RECONNECTIONS = 2
+
+
 def clock_now() -> Instant:
     """Return the wall clock, in microseconds since 1970 UTC."""
     return time.time_ns() // 1_000
@@ -59,7 +63,7 @@ def clock_now() -> Instant:
 
 class Store:
     """
-    The facts of one installation, in one SQLite file.
+    The facts of one installation, in one SQLite file or one PostgreSQL database.
 
     Raises:
         Busy, ReadOnly, Damaged, NewerSchema: the file cannot be used; the message says why.
@@ -67,7 +71,7 @@ class Store:
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         *,
         shapes: Shapes,
         writable: bool = True,
@@ -75,7 +79,8 @@ class Store:
         describe: Describe | None = None,
         now: Callable[[], Instant] = clock_now,
     ) -> None:
-        self._database = Database(path, writable=writable)
+        self.place = place
+        self._database = connected(place, writable=writable)
         self._shapes = shapes
         self._around = Surroundings(
             Grammar(shapes), Terms(), Names(), text.Facets(), tuple(rules), describe
@@ -96,14 +101,21 @@ class Store:
         with self._database.reading() as connection:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
-                    f"{self._database.path} is not a Lineal database of this version.",
+                    f"{self._database.name} is not a Lineal database of this version.",
                     fix="Open it once with `lineal serve`, which brings it up to date.",
                 )
 
     @property
+    def name(self) -> str:
+        """What to call the database: its file, or its URL without the password."""
+        return self._database.name
+
+    @property
     def path(self) -> Path:
-        """The database file."""
-        return self._database.path
+        """The database file; raises `ConfigError` where the database is none."""
+        if not isinstance(self.place, Path):
+            raise ConfigError(f"{self.name} is not a file.")
+        return self.place
 
     @property
     def shapes(self) -> Shapes:
@@ -115,13 +127,19 @@ class Store:
         Write what is new in *batch*, what follows from it, its search rows and its cause.
 
         All of it or nothing. Saying the same again writes no fact. Returns the transaction and
-        counts; a batch whose token was committed before is not written again.
+        counts; a batch whose token was committed before is not written again. Where the
+        connection breaks, the database is asked by the batch's token what became of it.
         """
+        if batch.token is None and not isinstance(self.place, Path):
+            batch = replace(batch, token=uuid.uuid4().hex)
+        for _ in range(RECONNECTIONS):
+            with contextlib.suppress(Unreachable):
+                return self._commit(batch)
+        return self._commit(batch)
+
+    def _commit(self, batch: Batch) -> Committed:
         try:
             with self._database.writing() as connection:
-                known = _committed(connection, batch.token)
-                if known is not None:
-                    return Committed(known, {"same": len(batch.words)})
                 transaction = Transaction(connection, self._around, now=self.now())
                 committed = transaction.apply(batch)
         except BaseException:
@@ -172,9 +190,3 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
-
-
-def _committed(connection: sa.Connection, token: str | None) -> int | None:
-    if token is None:
-        return None
-    return connection.scalar(sa.select(schema.tx.c.t).where(schema.tx.c.token == token))

@@ -1,205 +1,49 @@
-"""Connections to the database: how they are set, who may write, and its errors in our words.
-
-On SQLite exactly one connection writes and checkpoints, in one process at a time; a second
-process is refused by name. Readers are opened read-only and never checkpoint.
-"""
+"""Where the facts are kept: an SQLite file, or a PostgreSQL database under a URL."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO
+from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.pool import QueuePool, StaticPool
 
-from lineal.errors import Busy, ConfigError, Damaged, ReadOnly, StorageFull, StoreError
+from lineal.store.sqlite import SqliteDatabase
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA cache_size=-65536",
-    "PRAGMA temp_store=MEMORY",
-)
-_READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
+#: A file, or the URL of a PostgreSQL database.
+Place: TypeAlias = "Path | str"
 
 
-class Database:
-    """
-    An SQLite database: one writer and many readers.
+class Database(Protocol):
+    """Connections to one database: who may write, and its errors in our words."""
 
-    *path* is created where it is missing, unless *writable* is False.
+    writable: bool
 
-    Raises:
-        Busy: another process writes to it.
-        ReadOnly: the file or its folder may not be written.
-        Damaged: the file is not an SQLite database.
-    """
+    @property
+    def name(self) -> str:
+        """What to call the database in a message; never holds a password."""
 
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
-        self.path = path
-        self.writable = writable
-        self._write_lock = threading.RLock()
-        self._owner: IO[str] | None = None
-        if writable:
-            self._own()
-        elif not path.exists():
-            raise ConfigError(
-                f"There is no database at {path}.",
-                fix="Make one with `lineal serve` or `lineal import`, or name another by --db.",
-            )
-        self._reader = sa.create_engine(
-            "sqlite://",
-            creator=self._open_reader,
-            poolclass=QueuePool,
-            pool_size=8,
-            max_overflow=8,
-            pool_reset_on_return="rollback",
-        )
-        event.listen(self._reader, "begin", lambda connection: _exec(connection, "BEGIN"))
-        self._writer: sa.Engine | None = None
-        if writable:
-            try:
-                self._writer = self._connected_writer()
-            except BaseException:
-                self.close()
-                raise
+    def writing(self) -> AbstractContextManager[sa.Connection]:
+        """Open a write transaction; it commits when the block ends well, else it is undone."""
 
-    # ── Opening ──────────────────────────────────────────────────────────────────────────────
-
-    def _own(self) -> None:
-        """Take the owner lock, so that no second process writes."""
-        lock_path = self.path.with_name(self.path.name + ".lock")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            owner = lock_path.open("a+")
-        except OSError as error:
-            raise ReadOnly(
-                f"{self.path} may not be written: {error.strerror}.",
-                fix="Make its folder writable, or name another database by --db.",
-            ) from error
-        try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner.seek(0)
-            holder = owner.read().strip() or "another process"
-            owner.close()
-            raise Busy(
-                f"{self.path} is being written by {holder}.",
-                fix="Stop that one, send your question to it by --server, or use another file.",
-            ) from error
-        owner.truncate(0)
-        owner.write(f"process {os.getpid()}")
-        owner.flush()
-        self._owner = owner
-
-    def _connected_writer(self) -> sa.Engine:
-        with translated(self.path):
-            engine = sa.create_engine("sqlite://", creator=self._open_writer, poolclass=StaticPool)
-            event.listen(engine, "begin", lambda connection: _exec(connection, "BEGIN IMMEDIATE"))
-            engine.connect().close()
-        return engine
-
-    def _open_writer(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        return _configured(connection, _PRAGMAS)
-
-    def _open_reader(self) -> sqlite3.Connection:
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        try:
-            return _configured(
-                _read_only(address), ("SELECT 1 FROM sqlite_master LIMIT 1", *_READ_PRAGMAS)
-            )
-        except sqlite3.OperationalError:
-            # A read-only disk cannot hold the shared memory of WAL; the file itself is at rest.
-            return _configured(_read_only(f"{address}&immutable=1"), _READ_PRAGMAS)
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Open one snapshot: everything read in the block is of one moment."""
 
     def close(self) -> None:
-        """Close readers first, then the writer, then give up ownership."""
-        self._reader.dispose()
-        if self._writer is not None:
-            self._writer.dispose()
-        if self._owner is not None:
-            self._owner.close()
-            self._owner = None
-
-    # ── Using ────────────────────────────────────────────────────────────────────────────────
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Open a write transaction; it commits when the block ends well, else it is undone."""
-        if self._writer is None:
-            raise ReadOnly(
-                f"{self.path} was opened for reading only.",
-                fix="Write through the server that owns it.",
-            )
-        with self._write_lock, translated(self.path), self._writer.begin() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """Open one snapshot: everything read in the block is of one moment."""
-        with translated(self.path), self._reader.connect() as connection, connection.begin():
-            yield connection
+        """Close every connection."""
 
 
-def _read_only(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+def connected(place: Place, *, writable: bool) -> Database:
+    """
+    Open the database at a place.
 
+    Raises:
+        StoreError: it cannot be used; the message says why.
+        ConfigError: it is not there, or the driver is not installed.
+    """
+    if isinstance(place, Path):
+        return SqliteDatabase(place, writable=writable)
+    # The driver of PostgreSQL is an extra: needed only here.
+    from lineal.store.postgres import PostgresDatabase  # noqa: PLC0415
 
-def _configured(connection: sqlite3.Connection, statements: Sequence[str]) -> sqlite3.Connection:
-    """Run the settings of a connection; one that cannot be set up is closed."""
-    try:
-        for statement in statements:
-            connection.execute(statement).fetchall()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _exec(connection: sa.Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement)
-
-
-#: What SQLite says, and what it means. The first text found decides.
-_MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
-    ("database or disk is full", StorageFull, "Free some room; nothing written so far is lost."),
-    ("readonly database", ReadOnly, "Make the file, its folder and its disk writable."),
-    ("read-only", ReadOnly, "Make the file, its folder and its disk writable."),
-    ("unable to open", ReadOnly, "Check that the folder exists and may be written."),
-    ("not a database", Damaged, "Name a Lineal database by --db, or restore a backup."),
-    ("malformed", Damaged, "Restore a backup; do not write to this file."),
-    ("disk i/o error", Damaged, "Check the disk, then restore a backup."),
-    ("database is locked", Busy, "Another program holds it; stop that one or try again."),
-)
-
-
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn the database's errors into ours."""
-    try:
-        yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        text = str(getattr(error, "orig", error) or error)
-        for found, meaning, fix in _MEANINGS:
-            if found in text.lower():
-                raise meaning(f"{path}: {text}.", fix=fix) from error
-        raise StoreError(f"{path}: {text}.", fix="Please report this.") from error
-    except OSError as error:
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise ReadOnly(f"{path} may not be written: {error.strerror}.") from error
-        if error.errno == errno.ENOSPC:
-            raise StorageFull(f"No room left at {path}.") from error
-        raise
+    return PostgresDatabase(place, writable=writable)

@@ -128,6 +128,10 @@ class Transaction:
 
     def apply(self, batch: Batch) -> Committed:
         """Write what is new in *batch*, what follows from it, and publish; or nothing at all."""
+        known = self._committed(batch)
+        if known is not None:
+            self._undraw()
+            return Committed(known, {"same": len(batch.words)})
         words = self._current_words(batch)
         changed = self._changed(words)
         self._name(changed)
@@ -144,6 +148,13 @@ class Transaction:
     def learned(self) -> None:
         """Remember what only holds once this transaction is committed: the keys of new things."""
         self._around.names.learn(self._keys)
+
+    def _committed(self, batch: Batch) -> int | None:
+        """Was a batch of this token committed before? In which transaction?"""
+        if batch.token is None:
+            return None
+        row = self._driver.row("SELECT t FROM tx WHERE token = ?", batch.token)
+        return None if row is None else int(row[0])
 
     def _current_words(self, batch: Batch) -> list[Record | Removal]:
         """Pass the fences, and keep the last word of each document."""

@@ -8,9 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from lineal.errors import NewerSchema
+
+#: Under which number a migration of a PostgreSQL database is locked.
+_LOCK = 0x4C696E65616C
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -41,5 +44,8 @@ def current(connection: Connection) -> str | None:
 
 def upgrade(connection: Connection) -> None:
     """Bring the database of *connection* to the newest schema; raises `NewerSchema`."""
+    if connection.dialect.name == "postgresql":
+        # Two processes may start at once: the second waits here, and finds it done.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     if current(connection) != newest():
         command.upgrade(_config(connection), "head")

@@ -44,7 +44,7 @@ def bring() -> None:
 @bring.command()
 @paths_argument
 @db_option
-def openlineage(paths: tuple[Path, ...], db: Path | None) -> None:
+def openlineage(paths: tuple[Path, ...], db: Path | str | None) -> None:
     """Read OpenLineage events from files and folders."""
     with opened(db, writable=True) as lineal, _bar() as progress:
         came = lineal.import_openlineage(paths, progress=progress)
@@ -55,7 +55,7 @@ def openlineage(paths: tuple[Path, ...], db: Path | None) -> None:
 @paths_argument
 @click.option("--namespace", help="The data platform that dbt wrote to, where its files lack it.")
 @db_option
-def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | None) -> None:
+def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | str | None) -> None:
     """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
     with opened(db, writable=True) as lineal, _bar() as progress:
         came = lineal.import_dbt(paths, namespace=namespace, progress=progress)
@@ -66,7 +66,7 @@ def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | None) -> None
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @db_option
-def files(spec: Path, root: Path, db: Path | None) -> None:
+def files(spec: Path, root: Path, db: Path | str | None) -> None:
     """Read the files below the folder ROOT as the declared source SPEC says."""
     with opened(db, writable=True) as lineal, _bar() as progress:
         came = lineal.import_files(spec, root, progress=progress)

@@ -85,7 +85,11 @@ def list_sources(files: tuple[Path, ...], form: str) -> None:
 )
 @click.pass_context
 def sweep(
-    context: click.Context, name: str, files: tuple[Path, ...], db: Path | None, timeout: float
+    context: click.Context,
+    name: str,
+    files: tuple[Path, ...],
+    db: Path | str | None,
+    timeout: float,
 ) -> None:
     """
     List all that the source NAME has, and fetch what differs.
@@ -111,7 +115,7 @@ def db() -> None:
 
 @db.command()
 @db_option
-def check(db: Path | None) -> None:
+def check(db: Path | str | None) -> None:
     """Open the database for reading, and show its schema and how much it holds."""
     with opened(db, writable=False) as lineal:
         from lineal.access import LOCAL
@@ -120,4 +124,4 @@ def check(db: Path | None) -> None:
         with lineal.store.looking() as driver:
             schema = migrations.current(driver.connection)
         counted = lineal.ask.counts(LOCAL)
-        write(tables.database(lineal.store.path, schema, counted.basis_t, counted.value))
+        write(tables.database(lineal.store.name, schema, counted.basis_t, counted.value))

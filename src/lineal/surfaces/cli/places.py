@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from lineal.config import Config
+from lineal.config import Config, database
 from lineal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,10 +24,26 @@ Answers: TypeAlias = "Client | Local"
 
 _PACKAGE = "lineal"
 
+
+class _Database(click.ParamType["Path | str"]):
+    """A database file, or the URL of a PostgreSQL database."""
+
+    name = "path"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | str:
+        """Return where the database is."""
+        place = value if isinstance(value, Path) else database(str(value))
+        if isinstance(place, Path) and place.is_dir():
+            self.fail(f"{place} is a folder.", param, ctx)
+        return place
+
+
 db_option = click.option(
     "--db",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The database file; LINEAL_DB or lineal.db where not said.",
+    type=_Database(),
+    help="The database: a file, or postgresql://…; LINEAL_DB or lineal.db where not said.",
 )
 server_option = click.option(
     "--server", metavar="URL", help="Ask a server instead; LINEAL_URL where not said."
@@ -58,7 +74,7 @@ _valid_at = click.option("--valid-at", metavar="TIME", help="As it was so at tha
 class Asked:
     """How a question is asked: whom, about when, and how its answer is shown."""
 
-    db: Path | None = None
+    db: Path | str | None = None
     server: str | None = None
     form: str = "table"
     known_at: str | None = None
@@ -89,7 +105,7 @@ def placed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def run(*, db: Path | None, server: str | None, form: str, **rest: object) -> None:
+        def run(*, db: Path | str | None, server: str | None, form: str, **rest: object) -> None:
             command(Asked(db, server, form), **rest)
 
         return db_option(server_option(format_option(*forms)(run)))
@@ -112,7 +128,7 @@ def timed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
-def server_of(config: Config, *, db: Path | None, server: str | None) -> str | None:
+def server_of(config: Config, *, db: Path | str | None, server: str | None) -> str | None:
     """Return the server to ask, None for a file: what is said wins over the environment."""
     if server is not None and db is not None:
         raise click.UsageError("Give --db or --server, not both.")
@@ -128,14 +144,14 @@ def client(url: str, config: Config) -> Client:
     return Client(url, config.variables.get("LINEAL_TOKEN") or None)
 
 
-def settings(db: Path | None = None) -> Config:
+def settings(db: Path | str | None = None) -> Config:
     """Return the environment's choices, with the database named on the command line."""
     config = Config.from_environment()
     return config if db is None else replace(config, db=db)
 
 
 @contextlib.contextmanager
-def opened(db: Path | None, *, writable: bool) -> Iterator[Lineal]:
+def opened(db: Path | str | None, *, writable: bool) -> Iterator[Lineal]:
     """Open a database without any source; the server's packages are first needed here."""
     with opened_with(replace(settings(db), sources=()), writable=writable) as lineal:
         yield lineal

@@ -31,7 +31,7 @@ _file = click.Path(exists=True, path_type=Path)
     help="Further types and kinds; may be repeated.",
 )  # fmt: skip
 def serve(
-    db: Path | None,
+    db: Path | str | None,
     host: str | None,
     port: int | None,
     sources: tuple[Path, ...],
@@ -92,7 +92,7 @@ def demo(
     port: int | None,
     scale: float,
     seed: int,
-    db: Path | None,
+    db: Path | str | None,
 ) -> None:
     """Fill a graph from an invented estate, and show it."""
     with needing_the_server():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from rich.console import RenderableType
@@ -340,8 +339,8 @@ def sources(described: Mapping[str, Sequence[str]]) -> Parts:
         yield line("No source is declared. Name its file by --source, or set LINEAL_SOURCES.")
 
 
-def database(path: Path, schema: str | None, t: int, counted: Mapping[str, int]) -> Parts:
+def database(name: str, schema: str | None, t: int, counted: Mapping[str, int]) -> Parts:
     """Show what a database is, and how much it holds."""
-    yield line(f"{path}: schema {schema}, {t} transactions.")
+    yield line(f"{name}: schema {schema}, {t} transactions.")
     yield line(f"{sum(counted.values())} things.")
     yield from counts(counted)

@@ -33,7 +33,7 @@ DATABASE = Path("lineal-demo.db")
 PATIENCE = 300.0
 
 
-def run(serve: bool, port: int, scale: float, seed: int, db: Path | None) -> int:
+def run(serve: bool, port: int, scale: float, seed: int, db: Path | str | None) -> int:
     """
     Play the estate, fill a graph from it, print five answers, and serve the portal if asked to.
 
@@ -65,7 +65,7 @@ def _fresh(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, estate: Estate) -> Iterator[Lineal]:
+def _opened(path: Path | str, estate: Estate) -> Iterator[Lineal]:
     with as_file(files("lineal.testing.estate") / "sources") as folder:
         config = Config(db=path, sources=(folder,), variables={"ESTATE_URL": estate.url})
         with Lineal.open(config) as lineal:

@@ -1,31 +1,19 @@
-"""Facts on disk: what a commit writes, leaves alone and ends; who may write; what is refused."""
+"""What every store promises: what a commit writes, leaves alone and ends, on each database."""
 
 from __future__ import annotations
 
-import gc
-import sqlite3
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.access import LOCAL
-from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, NotFound, ReadOnly
+from lineal.errors import NotFound
 from lineal.model import (
-    Answer,
     EdgeStatement,
-    Entity,
     Instant,
-    Json,
     Moment,
     Record,
     Removal,
@@ -33,111 +21,20 @@ from lineal.model import (
     Statement,
     Uri,
 )
-from lineal.query import Found, Questions
-from lineal.search import describe
-from lineal.shapes import Shapes
-from lineal.store import Batch, Committed, Fence, Store, work
-
-PLAYS = Uri("mlg://dataset/lake/plays")
-TITLES = Uri("mlg://dataset/lake/titles")
-HOURS = Uri("mlg://column/lake/plays/hours")
-MEMBER = Uri("mlg://column/lake/plays/member")
-RUN = Uri("mlg://run/orc/run-1")
-JOB = Uri("mlg://pipeline/orc/job")
-TEAM = Uri("mlg://team/people/data")
-
-
-class Clock:
-    """A clock that shows what it is told to show."""
-
-    def __init__(self, at: Instant = 1_000) -> None:
-        self.at = at
-
-    def __call__(self) -> Instant:
-        return self.at
-
-
-@cache
-def empty() -> bytes:
-    """Return the file of a graph that holds nothing: made once, it takes longest."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        Store(path, shapes=Shapes.builtin()).close()
-        return path.read_bytes()
-
-
-class Graph:
-    """A real store, and short words to write to it and ask it."""
-
-    def __init__(self, path: Path, clock: Clock, *, writable: bool = True) -> None:
-        self.clock = clock
-        self.store = Store(
-            path, shapes=Shapes.builtin(), writable=writable, describe=describe, now=clock
-        )
-        self.ask = Questions(self.store)
-
-    def say(self, *words: Record | Removal, token: str | None = None) -> Committed:
-        """Commit words, as of the clock's next tick."""
-        self.clock.at += 1_000
-        return self.store.commit(Batch(words, "test", "a test", token))
-
-    def thing(self, uri: Uri, moment: Moment | None = None) -> Entity:
-        return self.ask.get(LOCAL, uri, moment or Moment()).value
-
-    def edges(self, uri: Uri, moment: Moment | None = None) -> set[tuple[str, Uri]]:
-        """Return what a thing is joined to."""
-        found = self.ask.neighbours(LOCAL, uri, moment or Moment()).value
-        return {(one.relation, one.other.uri) for one in found}
-
-    def hits(self, text: str) -> list[Uri]:
-        found: Answer[Found] = self.ask.search(LOCAL, text)
-        return [hit.uri for hit in found.value.hits]
-
-
-@contextmanager
-def opened(path: Path, *, writable: bool = True) -> Iterator[Graph]:
-    if writable and not path.exists():
-        path.write_bytes(empty())
-    graph = Graph(path, Clock(), writable=writable)
-    try:
-        yield graph
-    finally:
-        graph.store.close()
-
-
-@pytest.fixture
-def graph(tmp_path: Path) -> Iterator[Graph]:
-    with opened(tmp_path / "graph.db") as one:
-        yield one
-
-
-def said(
-    subject: Uri,
-    edges: Sequence[tuple[Uri, str, Uri]] = (),
-    *,
-    source: str = "catalog",
-    document: str | None = None,
-    parts: Sequence[Statement] = (),
-    at: Instant = 1_000,
-    said_at: Instant | None = None,
-    **attributes: Json,
-) -> Record:
-    """Return a document about one thing."""
-    return Record(
-        source,
-        document or f"doc:{subject.name}",
-        subject,
-        (Statement(subject, attributes), *parts),
-        tuple(EdgeStatement(*edge) for edge in edges),
-        at,
-        said_at,
-    )
-
-
-def gone(word: Record, *, at: Instant = 1_900, said_at: Instant | None = None) -> Removal:
-    """Return the tombstone of a document."""
-    return Removal(word.source, word.document, word.subject, at, said_at)
-
+from lineal.store import Batch, Committed, Fence, work
+from tests.graphs import (
+    HOURS,
+    JOB,
+    MEMBER,
+    PLAYS,
+    RUN,
+    TEAM,
+    TITLES,
+    Graph,
+    gone,
+    new,
+    said,
+)
 
 # ── Differences ──────────────────────────────────────────────────────────────────────────────────
 
@@ -457,16 +354,16 @@ def test_a_batch_that_fails_leaves_nothing_behind(graph: Graph) -> None:
 # ── Transactions ─────────────────────────────────────────────────────────────────────────────────
 
 
-def transactions(path: Path) -> list[tuple[int, Instant]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT t, instant FROM tx ORDER BY t").fetchall()
+def transactions(graph: Graph) -> list[tuple[int, Instant]]:
+    with graph.store.looking() as driver:
+        return [(row[0], row[1]) for row in driver.rows("SELECT t, instant FROM tx ORDER BY t")]
 
 
 def test_an_empty_batch_writes_nothing(graph: Graph) -> None:
     done = graph.say()
 
     assert (done.t, dict(done.documents)) == (None, {})
-    assert transactions(graph.store.path) == []
+    assert transactions(graph) == []
 
 
 def test_transactions_are_numbered_without_a_gap(graph: Graph) -> None:
@@ -478,17 +375,17 @@ def test_transactions_are_numbered_without_a_gap(graph: Graph) -> None:
             graph.say(said(TITLES, x=object()))  # type: ignore[arg-type]  # cannot be JSON
 
     assert ts == [1, None, 2, None, 3]
-    assert [t for t, _ in transactions(graph.store.path)] == [1, 2, 3]
+    assert [t for t, _ in transactions(graph)] == [1, 2, 3]
 
 
 @settings(max_examples=10)
 @given(st.lists(st.integers(min_value=-(10**15), max_value=10**15), min_size=2, max_size=6))
-def test_the_labels_of_transactions_never_run_backwards(times: list[int]) -> None:
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+def test_the_labels_of_transactions_never_run_backwards(engine: str, times: list[int]) -> None:
+    with new(engine) as one:
         for rows, at in enumerate(times):
             one.clock.at = at
             one.store.commit(Batch([said(PLAYS, rows=rows, at=at)], "test", "x"))
-        labels = [at for _, at in transactions(one.store.path)]
+        labels = [at for _, at in transactions(one)]
 
     assert labels == sorted(set(labels))
     assert len(labels) == len(times)
@@ -499,7 +396,7 @@ def test_asking_by_time_under_a_clock_gone_back_finds_what_was_known(graph: Grap
     graph.store.commit(Batch([said(PLAYS, rows=1)], "test", "x"))
     graph.clock.at = 5_000
     graph.store.commit(Batch([said(PLAYS, rows=2)], "test", "x"))
-    (_, first), (_, second) = transactions(graph.store.path)
+    (_, first), (_, second) = transactions(graph)
 
     known = [
         graph.ask.get(LOCAL, PLAYS, Moment(known_at=at)).value.attributes["rows"]
@@ -515,11 +412,11 @@ def test_the_feed_names_what_changed(graph: Graph) -> None:
     graph.say(said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=2))
     graph.say(said(PLAYS, rows=2))
 
-    with closing(sqlite3.connect(graph.store.path)) as connection:
-        names = dict(connection.execute("SELECT key, uri FROM entity"))
-        feed = connection.execute("SELECT actor, cause, changed FROM tx ORDER BY t").fetchall()
+    with graph.store.looking() as driver:
+        names = {row[0]: row[1] for row in driver.rows("SELECT key, uri FROM entity")}
+        feed = driver.rows("SELECT actor, cause, changed FROM tx ORDER BY t")
     changed = [
-        {names[int.from_bytes(keys[at : at + 8], "little")] for at in range(0, len(keys), 8)}
+        {names[int.from_bytes(bytes(keys)[at : at + 8], "little")] for at in range(0, len(keys), 8)}
         for _, _, keys in feed
     ]
 
@@ -572,9 +469,9 @@ def _all(one: Graph, t: int) -> list[object]:
 
 @settings(max_examples=12)
 @given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=5))
-def test_an_answer_about_the_past_never_changes(words: list[Record | Removal]) -> None:
+def test_an_answer_about_the_past_never_changes(engine: str, words: list[Record | Removal]) -> None:
     """P8: whatever is committed later, what was known at a transaction stays as it was."""
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+    with new(engine) as one:
         answers: dict[int, list[object]] = {}
         for word in words:
             t = one.say(word).t
@@ -624,8 +521,8 @@ def _documents() -> list[Record]:
     ]
 
 
-def digest_of(batches: Sequence[Sequence[Record | Removal]]) -> str:
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "x.db") as one:
+def digest_of(engine: str, batches: Sequence[Sequence[Record | Removal]]) -> str:
+    with new(engine) as one:
         for batch in batches:
             one.say(*batch)
         return one.store.digest()
@@ -634,7 +531,7 @@ def digest_of(batches: Sequence[Sequence[Record | Removal]]) -> str:
 @settings(max_examples=15)
 @given(st.permutations(_documents()), st.lists(st.sampled_from(_documents())), st.data())
 def test_order_batches_and_repetition_leave_no_trace(
-    words: list[Record], again: list[Record], data: st.DataObject
+    engine: str, words: list[Record], again: list[Record], data: st.DataObject
 ) -> None:
     batches: list[list[Record]] = []
     rest = [*words, *again]
@@ -643,7 +540,7 @@ def test_order_batches_and_repetition_leave_no_trace(
         batches.append(rest[:size])
         rest = rest[size:]
 
-    assert digest_of(batches) == digest_of([_documents()])
+    assert digest_of(engine, batches) == digest_of(engine, [_documents()])
 
 
 VERSIONS = (
@@ -657,16 +554,20 @@ VERSIONS = (
 @settings(max_examples=15)
 @given(st.permutations(VERSIONS))
 def test_the_last_word_of_a_document_counts_in_whatever_order_it_is_heard(
-    words: list[Record],
+    engine: str, words: list[Record]
 ) -> None:
-    assert digest_of([[word] for word in words]) == digest_of([[VERSIONS[-1]]])
+    assert digest_of(engine, [[word] for word in words]) == digest_of(engine, [[VERSIONS[-1]]])
 
 
-def test_the_date_of_an_earlier_copy_leaves_no_trace() -> None:
+def test_the_date_of_an_earlier_copy_leaves_no_trace(engine: str) -> None:
     """The same edge, said at 100 and at 200, is the same whether we heard one or both."""
     one, two = (said(PLAYS, [(PLAYS, "owned_by", TEAM)], said_at=at, rows=at) for at in (100, 200))
 
-    assert digest_of([[one], [two]]) == digest_of([[two], [one]]) == digest_of([[two]])
+    assert (
+        digest_of(engine, [[one], [two]])
+        == digest_of(engine, [[two], [one]])
+        == digest_of(engine, [[two]])
+    )
 
 
 # ── Search rows ──────────────────────────────────────────────────────────────────────────────────
@@ -698,155 +599,3 @@ def test_facets_are_counted(graph: Graph) -> None:
 
     assert counts["type"] == {"dataset": 2}
     assert counts["tag"] == {"a": 2, "b": 1, "b::c": 1}
-
-
-# ── Who may open it ──────────────────────────────────────────────────────────────────────────────
-
-SHAPES = Shapes.builtin()
-
-
-def _open(path: Path, *, writable: bool = True) -> None:
-    Store(path, shapes=SHAPES, writable=writable).close()
-
-
-def test_a_second_writer_is_refused_and_told_who_the_first_is(graph: Graph) -> None:
-    program = (
-        "from pathlib import Path; from lineal.errors import Busy;"
-        "from lineal.shapes import Shapes; from lineal.store import Store; import sys\n"
-        "try: Store(Path(sys.argv[1]), shapes=Shapes.builtin())\n"
-        "except Busy as error: print(error)"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", program, str(graph.store.path)],
-        capture_output=True, text=True, check=True, timeout=60,
-        env={"PYTHONPATH": ":".join(sys.path)},
-    ).stdout  # fmt: skip
-    with pytest.raises(Busy):
-        _open(graph.store.path)
-
-    with closing(sqlite3.connect(graph.store.path)):
-        lock = graph.store.path.with_name("graph.db.lock").read_text()
-    assert lock in told
-    assert "being written by process" in told
-
-
-def test_the_lock_is_free_again_when_the_writer_closes(tmp_path: Path) -> None:
-    for _ in range(2):
-        _open(tmp_path / "x.db")
-
-
-def test_a_reader_beside_a_writer_sees_what_is_committed_and_no_more(graph: Graph) -> None:
-    graph.say(said(PLAYS, rows=1))
-    with opened(graph.store.path, writable=False) as other:
-        before = other.thing(PLAYS).attributes
-        with other.store.read(LOCAL) as reader:
-            graph.say(said(PLAYS, rows=2))
-            (key,) = reader.keys([PLAYS]).values()
-            during = reader.attributes([key])[key]
-        after = other.thing(PLAYS).attributes
-
-        assert (before, during, after) == ({"rows": 1}, {"rows": 1}, {"rows": 2})
-        with pytest.raises(ReadOnly, match="reading only"):
-            other.say(said(PLAYS, rows=3))
-
-
-def test_readers_never_see_half_a_batch(graph: Graph) -> None:
-    """The two tables are always written together; a reader sees both or none."""
-    torn: list[tuple[Json, Json]] = []
-    done = threading.Event()
-    graph.say(said(PLAYS, rows=0), said(TITLES, rows=0))
-
-    def look() -> None:
-        while not done.is_set():
-            with graph.store.read(LOCAL) as reader:
-                keys = reader.keys([PLAYS, TITLES])
-                rows = reader.attributes(list(keys.values()))
-            pair = rows[keys[PLAYS]]["rows"], rows[keys[TITLES]]["rows"]
-            if pair[0] != pair[1]:
-                torn.append(pair)
-
-    looking = [threading.Thread(target=look) for _ in range(2)]
-    for thread in looking:
-        thread.start()
-    for rows in range(1, 40):
-        graph.say(said(PLAYS, rows=rows), said(TITLES, rows=rows))
-    done.set()
-    for thread in looking:
-        thread.join()
-
-    assert torn == []
-
-
-def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    _open(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.commit()
-
-    for writable in (True, False):
-        with pytest.raises(NewerSchema, match="9999"):
-            _open(path, writable=writable)
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_a_file_that_is_no_database_is_refused_and_left_alone(
-    tmp_path: Path, writable: bool
-) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("This is not a database. " * 100)
-
-    with pytest.raises(Damaged, match="not a database"):
-        _open(path, writable=writable)
-    gc.collect()
-    assert path.read_text().startswith("This is not")
-
-
-def test_a_file_that_could_not_be_opened_is_let_go(tmp_path: Path) -> None:
-    """Else whoever mends the file and tries again is told that he himself is writing to it."""
-    path = tmp_path / "notes.txt"
-    path.write_text("This is not a database. " * 100)
-    with pytest.raises(Damaged) as refused:
-        _open(path)
-
-    path.unlink()
-    _open(path)
-    assert "not a database" in str(refused.value)
-
-
-def test_a_database_of_another_program_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE mine (x)")
-        connection.commit()
-
-    with pytest.raises(ConfigError, match="not a Lineal database"):
-        _open(path, writable=False)
-
-
-def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
-    """Root may write anywhere, but not into a file as if it were a folder."""
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "folder.db").mkdir()
-
-    with pytest.raises(ReadOnly, match="may not be written"):
-        _open(tmp_path / "file" / "x.db")
-    with pytest.raises(ReadOnly):
-        _open(tmp_path / "folder.db")
-    gc.collect()
-
-
-def test_reading_what_is_not_there_makes_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no database"):
-        _open(tmp_path / "x.db", writable=False)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
-    with opened(tmp_path / "x.db") as one:
-        one.say(said(PLAYS, rows=1))
-        digest = one.store.digest()
-    with opened(tmp_path / "x.db") as one:
-        assert one.store.digest() == digest
-        assert one.say(said(PLAYS, rows=1)).t is None
-        assert one.say(said(PLAYS, rows=2)).t == 2

@@ -1,0 +1,179 @@
+"""A database file: who may write it, who may read it, and what is refused."""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lineal.access import LOCAL
+from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, ReadOnly
+from lineal.model import Json
+from lineal.shapes import Shapes
+from lineal.store import Store
+from tests.graphs import PLAYS, TITLES, Graph, opened, said
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    with opened(tmp_path / "graph.db") as one:
+        yield one
+
+
+# ── Who may open it ──────────────────────────────────────────────────────────────────────────────
+
+SHAPES = Shapes.builtin()
+
+
+def _open(path: Path, *, writable: bool = True) -> None:
+    Store(path, shapes=SHAPES, writable=writable).close()
+
+
+def test_a_second_writer_is_refused_and_told_who_the_first_is(graph: Graph) -> None:
+    program = (
+        "from pathlib import Path; from lineal.errors import Busy;"
+        "from lineal.shapes import Shapes; from lineal.store import Store; import sys\n"
+        "try: Store(Path(sys.argv[1]), shapes=Shapes.builtin())\n"
+        "except Busy as error: print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(graph.store.path)],
+        capture_output=True, text=True, check=True, timeout=60,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    ).stdout  # fmt: skip
+    with pytest.raises(Busy):
+        _open(graph.store.path)
+
+    with closing(sqlite3.connect(graph.store.path)):
+        lock = graph.store.path.with_name("graph.db.lock").read_text()
+    assert lock in told
+    assert "being written by process" in told
+
+
+def test_the_lock_is_free_again_when_the_writer_closes(tmp_path: Path) -> None:
+    for _ in range(2):
+        _open(tmp_path / "x.db")
+
+
+def test_a_reader_beside_a_writer_sees_what_is_committed_and_no_more(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1))
+    with opened(graph.store.path, writable=False) as other:
+        before = other.thing(PLAYS).attributes
+        with other.store.read(LOCAL) as reader:
+            graph.say(said(PLAYS, rows=2))
+            (key,) = reader.keys([PLAYS]).values()
+            during = reader.attributes([key])[key]
+        after = other.thing(PLAYS).attributes
+
+        assert (before, during, after) == ({"rows": 1}, {"rows": 1}, {"rows": 2})
+        with pytest.raises(ReadOnly, match="reading only"):
+            other.say(said(PLAYS, rows=3))
+
+
+def test_readers_never_see_half_a_batch(graph: Graph) -> None:
+    """The two tables are always written together; a reader sees both or none."""
+    torn: list[tuple[Json, Json]] = []
+    done = threading.Event()
+    graph.say(said(PLAYS, rows=0), said(TITLES, rows=0))
+
+    def look() -> None:
+        while not done.is_set():
+            with graph.store.read(LOCAL) as reader:
+                keys = reader.keys([PLAYS, TITLES])
+                rows = reader.attributes(list(keys.values()))
+            pair = rows[keys[PLAYS]]["rows"], rows[keys[TITLES]]["rows"]
+            if pair[0] != pair[1]:
+                torn.append(pair)
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    for thread in looking:
+        thread.start()
+    for rows in range(1, 40):
+        graph.say(said(PLAYS, rows=rows), said(TITLES, rows=rows))
+    done.set()
+    for thread in looking:
+        thread.join()
+
+    assert torn == []
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    _open(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+    for writable in (True, False):
+        with pytest.raises(NewerSchema, match="9999"):
+            _open(path, writable=writable)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    tmp_path: Path, writable: bool
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("This is not a database. " * 100)
+
+    with pytest.raises(Damaged, match="not a database"):
+        _open(path, writable=writable)
+    gc.collect()
+    assert path.read_text().startswith("This is not")
+
+
+def test_a_file_that_could_not_be_opened_is_let_go(tmp_path: Path) -> None:
+    """Else whoever mends the file and tries again is told that he himself is writing to it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("This is not a database. " * 100)
+    with pytest.raises(Damaged) as refused:
+        _open(path)
+
+    path.unlink()
+    _open(path)
+    assert "not a database" in str(refused.value)
+
+
+def test_a_database_of_another_program_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+        connection.commit()
+
+    with pytest.raises(ConfigError, match="not a Lineal database"):
+        _open(path, writable=False)
+
+
+def test_a_place_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    """Root may write anywhere, but not into a file as if it were a folder."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.db").mkdir()
+
+    with pytest.raises(ReadOnly, match="may not be written"):
+        _open(tmp_path / "file" / "x.db")
+    with pytest.raises(ReadOnly):
+        _open(tmp_path / "folder.db")
+    gc.collect()
+
+
+def test_reading_what_is_not_there_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no database"):
+        _open(tmp_path / "x.db", writable=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "x.db") as one:
+        one.say(said(PLAYS, rows=1))
+        digest = one.store.digest()
+    with opened(tmp_path / "x.db") as one:
+        assert one.store.digest() == digest
+        assert one.say(said(PLAYS, rows=1)).t is None
+        assert one.say(said(PLAYS, rows=2)).t == 2
