@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -209,6 +210,8 @@ class Lineal:
     def start(self) -> None:
         """Begin to keep up with the sources in the background."""
         if self._worker is None:
+            # What is loaded by now stays: the collector need not go through it again and again.
+            gc.freeze()
             self._worker = _Worker(threading.Thread(target=self._work, name="ingest", daemon=True))
             self._worker.thread.start()
 

@@ -193,6 +193,8 @@ class State(StrEnum):
     STALE = "stale"
     MISSING = "missing"
     DELETED = "deleted"
+    #: Its values were removed on purpose, or it was old and nothing needed it.
+    FORGOTTEN = "forgotten"
 
 
 # ── What goes in ─────────────────────────────────────────────────────────────────────────────────

@@ -13,21 +13,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lineal.errors import ConfigError, Unreachable
-from lineal.model import NOW, Instant, Moment, Viewer
+import sqlalchemy as sa
+
+from lineal.errors import ConfigError, Damaged, Unreachable
+from lineal.model import NOW, Instant, Moment, Uri, Viewer
 from lineal.shapes import Shapes
-from lineal.store import digest, migrations, schema, text, work
+from lineal.store import digest, migrations, projecting, schema, text, work
 from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
 from lineal.store.facts import together
+from lineal.store.forgetting import Forgetting, Forgotten, Policy
 from lineal.store.ledger import Ledger
 from lineal.store.names import Names
 from lineal.store.reading import Derived, Reader
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow, Wanted
-from lineal.store.writing import Batch, Committed, Fence, Grammar, Surroundings, Transaction
+from lineal.store.verifying import Disagreement, Progress, Verdict, Verification
+from lineal.store.writing import (
+    SYSTEM,
+    Batch,
+    Committed,
+    Fence,
+    Grammar,
+    Surroundings,
+    Transaction,
+)
 
 __all__ = [
     "Basis",
@@ -38,12 +50,16 @@ __all__ = [
     "Derivation",
     "Derived",
     "Describe",
+    "Disagreement",
     "Fence",
+    "Forgotten",
     "Ledger",
+    "Policy",
     "Reader",
     "Rules",
     "SearchRow",
     "Store",
+    "Verdict",
     "Wanted",
     "clock_now",
     "text",
@@ -54,6 +70,10 @@ __all__ = [
 
 #: How often a commit whose connection broke is taken up on a new one.
 RECONNECTIONS = 2
+
+
+#: A batch of so many words is followed by a piece of upkeep at once.
+LARGE = 250
 
 
 def clock_now() -> Instant:
@@ -97,12 +117,24 @@ class Store:
         if self._database.writable:
             with self._database.writing() as connection:
                 migrations.upgrade(connection)
+            self._project()
             return
         with self._database.reading() as connection:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
                     f"{self._database.name} is not a Lineal database of this version.",
                     fix="Open it once with `lineal serve`, which brings it up to date.",
+                )
+
+    def _project(self) -> None:
+        """Make the search rows anew where they were made in another way, in bounded commits."""
+        if self._around.describe is None:
+            return
+        more = True
+        while more:
+            with self._changing() as connection:
+                more = projecting.project_some(
+                    connection, self._around.terms, self._around.facets, self._around.describe
                 )
 
     @property
@@ -138,15 +170,13 @@ class Store:
         return self._commit(batch)
 
     def _commit(self, batch: Batch) -> Committed:
-        try:
-            with self._database.writing() as connection:
-                transaction = Transaction(connection, self._around, now=self.now())
-                committed = transaction.apply(batch)
-        except BaseException:
-            self._around.terms.forget()
-            self._around.facets.forget()
-            raise
+        with self._changing() as connection:
+            transaction = Transaction(connection, self._around, now=self.now())
+            committed = transaction.apply(batch)
         transaction.learned()
+        if len(batch.words) >= LARGE:
+            # Else work put off would pile up under a load that leaves no idle moment.
+            self._database.tidy()
         return committed
 
     @contextlib.contextmanager
@@ -182,10 +212,66 @@ class Store:
         with self._database.reading() as connection:
             return digest.graph(connection, self._around.terms)
 
+    def excise(self, uris: Sequence[Uri], *, reason: str, actor: str) -> Forgotten:
+        """
+        Remove every value that was ever kept of these things: the exception to history.
+
+        Their names and relations stay, with the reason; raises `NotFound` for one not known.
+        """
+        with self._changing() as connection:
+            forgetting = Forgetting(connection, self._around, now=self.now())
+            return forgetting.excise(uris, reason=reason, actor=actor)
+
+    def drop(self, policy: Policy, *, actor: str, limit: int = 500) -> Forgotten:
+        """Drop old occurrences that nothing kept refers to, at most *limit* in one transaction."""
+        unfit = sorted(
+            name
+            for name in policy.types
+            if name not in self._shapes.types or not self._shapes.types[name].occurrence
+        )
+        if unfit:
+            raise ConfigError(
+                f"Only occurrences are dropped; {', '.join(unfit)} is kept for ever.",
+                fix="Name types such as run, evaluation or dataset-version.",
+            )
+        with self._changing() as connection:
+            forgetting = Forgetting(connection, self._around, now=self.now())
+            return forgetting.drop(policy, actor=actor, limit=limit)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[sa.Connection]:
+        """Open a write transaction; what was met in one that is undone is not remembered."""
+        try:
+            with self._database.writing() as connection:
+                yield connection
+        except BaseException:
+            self._around.terms.forget()
+            self._around.facets.forget()
+            raise
+
+    def verify(self, progress: Progress | None = None) -> Verdict:
+        """
+        Prove in one snapshot that what is stored agrees with itself, or say what does not.
+
+        *progress* is called with the table that is looked at and how many rows of it were seen.
+        """
+        with self._database.reading() as connection:
+            try:
+                basis = basis_of(connection, NOW, self.now())
+            except Damaged as error:
+                return Verdict(0, "", "", {}, (Disagreement("clock", error.message),))
+            reader = Reader(connection, SYSTEM, basis, self._around.terms)
+            return Verification(
+                connection,
+                reader,
+                self._around.terms,
+                describe=self._around.describe,
+                progress=progress,
+            ).verdict()
+
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""
-        with self._database.writing() as connection:
-            text.tidy(connection)
+        self._database.tidy()
 
     def close(self) -> None:
         """Close the database."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from lineal.errors import InvalidQuery
+from lineal.errors import Damaged, InvalidQuery
 from lineal.model import Instant, Moment
 from lineal.store import schema
 
@@ -22,7 +22,9 @@ class Basis:
 
 def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
     """Resolve the two times of a question against the published clock; raises `InvalidQuery`."""
-    clock = connection.execute(sa.select(schema.clock)).one()
+    clock = connection.execute(sa.select(schema.clock).where(schema.clock.c.id == 1)).first()
+    if clock is None:
+        raise Damaged("The database has lost its clock.", fix="Restore a backup.")
     if moment.known_t is not None:
         if not 0 <= moment.known_t <= clock.published:
             raise InvalidQuery(
@@ -36,6 +38,13 @@ def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
         t, known_at = clock.published, max(now, clock.instant)
     valid_at = known_at if moment.valid_at is None else moment.valid_at
     return Basis(t, known_at, valid_at)
+
+
+def latest(connection: sa.Connection) -> Basis:
+    """Return the basis of the newest transaction, at its own instant."""
+    clock = schema.clock.c
+    t, instant = connection.execute(sa.select(clock.published, clock.instant)).one()
+    return Basis(t, instant, instant)
 
 
 def _instant_of(connection: sa.Connection, t: int) -> Instant:

@@ -29,6 +29,9 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """Open one snapshot: everything read in the block is of one moment."""
 
+    def tidy(self) -> None:
+        """Do a bounded piece of what commits put off."""
+
     def close(self) -> None:
         """Close every connection."""
 

@@ -8,7 +8,7 @@ that SQLAlchemy opened. A text says ``?`` for a value and ``{among}`` for "is on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -26,14 +26,22 @@ class Driver:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.is_sqlite = connection.dialect.name == "sqlite"
-        raw = connection.connection.driver_connection
-        assert raw is not None
+        raw: Any = connection.connection.driver_connection
+        self._raw = raw
         self._cursor = raw.cursor()
 
     def rows(self, text: str, *values: object) -> list[Row]:
         """Return the rows that a query finds."""
         found: list[Row] = self._cursor.execute(_text(text, self.is_sqlite), values).fetchall()
         return found
+
+    def each(self, text: str, *values: object) -> Iterator[Row]:
+        """Yield the rows that a query finds, without holding all of them."""
+        cursor = self._raw.cursor() if self.is_sqlite else self._raw.cursor(f"each_{id(self)}")
+        try:
+            yield from cursor.execute(_text(text, self.is_sqlite), values)
+        finally:
+            cursor.close()
 
     def row(self, text: str, *values: object) -> Row | None:
         """Return the first row that a query finds."""

@@ -91,6 +91,9 @@ class PostgresDatabase:
         with self._write_lock, translated(self.name), self._writer.begin() as connection:
             yield connection
 
+    def tidy(self) -> None:
+        """The server looks after itself."""
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Open one snapshot: everything read in the block is of one moment."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
+import sqlalchemy as sa
 
-from lineal.model import Json, Record, Removal, State, Uri
+from lineal.model import Json, Record, Removal, State, Uri, Viewer
+from lineal.store import schema, text
+from lineal.store.basis import latest
 from lineal.store.driver import Driver
 from lineal.store.facts import TOMBSTONE, together
+from lineal.store.ledger import Ledger
 from lineal.store.reading import Reader
+from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow
 
 #: What is said of these things now, and by whom?
@@ -19,6 +24,50 @@ _SAID = """
     WHERE record.t_to IS NULL AND record.body <> 'null' AND record.key {among}
 """
 assert TOMBSTONE == "null"
+
+
+#: In which way search rows are made. Raise it with a change of `describe` or of the tokens: every
+#: database is projected again when it is next opened.
+VERSION = 1
+#: How many things one commit of a new projection takes.
+STEP = 2_000
+
+
+def project_some(
+    connection: sa.Connection, terms: Terms, facets: text.Facets, describe: Describe
+) -> bool:
+    """Make some search rows anew, where they were made in another way; is there more to do?"""
+    ledger = Ledger(Driver(connection))
+    driver, table = ledger.driver, schema.projection
+    known = ledger.find(table, "name = 'search'")
+    if known and known[0][1] == VERSION and known[0][2] == DONE:
+        return False
+    if not known:
+        ledger.insert(table, [("search", VERSION, 1)])
+        known = ledger.find(table, "name = 'search'")
+    start = known[0][2] if known[0][1] == VERSION else 1
+    rows = driver.rows(_NEXT, start, STEP)
+    keys = {str.__new__(Uri, uri): key for key, uri in rows}
+    basis = latest(connection)
+    reader = Reader(connection, Viewer("system"), basis, terms)
+    made = search_rows(driver, reader, describe, keys, alone={}, before={})
+    text.write_rows(ledger, facets, made)
+    onward = max(keys.values()) + 1 if rows else DONE
+    ledger.change(table, [(known[0], {"version": VERSION, "next_key": onward})])
+    ledger.write()
+    return onward != DONE
+
+
+#: Where a projection stands that is complete.
+DONE = -1
+#: Which things come next that can be found?
+_NEXT = """
+    SELECT key, uri FROM entity WHERE key >= ?
+    AND NOT EXISTS (SELECT 1 FROM forgotten WHERE forgotten.key = entity.key
+        AND forgotten.how = 'retention'
+        AND NOT EXISTS (SELECT 1 FROM record WHERE record.key = entity.key))
+    ORDER BY key LIMIT ?
+"""
 
 
 def said_alone(

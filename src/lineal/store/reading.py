@@ -290,6 +290,7 @@ class Reader:
         wanted = sorted(set(keys))
         uris, said = self.uris(wanted), self.said(wanted)
         confirmed, absent = self._confirmed(wanted), self._absent(wanted)
+        forgotten = self.forgotten(wanted)
         found: dict[int, Entity] = {}
         for key in wanted:
             ranked = self._ranked(uris[key], said.get(key, ()))
@@ -299,6 +300,8 @@ class Reader:
             at, failing = confirmed.get(key, (None, False))
             if state is State.HYDRATED and failing:
                 state = State.STALE
+            if key in forgotten:
+                state = State.FORGOTTEN
             attributes = together(one.attributes for one in ranked)
             found[key] = Entity(uris[key], state, attributes, tuple(ranked), (), at)
         return found
@@ -328,6 +331,11 @@ class Reader:
             )
             found.update((key, State.DELETED) for key in self._connection.scalars(ended))
         return found
+
+    def forgotten(self, keys: Iterable[int]) -> dict[int, tuple[int, str, str]]:
+        """Which of these were forgotten on purpose: in which transaction, how, and why?"""
+        rows = Driver(self._connection).among(_FORGOTTEN, set(keys))
+        return {key: (t, how, reason) for key, t, how, reason in rows}
 
     def last_words(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
         """What was last said of things that are gone?"""
@@ -472,6 +480,14 @@ class Reader:
             for t, at, actor, cause in self._connection.execute(query.where(table.c.t.in_(some))):
                 found[t] = (at, actor, cause)
         return found
+
+
+#: What was forgotten of these, the last time last? An old run that is said again is there again.
+_FORGOTTEN = """
+    SELECT key, t, how, reason FROM forgotten
+    WHERE (how = 'excised' OR NOT EXISTS (SELECT 1 FROM record WHERE record.key = forgotten.key))
+    AND key {among} ORDER BY t
+"""
 
 
 def _with_document(table: sa.Table) -> sa.Select[Any]:

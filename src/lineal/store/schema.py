@@ -272,7 +272,7 @@ forgotten = Table(
     "forgotten",
     metadata,
     Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("t", BigInteger, nullable=False),
+    Column("t", BigInteger, primary_key=True, autoincrement=False),
     #: ``excised`` (its values were removed) or ``retention`` (it was old, and nothing needs it).
     Column("how", Text, nullable=False),
     Column("reason", Text, nullable=False),

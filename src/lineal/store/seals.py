@@ -33,9 +33,9 @@ def new_salt() -> bytes:
 # ── Rows ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def record_line(uri: str, valid_from: int, valid_to: int | None, said: object, body: str) -> str:
+def record_line(uri: str, valid_from: int, valid_to: int | None, said: int, body: str) -> str:
     """Return what is sealed of a statement that began."""
-    return f"+r\n{uri}\n{valid_from}\n{valid_to}\n{1 if said else 0}\n{body}"
+    return f"+r\n{uri}\n{valid_from}\n{valid_to}\n{int(said)}\n{body}"
 
 
 def edge_line(
@@ -44,12 +44,12 @@ def edge_line(
     end: str,
     valid_from: int,
     valid_to: int | None,
-    said: object,
+    said: int,
     layer: str,
     attributes: str | None,
 ) -> str:
     """Return what is sealed of a claim that began."""
-    times = f"{valid_from}\n{valid_to}\n{1 if said else 0}"
+    times = f"{valid_from}\n{valid_to}\n{int(said)}"
     return f"+e\n{start}\n{kind}\n{end}\n{times}\n{layer}\n{attributes or ''}"
 
 
@@ -75,6 +75,16 @@ def ended_line(what: str, name: str, t_from: int, ended_at: int, reason: str) ->
 def response_line(owner: Owner, body: str) -> str:
     """Return what is sealed of the answer that a document's new rows were read from."""
     return "\n".join((*owner, body))
+
+
+def forgotten_line(uri: str, how: str, reason: str) -> str:
+    """Return what is sealed of a thing that was forgotten."""
+    return f"forgotten\n{uri}\n{how}\n{reason}"
+
+
+def resealed_line(t: int, root: bytes) -> str:
+    """Return what is sealed of a transaction that was sealed anew."""
+    return f"resealed\n{t}\n{root.hex()}"
 
 
 def feed_line(changed: Iterable[str]) -> str:

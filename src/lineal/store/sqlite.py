@@ -33,6 +33,10 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
+#: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
+_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=4000")
+#: How many pages of the full-text index one piece of upkeep merges.
+_MERGE = 300
 
 
 class SqliteDatabase:
@@ -118,7 +122,7 @@ class SqliteDatabase:
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        return _configured(connection, _PRAGMAS)
+        return _configured(connection, _WRITE_PRAGMAS)
 
     def _open_reader(self) -> sqlite3.Connection:
         address = f"{self.path.resolve().as_uri()}?mode=ro"
@@ -151,6 +155,23 @@ class SqliteDatabase:
             )
         with self._write_lock, translated(self.path), self._writer.begin() as connection:
             yield connection
+
+    def tidy(self) -> None:
+        """
+        Do a bounded piece of what commits put off: merge full text, move the log into the file.
+
+        On the writer's own connection, between two commits: there must be no second one.
+        """
+        with self.writing() as connection:
+            connection.exec_driver_sql(
+                f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
+            )
+        with self._write_lock, translated(self.path):
+            assert self._writer is not None
+            with self._writer.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -186,12 +186,6 @@ _INSERT_TEXT = "INSERT INTO search (rowid, name, words, description) VALUES (?, 
 _INSERT_VECTOR = "INSERT INTO search (key, tokens) VALUES (?, CAST(? AS tsvector))"
 
 
-def tidy(connection: sa.Connection, pages: int = 500) -> None:
-    """Merge some segments of the full-text index: work put off by every commit."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"INSERT INTO search (search, rank) VALUES ('merge', {pages})")
-
-
 # ── Checking ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -213,7 +207,7 @@ def differing(driver: Driver, rows: Mapping[int, SearchRow]) -> dict[int, str]:
 
 _STORED_FACETS = """
     SELECT facet.key, facet_value.name, facet_value.value
-    FROM facet JOIN facet_value ON facet_value.id = facet.facet WHERE facet.key {among}
+    FROM facet LEFT JOIN facet_value ON facet_value.id = facet.facet WHERE facet.key {among}
 """
 
 

@@ -13,18 +13,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lineal.model import Instant, Record, Removal, Uri, Viewer
+from lineal.model import Instant, Record, Removal, Statement, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.conclusions import Change, Following, Rules
 from lineal.store.driver import Driver, Row
-from lineal.store.ledger import Ledger
 from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.rows import Rows, Standing, pack, unpack
 from lineal.store.terms import Terms
 from lineal.store.text import Describe
+from lineal.store.turns import Turn
 
 SYSTEM = Viewer("system")
 
@@ -98,31 +98,22 @@ class Transaction:
     def __init__(self, connection: sa.Connection, around: Surroundings, *, now: Instant) -> None:
         self._connection, self._around = connection, around
         self._driver = Driver(connection)
-        self._draw(now)
+        # Before anything is read.
+        self._turn = Turn(self._driver, now)
+        self.t, self.instant = self._turn.t, self._turn.instant
+        self._ledger = self._turn.ledger
         self._read: Reader | None = None
         self._keys: dict[Uri, int] = {}
         self._documents: Counter[str] = Counter()
-        self._ledger = Ledger(self._driver)
         self._rows = Rows(self._driver, self.t, self._number)
         #: The things that this transaction is the first to name.
         self._named: list[Uri] = []
         self._responses: list[str] = []
+        self._excised: set[int] = set()
         #: What was said of those things of which just one statement was replaced.
         self._before: dict[Uri, str] = {}
         self._things: set[Uri] = set()
         self._edges: set[tuple[Uri, str, Uri]] = set()
-
-    def _draw(self, now: Instant) -> None:
-        """Take the next ``t`` under the clock row's lock, before anything is read."""
-        row = self._driver.row(
-            "UPDATE clock SET t = t + 1 RETURNING t, instant, next_key, next_document"
-        )
-        assert row is not None
-        self.t: int = row[0]
-        self._next_key: int = row[2]
-        self._next_document: int = row[3]
-        #: The label of this transaction; it never runs backwards, whatever the wall clock does.
-        self.instant: Instant = max(now, row[1] + 1)
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -130,7 +121,7 @@ class Transaction:
         """Write what is new in *batch*, what follows from it, and publish; or nothing at all."""
         known = self._committed(batch)
         if known is not None:
-            self._undraw()
+            self._turn.give_back()
             return Committed(known, {"same": len(batch.words)})
         words = self._current_words(batch)
         changed = self._changed(words)
@@ -142,7 +133,7 @@ class Transaction:
             self._publish(batch)
             documents = dict(self._documents)
             return Committed(self.t, documents, self._rows.begun, self._rows.ended)
-        self._undraw()
+        self._turn.give_back()
         return Committed(None, dict(self._documents))
 
     def learned(self) -> None:
@@ -241,8 +232,9 @@ class Transaction:
         missing = sorted(uris - self._keys.keys())
         if not missing:
             return
-        first, self._next_key = self._next_key, self._next_key + len(missing)
-        self._keys.update(zip(missing, range(first, self._next_key), strict=True))
+        first = self._turn.next_key
+        self._turn.next_key += len(missing)
+        self._keys.update(zip(missing, range(first, self._turn.next_key), strict=True))
         self._driver.insert(schema.uri, [(uri, self._keys[uri]) for uri in missing])
         self._driver.insert(
             schema.entity, [(self._keys[uri], uri, uri.type, self.t) for uri in missing]
@@ -265,11 +257,12 @@ class Transaction:
 
     def _replace(self, words: Sequence[_Word]) -> None:
         """Replace each document's statements and edges by its new word."""
+        self._excised = {row[0] for row in self._driver.rows(EXCISED)}
         known = [word for word in words if word.row is not None]
         said, edges = self._said(known), self._stated(known)
         for word in words:
             if word.row is None:
-                word.id, self._next_document = self._next_document, self._next_document + 1
+                word.id = self._new_document()
             else:
                 word.id = word.row.id
             links = edges.get(word.id, {})
@@ -278,6 +271,11 @@ class Transaction:
                 word.kept = {row.key[0] for row in links.values()}
         self._remember(words)
         self._rows.write()
+
+    def _new_document(self) -> int:
+        number = self._turn.next_document
+        self._turn.next_document += 1
+        return number
 
     def _said(self, words: Sequence[_Word]) -> dict[int, dict[Uri, Standing]]:
         """Which statements of these documents stand?"""
@@ -328,7 +326,8 @@ class Transaction:
             self._begin_statements(word, {word.word.subject: facts.tombstone(word.word)})
             return
         record = word.word
-        ended, begun = facts.record_difference(current, facts.statements_of(record), record)
+        said_of = self._without_excised(facts.statements_of(record))
+        ended, begun = facts.record_difference(current, said_of, record)
         self._end_statements(word, ended)
         self._things.update(begun)
         self._begin_statements(word, begun)
@@ -336,6 +335,15 @@ class Transaction:
         ended_edges, begun_edges = facts.edge_difference(links, said, record, nature)
         self._end_edges(word, ended_edges)
         self._begin_edges(word, begun_edges)
+
+    def _without_excised(self, said: dict[Uri, Statement]) -> dict[Uri, Statement]:
+        """Leave out the values of things whose values were removed on purpose."""
+        if not self._excised:
+            return said
+        return {
+            uri: Statement(uri, {}, one.valid_from) if self._keys[uri] in self._excised else one
+            for uri, one in said.items()
+        }
 
     def _begin_statements(self, word: _Word, begun: Mapping[Uri, facts.BegunStatement]) -> None:
         for uri, row in begun.items():
@@ -429,7 +437,7 @@ class Transaction:
         found = self._driver.row("SELECT id FROM document WHERE source = ? AND name = ?", *name)
         if found is not None:
             return int(found[0])
-        document, self._next_document = self._next_document, self._next_document + 1
+        document = self._new_document()
         self._ledger.insert(schema.document, [(document, *name, 0, b"", None, True, False, b"")])
         return document
 
@@ -460,32 +468,21 @@ class Transaction:
         return {uri: self._keys[uri] for uri in wanted}
 
     def _publish(self, batch: Batch) -> None:
-        """Write the feed and the cause, and let everybody see it: the same commit."""
+        """Write the feed and the cause, and let everybody see it."""
         ends = {uri for edge in self._edges for uri in (edge[0], edge[2])}
-        keys = self._keys_of(self._things | ends)
-        others = [*self._responses, seals.feed_line(keys)]
-        before = self._driver.row("SELECT hash FROM tx WHERE t = ?", self.t - 1)
-        leaves = self._rows.leaves
-        root = seals.root(leaves.salt, leaves.sums(), self._named, others)
-        chain = bytes(before[0]) if before is not None else seals.GENESIS
-        head = (self.t, self.instant, batch.actor, batch.cause, batch.token)
-        hashed = seals.chained(chain, *head, root)
-        self._driver.insert(schema.tx, [(*head, pack(keys.values()), leaves.salt, root, hashed)])
-        self._ledger.write()
-        self._driver.run(
-            "UPDATE clock SET published = ?, instant = ?, next_key = ?, next_document = ?",
-            self.t, self.instant, self._next_key, self._next_document,
-        )  # fmt: skip
-
-    def _undraw(self) -> None:
-        """Give ``t`` back: nothing changed. Documents may still have moved on."""
-        self._ledger.write()
-        self._driver.run(
-            "UPDATE clock SET t = t - 1, next_key = ?, next_document = ?",
-            self._next_key, self._next_document,
-        )  # fmt: skip
+        self._turn.publish(
+            actor=batch.actor,
+            cause=batch.cause,
+            token=batch.token,
+            leaves=self._rows.leaves,
+            changed=self._keys_of(self._things | ends),
+            named=self._named,
+            others=self._responses,
+        )
 
 
+#: Which things had their values removed on purpose?
+EXCISED = "SELECT key FROM forgotten WHERE how = 'excised'"
 #: What did these documents of a source last say?
 _KNOWN_DOCUMENTS = """
     SELECT id, source, name, subject, digest, said_at, live, fine, touched

@@ -42,7 +42,7 @@ class Thing(_Model):
     uri: str
     type: str
     name: str
-    state: Literal["referenced", "hydrated", "stale", "missing", "deleted"]
+    state: Literal["referenced", "hydrated", "stale", "missing", "deleted", "forgotten"]
     status: str | None
 
 

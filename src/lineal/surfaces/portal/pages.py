@@ -352,7 +352,7 @@ def _steps(name: str, text: str) -> int:
 
 
 def _should_be_owned(entity: Entity) -> bool:
-    gone = entity.state in (State.DELETED, State.MISSING)
+    gone = entity.state in (State.DELETED, State.MISSING, State.FORGOTTEN)
     return not gone and entity.type not in UNOWNED
 
 

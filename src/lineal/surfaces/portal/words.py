@@ -45,6 +45,11 @@ STATES = {
         "Deleted",
         "Its source says that it exists no longer. What was known of it stays in its history.",
     ),
+    State.FORGOTTEN: (
+        "Forgotten",
+        "Its values were removed on purpose, or it was old and nothing needed it. Its history says "
+        "when, by whom and why.",
+    ),
 }
 
 # ── Times and numbers ────────────────────────────────────────────────────────────────────────────

@@ -226,7 +226,7 @@ def _create_work() -> None:
     )  # fmt: skip
     op.create_table(
         "forgotten",
-        _key("key"), sa.Column("t", sa.BigInteger, nullable=False),
+        _key("key"), _key("t"),
         sa.Column("how", sa.Text, nullable=False), sa.Column("reason", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )  # fmt: skip

@@ -1,0 +1,61 @@
+"""One turn of the clock: a number is drawn under its lock, and published with what was written.
+
+The number is drawn by the first statement of a transaction and held to its commit, so that the
+order of numbers is the order of commits, on every database; a turn in which nothing changed gives
+its number back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lineal.model import Instant, Uri
+from lineal.store import schema, seals
+from lineal.store.driver import Driver
+from lineal.store.ledger import Ledger
+from lineal.store.rows import pack
+
+
+class Turn:
+    """The number and label of one transaction, on a connection that holds the clock's row."""
+
+    def __init__(self, driver: Driver, now: Instant) -> None:
+        self._driver = driver
+        self.ledger = Ledger(driver)
+        row = driver.row("UPDATE clock SET t = t + 1 RETURNING t, instant, next_key, next_document")
+        assert row is not None
+        self.t: int = row[0]
+        #: The label of this transaction; it never runs backwards, whatever the wall clock does.
+        self.instant: Instant = max(now, row[1] + 1)
+        self.next_key: int = row[2]
+        self.next_document: int = row[3]
+
+    def publish(
+        self,
+        *,
+        actor: str,
+        cause: str,
+        token: str | None,
+        leaves: seals.Leaves,
+        changed: Mapping[Uri, int],
+        named: Iterable[Uri] = (),
+        others: Sequence[str] = (),
+    ) -> None:
+        """Write the feed, the cause and the seals, and let everybody see it: the same commit."""
+        before = self._driver.row("SELECT hash FROM tx WHERE t = ?", self.t - 1)
+        chain = seals.GENESIS if before is None else bytes(before[0])
+        told = [*others, seals.feed_line(changed)]
+        root = seals.root(leaves.salt, leaves.sums(), named, told)
+        head = (self.t, self.instant, actor, cause, token)
+        row = (*head, pack(changed.values()), leaves.salt, root, seals.chained(chain, *head, root))
+        self._driver.insert(schema.tx, [row])
+        self.ledger.write()
+        self._driver.run(
+            "UPDATE clock SET published = ?, instant = ?, next_key = ?, next_document = ?",
+            self.t, self.instant, self.next_key, self.next_document,
+        )  # fmt: skip
+
+    def give_back(self) -> None:
+        """Nothing changed; documents may still have moved on."""
+        self.ledger.write()
+        self._driver.run("UPDATE clock SET t = t - 1")

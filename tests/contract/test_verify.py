@@ -1,0 +1,188 @@
+"""Verification finds whatever disagrees, in every table there is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from lineal.enrich.rules import RuleBook, builtin_rules
+from lineal.model import Event, Json, Response, Uri
+from lineal.store import Policy, schema, work
+from lineal.store.driver import Driver
+from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, gone, new, said
+
+VERSION = Uri("mlg://model-version/registry/ranking/v5")
+OLD_RUN = Uri("mlg://run/orc/run-0")
+CELL = Uri("mlg://ab-cell/exp/12/1")
+TEST = Uri("mlg://ab-test/exp/12")
+
+
+def fill(graph: Graph) -> None:
+    """Write something to every table."""
+    graph.store.register({("dataset", "lake"): "lake"})
+    graph.say(
+        said(VERSION, [(VERSION, "produced_by", RUN)], source="registry"),
+        said(RUN, [(RUN, "executed_for", CELL)], source="orc", status="succeeded"),
+        said(CELL, [(CELL, "cell_of", TEST)], source="exp"),
+        said(OLD_RUN, [(OLD_RUN, "reads", PLAYS)], source="orc", status="failed"),
+    )
+    answer = Response("https://lake.example/plays", "ab" * 32, 1_000)
+    first = said(PLAYS, [(PLAYS, "owned_by", TEAM)], rows=1, tags=["gold", "a::b"])
+    graph.say(replace(first, response=answer))
+    graph.say(said(PLAYS, [(PLAYS, "derived_from", TITLES)], rows=2, tags=["silver"]))
+    graph.say(said(TITLES, rows=5), said(TITLES, source="lake", name="All titles"))
+    graph.say(gone(said(TITLES)))
+    body: dict[str, Json] = {"id": "x"}
+    with graph.store.working() as ledger:
+        work.receive(ledger, [Event("orc", body, 1), Event("orc", {"id": "y"}, 2)])
+        for name in ("a", "b"):
+            work.mark(ledger, "orc", name, deleted=False, due_at=0)
+            work.keep(ledger, "log", name, {"entry": name}, [f"job:{name}"], 5)
+            work.bury_event(ledger, Event("orc", {"bad": name}, 1), ValueError(name), 3)
+    graph.store.excise([TEAM], reason="left the company", actor="dpo")
+    policy = Policy(frozenset({"run"}), before=10**15, keep=0)
+    assert graph.store.drop(policy, actor="clock").things == (OLD_RUN,)
+
+
+@pytest.fixture
+def full(engine: str) -> Iterator[Graph]:
+    with new(engine, rules=[RuleBook(builtin_rules())]) as graph:
+        fill(graph)
+        yield graph
+
+
+TABLES = sorted([*(table.name for table in schema.metadata.sorted_tables), "search"])
+
+
+def columns(graph: Graph, table: str) -> list[str]:
+    if table != "search":
+        return [column.name for column in schema.metadata.tables[table].columns]
+    return ["rowid", "name", "words", "description"] if _is_file(graph) else ["key", "tokens"]
+
+
+def _is_file(graph: Graph) -> bool:
+    with graph.store.looking() as driver:
+        return driver.is_sqlite
+
+
+def rows_of(driver: Driver, table: str, names: list[str]) -> list[tuple[object, ...]]:
+    return driver.rows(f"SELECT {', '.join(names)} FROM {table}")
+
+
+def key_of(table: str, names: list[str]) -> list[str]:
+    """The columns that name a row."""
+    if table == "search":
+        return names[:1]
+    return [column.name for column in schema.metadata.tables[table].primary_key]
+
+
+def other(table: str, column: str, value: object) -> object:
+    """Return another value that could stand there too."""
+    if column == "tokens":
+        return "'other':1A"
+    kind = str if table == "search" else kind_of(schema.metadata.tables[table].columns[column].type)
+    if kind is bool:
+        return not value
+    if kind is int:
+        return 0 if value is None else int(str(value)) + 1
+    if kind is bytes:
+        whole = bytes(value) if isinstance(value, bytes | memoryview) else b""
+        return whole[:-1] + bytes([whole[-1] ^ 1]) if whole else b"x"
+    return f"{value or ''}x"
+
+
+def kind_of(column: sa.types.TypeEngine[object]) -> type:
+    """The Python type of what lies in a column; a coded word lies there as its number."""
+    return int if isinstance(column, schema.Coded) else column.python_type
+
+
+def test_a_sound_graph_is_found_sound(full: Graph) -> None:
+    verdict = full.store.verify()
+
+    assert verdict.disagreements == ()
+    assert set(verdict.counts) == set(TABLES)
+    assert verdict.digest == full.store.digest()
+    assert all(verdict.counts[name] for name in TABLES), "a table is empty: nothing is tried on it"
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_value_changed_by_hand_is_found(full: Graph, table: str, seed: int) -> None:
+    dice = random.Random(f"{table}{seed}")
+    names = columns(full, table)
+    with full.store.working() as ledger:
+        driver = ledger.driver
+        rows = rows_of(driver, table, names)
+        dice.shuffle(rows)
+        keys = key_of(table, names)
+        free = [name for name in names if name not in keys] or names
+        row, column = dice.choice(rows), dice.choice(free)
+        values = dict(zip(names, row, strict=True))
+        where = " AND ".join(f"{name} = ?" for name in keys)
+        cast = "CAST(? AS tsvector)" if column == "tokens" else "?"
+        driver.run(
+            f"UPDATE {table} SET {column} = {cast} WHERE {where}",
+            other(table, column, values[column]),
+            *(values[name] for name in keys),
+        )
+
+    assert not full.store.verify().sound, f"{table}.{column} of {values}"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_dropped_by_hand_is_found(full: Graph, table: str) -> None:
+    dice = random.Random(table)
+    names = columns(full, table)
+    with full.store.working() as ledger:
+        row = dict(zip(names, dice.choice(rows_of(ledger.driver, table, names)), strict=True))
+        keys = key_of(table, names)
+        where = " AND ".join(f"{name} = ?" for name in keys)
+        assert ledger.driver.run(f"DELETE FROM {table} WHERE {where}", *(row[k] for k in keys)) == 1
+
+    verdict = full.store.verify()
+    assert not verdict.sound, f"{table}: {row}"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_doubled_by_hand_is_found(full: Graph, table: str) -> None:
+    """No table takes the very same row twice; the double has another key."""
+    dice = random.Random(table)
+    names = columns(full, table)
+    with full.store.working() as ledger:
+        row = dict(zip(names, dice.choice(rows_of(ledger.driver, table, names)), strict=True))
+        double = _double(table, row)
+        marks = ", ".join("CAST(? AS tsvector)" if name == "tokens" else "?" for name in names)
+        text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+        ledger.driver.run(text, *double.values())
+
+    assert not full.store.verify().sound, f"{table}: {double}"
+
+
+def _double(table: str, row: dict[str, object]) -> dict[str, object]:
+    unique = {
+        "tx": ("token",), "term": ("text",), "document": ("name",), "facet_value": ("value",),
+    }  # fmt: skip
+    if table == "search":
+        key = next(iter(row))
+        return {**row, key: 10**6}
+    names = [column.name for column in schema.metadata.tables[table].primary_key]
+    last = names[-1]
+    double = {**row, last: _far(row[last])}
+    for name in unique.get(table, ()):
+        double[name] = f"{row[name]} again"
+    return double
+
+
+def _far(value: object) -> object:
+    if isinstance(value, int):
+        return value + 10**4
+    return bytes(value) + b"x" if isinstance(value, bytes | memoryview) else f"{value} again"
+
+
+def test_every_table_of_the_schema_is_tried() -> None:
+    assert set(TABLES) - {"search"} == set(schema.metadata.tables)
+    assert all(isinstance(table, sa.Table) for table in schema.metadata.sorted_tables)
