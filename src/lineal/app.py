@@ -13,6 +13,7 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.config import Config
+from lineal.enrich.identity import PartsFollow
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, LinealError
 from lineal.ingest import Ingest, Progress, Swept, Tally
@@ -128,7 +129,7 @@ class Lineal:
             shapes=shapes,
             writable=writable,
             now=clock,
-            rules=[RuleBook(builtin_rules())],
+            rules=[PartsFollow(shapes.level_kinds), RuleBook(builtin_rules())],
             describe=describe,
         )
         try:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
+from lineal.lineage import IDENTITY, SAME, joining
 from lineal.model import Instant, Uri
 from lineal.store import facts, schema
 from lineal.store.facts import EdgeId
@@ -174,6 +175,8 @@ class Following:
     def _support_end(self, supports: Sequence[tuple[int, str, int]]) -> _End:
         """Why did the support go? The conclusion was true for as long as all of it was."""
         table, until = schema.edge_out, self._now
+        if not self._still_one(supports):
+            return _End(until, "corrected")
         for src, kind, dst in supports:
             query = sa.select(table.c.t_to, table.c.ended_at, table.c.reason).where(
                 table.c.src == src, table.c.kind == kind, table.c.dst == dst
@@ -185,6 +188,14 @@ class Following:
                 return _End(until, "corrected")
             until = min(until, max(row.ended_at for row in rows))
         return _End(until, "removed")
+
+    def _still_one(self, supports: Sequence[tuple[int, str, int]]) -> bool:
+        """Are the names it rests on still held to be one? If not, they were so at no time."""
+        pairs = {(src, dst) for src, kind, dst in supports if kind == SAME}
+        if not pairs:
+            return True
+        links = joining(self._reader.held({src for src, _ in pairs}, IDENTITY))
+        return pairs <= {(link.src, link.dst) for link in links}
 
     def _row(self, each: Derivation, digest: str, keys: Mapping[Uri, int]) -> dict[str, Any]:
         supports = [[keys[start], kind, keys[end]] for start, kind, end in each.supports]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from lineal.lineage import Link
+from lineal.lineage import IDENTITY, Joints, Link, joining
 from lineal.model import (
     Claim,
     Entity,
@@ -55,6 +55,8 @@ class Reader:
         self.basis = basis
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
+        self._supposed: tuple[Link, ...] = ()
+        self._without: frozenset[Link] = frozenset()
 
     def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows that were so at the moment; the basis is part of every query of facts."""
@@ -161,18 +163,61 @@ class Reader:
             found.extend(Link(*line) for line in self._connection.execute(query))
         return found
 
+    # ── One thing under several names ────────────────────────────────────────────────────────
+
+    def held(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Which claims of these kinds, at either end of these things, did we hold by then?
+
+        Whenever what they say was so: with today's knowledge, names that are one always were.
+        """
+        found: set[Link] = set()
+        wanted = set(keys)
+        for table, end in ((schema.edge_out, "src"), (schema.edge_in, "dst")):
+            row = table.c
+            query = sa.select(
+                row.src, row.kind, row.dst, row.layer, row.document, row.valid_from, row.valid_to
+            ).where(
+                row.kind.in_(sorted(kinds)),
+                row.t_from <= self.basis.t,
+                sa.or_(row.t_to.is_(None), row.t_to > self.basis.t),
+            )
+            for some in slices(wanted):
+                lines = self._connection.execute(query.where(row[end].in_(some)))
+                found.update(Link(*line) for line in lines)
+        found -= self._without
+        supposed = (one for one in self._supposed if one.kind in kinds)
+        found.update(one for one in supposed if one.src in wanted or one.dst in wanted)
+        return sorted(found, key=lambda one: (one.src, one.kind, one.dst, one.document))
+
+    def supposing(self, links: Iterable[Link], without: Iterable[Link] = ()) -> Reader:
+        """Return a reader to whom these claims are held too, or not held: for previews."""
+        other = Reader(self._connection, self.viewer, self.basis)
+        other._supposed = (*self._supposed, *links)
+        other._without = self._without | frozenset(without)
+        return other
+
+    def joins(self, keys: Iterable[int]) -> list[Link]:
+        """Which claims join these things to other names of them, and those to others again?"""
+        seen = set(keys)
+        frontier, found = set(seen), set[Link]()
+        while frontier:
+            links = joining(self.held(frontier, IDENTITY))
+            found.update(links)
+            frontier = {end for link in links for end in (link.src, link.dst)} - seen
+            seen |= frontier
+        return sorted(found, key=lambda one: (one.src, one.dst, one.document))
+
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Which things are the same thing under other names? Every key has at least itself."""
-        joined: dict[int, set[int]] = {key: {key} for key in keys}
-        frontier: set[int] = set(keys)
-        while frontier:
-            links = self.outward(frontier, ("same_as",)) + self.inward(frontier, ("same_as",))
-            frontier = set()
-            for link in links:
-                frontier |= {link.src, link.dst} - joined.keys()
-                _join(joined, link.src, link.dst)
-        frozen = {id(group): frozenset(group) for group in joined.values()}
-        return {key: frozen[id(joined[key])] for key in joined}
+        links = self.joins(keys)
+        joints = Joints(links, self.uris({end for one in links for end in (one.src, one.dst)}))
+        return {key: joints.group(key) for key in keys}
+
+    def documents_of(self, source: str) -> set[int]:
+        """Which documents are of this source, or rule (``rule:<name>``)?"""
+        table = schema.document
+        query = sa.select(table.c.id).where(table.c.source == source)
+        return set(self._connection.scalars(query))
 
     def fine_documents(self, documents: Iterable[int]) -> set[int]:
         """Which of these documents state edges of columns or features?"""
@@ -479,13 +524,6 @@ def _said(line: Any, t: int) -> Said:
         response_of(line.response),
         line.reason if known else None,
     )
-
-
-def _join(joined: dict[int, set[int]], one: int, other: int) -> None:
-    """Make one group of the groups of two keys."""
-    merged = joined.get(one, {one}) | joined.get(other, {other})
-    for key in merged:
-        joined[key] = merged
 
 
 def _nearest(uri: Uri, names: Sequence[Uri], limit: int) -> list[Uri]:
