@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.access import LOCAL
+from lineal.app import Lineal
+from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, representative
 from lineal.enrich.rules import RuleBook, builtin_rules, read_rule
-from lineal.errors import RuleError
+from lineal.errors import Invalid, RuleError
 from lineal.model import (
     EdgeStatement,
     Entity,
@@ -642,3 +644,268 @@ def test_the_digest_depends_neither_on_order_nor_on_what_was_said_before(
         assert other.groups() == one.groups()
         assert other.derived() == one.derived()
         assert other.store.digest() == one.store.digest()
+
+
+# ── What people say ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def lineal(tmp_path: Path) -> Iterator[Lineal]:
+    """Open an installation that holds three tables, two of which a source holds to be one."""
+    with Lineal.open(Config(db=tmp_path / "x.db")) as opened:
+        say(opened, "a", column("wh/a", "x"), column("wh/a", "y"), about={A: {"rows": 1}})
+        say(opened, "b", column("lake/b", "x"), ("dataset out/o", "derived_from", B),
+            about={B: {"rows": 2, "environment": "prod"}})  # fmt: skip
+        say(opened, "c", column("cat/c", "Y"), about={C: {"environment": "staging"}})
+        yield opened
+
+
+def say(
+    opened: Lineal, document: str, *edges: Edge, about: Mapping[str, dict[str, Json]] = NOTHING
+) -> int | None:
+    stated = tuple(EdgeStatement(uri(start), kind, uri(end)) for start, kind, end in edges)
+    said = tuple(Statement(uri(thing), words) for thing, words in about.items())
+    at = opened.store.now()
+    word = Record("tool", document, uri("source here/it"), said, stated, at)
+    return opened.store.commit(Batch([word], "test", "test")).t
+
+
+def also(opened: Lineal, thing: str) -> set[str]:
+    answer = opened.ask.get(LOCAL, uri(thing)).value
+    return {short(answer.uri), *(short(other) for other in answer.also)}
+
+
+def merge(opened: Lineal, one: str, other: str) -> int:
+    return opened.merge(uri(one), uri(other), reason="seen", actor="ada")
+
+
+def split(opened: Lineal, one: str, other: str | None = None) -> int:
+    to = None if other is None else uri(other)
+    return opened.split(uri(one), to, reason="wrong", actor="ada")
+
+
+def test_a_merge_is_a_claim_of_a_person_with_evidence(lineal: Lineal) -> None:
+    t = merge(lineal, B, A)
+
+    (found,) = lineal.ask.names(LOCAL, uri(A)).value.evidence
+    assert (short(found.start.uri), found.kind, short(found.end.uri)) == same(B, A)
+    assert (found.claim.source, found.claim.t_from, found.actor, found.cause) == (
+        "lineal", t, "ada", "merge: seen",
+    )  # fmt: skip
+    assert found.claim.attributes == {
+        "evidence": "administrator", "reason": "seen", "actor": "ada",
+    }  # fmt: skip
+    assert found.claim.document == f"identity:{uri(B)}|{uri(A)}"
+    assert found.joins
+
+
+def test_merge_then_split_is_the_digest_before(lineal: Lineal) -> None:
+    digest = lineal.store.digest()
+    merge(lineal, A, B)
+    joined = lineal.store.digest()
+    split(lineal, B, A)
+
+    assert lineal.store.digest() == digest != joined
+    assert also(lineal, A) == {A}
+    assert lineal.ask.get(LOCAL, uri(A)).value.state is State.HYDRATED
+
+
+def test_a_split_of_what_is_only_mentioned_leaves_it_mentioned(lineal: Lineal) -> None:
+    say(lineal, "m", ("dataset out/o", "derived_from", "dataset aa/stub"))
+    merge(lineal, "dataset aa/stub", A)
+    split(lineal, "dataset aa/stub")
+
+    assert lineal.ask.get(LOCAL, uri("dataset aa/stub")).value.state is State.REFERENCED
+
+
+def test_a_split_of_what_a_source_claims_survives_it_and_is_taken_back_by_a_merge(
+    lineal: Lineal,
+) -> None:
+    say(lineal, "join", same(A, B))
+    digest = lineal.store.digest()
+    split(lineal, A, B)
+    say(lineal, "join")
+    say(lineal, "join", same(A, B))
+    apart = also(lineal, A), {(e.kind, e.joins) for e in
+                              lineal.ask.names(LOCAL, uri(A)).value.evidence}  # fmt: skip
+    merge(lineal, A, B)
+
+    assert apart == ({A}, {("same_as", False), ("not_same_as", False)})
+    assert also(lineal, A) == {A, B}
+    assert lineal.store.digest() == digest
+
+
+def test_a_split_of_two_that_others_join_tells_by_which(lineal: Lineal) -> None:
+    say(lineal, "join", same(A, B), same(B, C))
+
+    with pytest.raises(Invalid, match=f"{uri(A)} same_as {uri(B)}, {uri(B)} same_as {uri(C)}"):
+        split(lineal, A, C)
+    say(lineal, "more", same(C, A))
+    with pytest.raises(Invalid, match=f"still be one by {uri(B)} same_as {uri(C)}"):
+        split(lineal, C, A)
+    split(lineal, C)
+
+    assert also(lineal, A) == {A, B}
+    assert also(lineal, C) == {C}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [
+        (A, A, "one name"),
+        (A, "column wh/a/x", "one type"),
+        (B, C, "different environments"),
+        (A, "dataset out/o", ""),
+    ],
+)
+def test_a_merge_that_makes_no_sense_is_refused(
+    lineal: Lineal, one: str, other: str, says: str
+) -> None:
+    if not says:
+        merge(lineal, one, other)
+        says = "one thing already"
+    before = lineal.store.digest()
+    with pytest.raises(Invalid, match=says):
+        merge(lineal, one, other)
+    assert lineal.store.digest() == before
+
+
+def test_a_merge_across_environments_is_done_if_it_is_meant(lineal: Lineal) -> None:
+    lineal.merge(uri(B), uri(C), reason="", actor="ada", across_environments=True)
+
+    assert also(lineal, B) == {B, C}
+
+
+def test_a_split_of_what_is_one_name_is_refused(lineal: Lineal) -> None:
+    for other in (None, B, A):
+        with pytest.raises(Invalid, match="nothing to part"):
+            split(lineal, A, other)
+
+
+# ── Previews ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_preview_of_a_merge_says_what_would_be_one_and_changes_nothing(lineal: Lineal) -> None:
+    say(lineal, "view", (A, "derived_from", B))
+    digest = lineal.store.digest()
+
+    told = lineal.ask.preview_merge(LOCAL, uri(A), uri(B)).value
+
+    assert {short(one.thing.uri) for one in told.before} == {A, B}
+    (after,) = told.after
+    assert [short(name.uri) for name in after.names] == [B, A]
+    assert [(short(a), short(b)) for a, b in told.parts] == [("column lake/b/x", "column wh/a/x")]
+    assert [(one.attribute, [value for _, value in one.values]) for one in told.disagreements] == [
+        ("rows", [2, 1])
+    ]
+    assert [(short(a), kind, short(b)) for a, kind, b in told.inner] == [(A, "derived_from", B)]
+    assert ["derived" in warning for warning in told.warnings] == [True]
+    assert lineal.store.digest() == digest
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_what_a_preview_says_is_what_then_is_so(lineal: Lineal, at: int) -> None:
+    """Parts and conclusions of a merge appear as told, and go as told with the split."""
+    names = [("run orc/r", "run other/r"), (CELL, CELL2), (T, "ab-test old/t")][at]
+    chain = [(V, "produced_by", R), (R2, "executed_for", CELL), (CELL2, "cell_of", T),
+             (CELL, "cell_of", "ab-test old/t"), same(R, R2)]  # fmt: skip
+    say(lineal, "chain", *(edge for edge in chain if at > 0 or edge[1] != "same_as"))
+    if at == 0:
+        names = (R, R2)
+
+    def concluded() -> set[tuple[Uri, str, Uri]]:
+        with lineal.store.read(LOCAL) as reader:
+            links = reader.outward(reader.of_types(SHAPES.types), frozenset(SHAPES.kinds))
+            links = [one for one in links if one.layer == "inferred"]
+            uris = reader.uris({end for one in links for end in (one.src, one.dst)})
+            return {(uris[one.src], one.kind, uris[one.dst]) for one in links}
+
+    before = concluded()
+    told = lineal.ask.preview_merge(LOCAL, uri(names[0]), uri(names[1])).value
+    merge(lineal, *names)
+    joined = concluded()
+    back = lineal.ask.preview_split(LOCAL, uri(names[1]), uri(names[0])).value
+    split(lineal, *names)
+
+    appeared = {*told.appear, *((a, "same_as", b) for a, b in told.parts)}
+    assert appeared == joined - before
+    assert set(back.vanish) | {(a, "same_as", b) for a, b in back.parts} == appeared
+    assert concluded() == before
+    assert (at == 2) or told.appear
+
+
+# ── Suggestions ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_suggestion_needs_name_columns_type_platform_and_environment_alike() -> None:
+    orders = ("dataset wh/prod.shop.orders", "dataset s3/lake/shop/orders")
+    with graph() as one:
+        for table in ("wh/prod.shop.orders", "s3/lake/shop/orders", "wh/shop.orders"):
+            one.say(table, *(column(table, name) for name in ("id", "total")))
+        one.say("other columns", column("gcs/orders", "id"))
+        one.say("no columns", about={"dataset hub/orders": {}})
+        one.say("dev", column("dev/orders", "id"), column("dev/orders", "total"),
+                about={"dataset dev/orders": {"environment": "dev"},
+                       orders[0]: {"environment": "prod"}, orders[1]: {"environment": "prod"},
+                       "dataset wh/shop.orders": {"environment": "dev"}})  # fmt: skip
+        before = one.store.digest()
+        found = one.ask.suggestions(LOCAL)
+        only = one.ask.suggestions(LOCAL, uri("dataset dev/orders")).value
+
+        assert [(short(s.one.uri), short(s.other.uri)) for s in found.value] == [
+            orders[::-1], ("dataset dev/orders", "dataset wh/shop.orders"),
+        ]  # fmt: skip
+        assert [s.score for s in found.value] == [0.675, 0.55]
+        assert found.value[0].reasons == (
+            "the last 2 parts of their names are the same", "the same 2 columns",
+        )  # fmt: skip
+        assert found.complete
+        assert only == found.value[1:]
+        assert one.store.digest() == before
+        assert one.groups() == set()
+
+
+def test_what_is_one_or_was_parted_is_not_suggested() -> None:
+    with graph() as one:
+        for table in ("wh/orders", "s3/orders"):
+            one.say(table, column(table, "id"))
+        first = one.ask.suggestions(LOCAL).value
+        one.say("join", same("dataset wh/orders", "dataset s3/orders"))
+        joined = one.ask.suggestions(LOCAL).value
+        one.say("join", parted("dataset wh/orders", "dataset s3/orders"))
+
+        assert len(first) == 1
+        assert joined == one.ask.suggestions(LOCAL).value == ()
+
+
+# ── P8 ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=10)
+@given(HISTORY)
+def test_answers_of_then_never_change(history: list[list[tuple[int, set[int]]]]) -> None:
+    """P8: what was answered at a transaction is answered for ever, whatever is merged and split."""
+    asked = [uri(TABLES[0]), uri("column p1/t/x"), uri("run q0/top/r/s"), uri(T)]
+
+    def answers(one: Graph, moment: Moment) -> list[object]:
+        found: list[object] = [one.groups(moment), one.inferred("trained_for", moment)]
+        for thing in asked:
+            found.append(one.ask.get(LOCAL, thing, moment).value)
+            found.append(one.ask.neighbours(LOCAL, thing, moment).value)
+            found.append(one.ask.lineage(LOCAL, [thing], moment).value)
+            found.append(one.ask.names(LOCAL, thing, moment).value)
+            found.append(one.ask.search(LOCAL, thing.name, moment).value.hits)
+        return found
+
+    with graph() as one:
+        everything = [told((document, set())) for document in range(DOCUMENTS)]
+        one.commit(*(one.word(document, edges) for document, edges in everything))
+        known: dict[int, list[object]] = {}
+        for commit in history:
+            for word in commit:
+                document, edges = told(word)
+                t = one.say(document, *edges)
+                if t is not None:
+                    known[t] = answers(one, Moment(known_t=t))
+            for t, answer in known.items():
+                assert answers(one, Moment(known_t=t)) == answer

@@ -14,11 +14,14 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from lineal.lineage import IDENTITY, NOT_SAME, SAME, Joints, Link, joining
-from lineal.model import Entity, Layer, State, Uri
+from lineal.model import EdgeStatement, Entity, Instant, Json, Layer, Record, State, Uri
 from lineal.store import Change, Conclusion, Derivation, Reader
 
 #: The rule under which parts that follow their wholes are concluded.
 RULE, VERSION = "identity", "1"
+
+#: The source of what people say here.
+PERSON = "lineal"
 
 _Key: TypeAlias = "tuple[int, str, int]"
 
@@ -255,3 +258,22 @@ def _ends(one: Followed) -> tuple[Link, Link]:
 
 def _called_in(uri: Uri) -> str:
     return "/".join(uri.parts[1:])
+
+
+# ── What people say ──────────────────────────────────────────────────────────────────────────────
+
+
+def decision(
+    one: Uri, other: Uri, kind: str | None, *, reason: str, actor: str, at: Instant
+) -> Record:
+    """
+    Return a person's word on two names: that they are one, that they are not, or nothing any more.
+
+    One document for each two names, so that the last word counts and can be taken back.
+    """
+    start, end = sorted((one, other))
+    about: dict[str, Json] = {"reason": reason, "actor": actor}
+    if kind == SAME:
+        about["evidence"] = "administrator"
+    edges = () if kind is None else (EdgeStatement(start, kind, end, about),)
+    return Record(PERSON, f"identity:{start}|{end}", start, (), edges, at)

@@ -213,6 +213,23 @@ class Reader:
         joints = Joints(links, self.uris({end for one in links for end in (one.src, one.dst)}))
         return {key: joints.group(key) for key in keys}
 
+    def claims_held(
+        self, edges: Collection[tuple[int, str, int]]
+    ) -> dict[tuple[int, str, int], list[Claim]]:
+        """Who said by then that these edges are so, whenever they were?"""
+        row, t = schema.edge_out.c, self.basis.t
+        return self._claims(
+            edges, sa.and_(row.t_from <= t, sa.or_(row.t_to.is_(None), row.t_to > t))
+        )
+
+    def newest(self, types: Collection[str], limit: int) -> list[int]:
+        """Which things of these types came last?"""
+        table = schema.entity
+        query = sa.select(table.c.key).where(
+            table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
+        )
+        return list(self._connection.scalars(query.order_by(table.c.key.desc()).limit(limit)))
+
     def documents_of(self, source: str) -> set[int]:
         """Which documents are of this source, or rule (``rule:<name>``)?"""
         table = schema.document
