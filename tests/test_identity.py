@@ -909,3 +909,18 @@ def test_answers_of_then_never_change(history: list[list[tuple[int, set[int]]]])
                     known[t] = answers(one, Moment(known_t=t))
             for t, answer in known.items():
                 assert answers(one, Moment(known_t=t)) == answer
+
+
+def test_the_configured_platform_stands_first_behind_every_question(tmp_path: Path) -> None:
+    config = Config.from_environment(
+        {"LINEAL_DB": str(tmp_path / "x.db"), "LINEAL_PLATFORM_ORDER": "wh, cat"}
+    )
+    with Lineal.open(config) as opened:
+        say(opened, "1", same(A, B), same(B, C), ("dataset out/o", "derived_from", C),
+            about={C: {"name": "orders"}})  # fmt: skip
+        lineage = opened.ask.lineage(LOCAL, [uri("dataset out/o")]).value
+
+        assert opened.ask.get(LOCAL, uri(C)).value.uri == uri(A)
+        assert opened.ask.names(LOCAL, uri(B)).value.thing.uri == uri(A)
+        assert [one.uri for one in opened.ask.search(LOCAL, "orders").value.hits] == [uri(A)]
+        assert {node.thing.uri for node in lineage.nodes} == {uri(A), uri("dataset out/o")}
