@@ -44,6 +44,10 @@ READS: dict[str, list[str]] = {
     "impact": ["impact", "titles", *AT],
     "explain": ["explain", world.V5, "trained_for", world.TEST, *AT],
     "history": ["history", "ranking-model", "--valid-at", "2026-11-21", *AT],
+    "names": ["identity", "show", world.PLAYS, *AT],
+    "merge": ["identity", "preview", world.PLAYS, world.TITLES, *AT],
+    "split": ["identity", "preview", world.PLAYS, "--split", *AT],
+    "suggest": ["identity", "suggest", *AT],
     "types": ["types"],
     "status": ["status"],
 }
@@ -679,3 +683,38 @@ def test_every_command_has_help():
         assert result.exit_code == 0
         assert command.help
         assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+# ── Deciding what is one ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_merge_is_shown_and_written_only_if_that_is_meant(tmp_path: Path):
+    with world.told(tmp_path) as lineal:
+        db = lineal.store.path
+    say = ["--db", db, "--reason", "one table", "--actor", "ada"]
+    pair = [world.TITLES, world.PREDICTIONS]
+
+    looked = run("identity", "merge", *pair, *say)
+    merged = run("identity", "merge", *pair, *say, "--yes")
+    shown = run("identity", "show", world.TITLES, "--db", db)
+    again = run("identity", "merge", *pair, *say, "--yes")
+    parted = run("identity", "split", *pair, *say, "--yes", "--format", "json")
+    after = run("identity", "show", world.TITLES, "--db", db)
+
+    assert (looked.exit_code, merged.exit_code, again.exit_code, parted.exit_code) == (1, 0, 1, 0)
+    assert "Nothing is written" in looked.stderr
+    assert re.search(rf"{world.TITLES} +{world.PREDICTIONS}", looked.stdout)
+    assert merged.stdout.endswith("Written in transaction 3.\n")
+    assert re.search(
+        r"same_as +\S+/ranking_predictions +administrator +lineal .* ada", shown.stdout
+    )
+    assert "refused: They are one thing already." in again.stdout
+    assert json.loads(parted.stdout)["t"] == 4
+    assert "Nobody says that it has another name." in after.stdout
+
+
+def test_a_merge_needs_two_names_to_be_previewed(tmp_path: Path):
+    result = run("identity", "preview", world.TITLES, "--db", tmp_path / "x.db")
+
+    assert result.exit_code == 2
+    assert "OTHER" in result.stderr

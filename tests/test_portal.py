@@ -374,3 +374,18 @@ def test_a_filter_that_is_added_can_be_removed(text, name, value):
 
 def test_removing_a_filter_leaves_words_that_look_like_it():
     assert finding.without("type:model type:model-version", "type", "model") == "type:model-version"
+
+
+def test_a_thing_shows_its_names_and_who_says_that_they_are_one(tmp_path):
+    with world.told(tmp_path) as lineal:
+        lineal.merge(world.TITLES, world.PLAYS_LAKE, reason="<b>one</b>", actor="ada")
+        lineal.split(world.PLAYS, world.PLAYS_LAKE, reason="no copy", actor="bob")
+        with TestClient(create(lineal), base_url="http://127.0.0.1") as client:
+            page = client.get("/entity", params={"uri": world.TITLES}).text
+
+    assert page.count("stands for all") == 1
+    assert "administrator" in page
+    assert "by ada" in page
+    assert "&lt;b&gt;one&lt;/b&gt;" in page
+    assert "would be the same as, but for a veto" in page
+    assert "“no copy”" in page

@@ -182,6 +182,10 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "neighbours": lambda ask, at: ask.neighbours(LOCAL, world.V5, at),
     "explain": lambda ask, at: ask.explain(LOCAL, world.V5, "trained_for", world.TEST, at),
     "history": lambda ask, at: ask.history(LOCAL, world.V5, at),
+    "names": lambda ask, at: ask.names(LOCAL, world.PLAYS, at),
+    "preview_merge": lambda ask, at: ask.preview_merge(LOCAL, world.PLAYS, world.TITLES, at),
+    "preview_split": lambda ask, at: ask.preview_split(LOCAL, world.PLAYS, None, at),
+    "suggestions": lambda ask, at: ask.suggestions(LOCAL, None, at),
     "search": lambda ask, at: ask.search(
         LOCAL, "type:model owner:personalization source:registry rank", at
     ),

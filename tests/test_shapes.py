@@ -91,6 +91,7 @@ ANYWHERE = [
     ("in_domain", "contains", "domain", "none"),
     ("superseded_by", "supersedes", "same", "none"),
     ("same_as", "same_as", "same", "identity"),
+    ("not_same_as", "not_same_as", "same", "none"),
 ]
 
 DOMAINS = {
@@ -425,7 +426,7 @@ def test_kinds_are_found_by_class():
 
 
 def test_shapes_show_themselves_shortly():
-    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 31 kinds>", repr(SHAPES))
+    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 32 kinds>", repr(SHAPES))
 
 
 # ── Adding ───────────────────────────────────────────────────────────────────────────────────────
@@ -892,4 +893,4 @@ def test_declarations_are_values():
 
     assert one == EntityType("a", "as", "d", "A", "An a.")
     assert {type(kind) for kind in SHAPES.kinds.values()} == {EdgeKind}
-    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 57
+    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 58

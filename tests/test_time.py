@@ -25,6 +25,7 @@ DAY = 86_400_000_000
 TODAY = 10
 
 TABLE = Uri("mlg://dataset/lake/plays")
+OTHER = Uri("mlg://dataset/bucket/plays")
 TEAM = Uri("mlg://team/people/data")
 RUN = Uri("mlg://run/orc/train-1")
 VERSION = Uri("mlg://model-version/registry/ranker/v1")
@@ -36,8 +37,13 @@ EDGES = {
     "owner": (TABLE, "owned_by", TEAM),
     "read": (RUN, "reads", TABLE),
     "trained": (VERSION, "trained_for", TEST),
+    "joined": (TABLE, "same_as", OTHER),
+    "parted": (OTHER, "not_same_as", TABLE),
 }
-SUBJECTS = {"rows": TABLE, "owner": TABLE, "read": RUN, "run": RUN, "cell": CELL}
+SUBJECTS = {
+    "rows": TABLE, "owner": TABLE, "joined": TABLE, "read": RUN, "run": RUN, "cell": CELL,
+    "person": OTHER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,9 @@ class Told:
                 self.record(CELL, [(CELL, "cell_of", TEST)]),
             ]
         name, *rest = word.split()
-        if name in ("run", "cell"):
-            (name,), subject = rest, SUBJECTS[name]
-            rest = []
+        if name in ("run", "cell", "person"):
+            subject = SUBJECTS[name]
+            name, *rest = rest
         else:
             subject = SUBJECTS[asked]
         if name == "gone":
@@ -146,6 +152,8 @@ class Told:
         """Ask, and word the answer as the table does."""
         self.day = TODAY
         ask = Questions(self.store)
+        if asked == "joined":
+            return self._joined(ask, moment)
         if asked != "rows":
             try:
                 ask.explain(LOCAL, *EDGES[asked], moment)
@@ -157,6 +165,15 @@ class Told:
         except NotFound:
             rows = None
         return "–" if rows is None else str(rows)
+
+    @staticmethod
+    def _joined(ask: Questions, moment: Moment) -> str:
+        """Is the table known under its other name too?"""
+        try:
+            found = ask.get(LOCAL, TABLE, moment).value
+        except NotFound:
+            return "no"
+        return "yes" if OTHER in (found.uri, *found.also) else "no"
 
 
 def _day(text: str) -> Instant | None:
@@ -214,7 +231,9 @@ def test_the_page_covers_what_it_promises() -> None:
     cases = {line.case for line in LINES}
 
     assert len(cases) >= 16
-    assert {line.asked for line in LINES} == {"rows", "owner", "read", "trained"}
+    assert {line.asked for line in LINES} == {
+        "rows", "owner", "read", "trained", "joined",
+    }  # fmt: skip
     assert all(re.fullmatch(r"–|\d+|yes|no", line.answer) for line in LINES)
     assert {bool(line.known) for line in LINES} == {bool(line.valid) for line in LINES} == {
         True, False,

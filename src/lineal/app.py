@@ -14,12 +14,13 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.config import Config
+from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, LinealError
+from lineal.errors import ConfigError, Invalid, LinealError
 from lineal.ingest import Ingest, Progress, Swept, Tally
-from lineal.model import Instant, Json, Record
+from lineal.model import Instant, Json, Record, Uri
 from lineal.normalise import Platforms
-from lineal.query import Questions
+from lineal.query import Preview, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.sources import Refused, dbt
@@ -29,7 +30,7 @@ from lineal.sources.http import HttpSource
 from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
-from lineal.store import Store, clock_now, work
+from lineal.store import Batch, Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
@@ -94,7 +95,7 @@ class Lineal:
         clock: Callable[[], Instant] = clock_now,
     ) -> None:
         self.config, self.store = config, store
-        self.ask = Questions(store)
+        self.ask = Questions(store, platforms=config.platform_order)
         self._clock = clock
         self._platforms = Platforms(config.platforms)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
@@ -129,7 +130,7 @@ class Lineal:
             shapes=shapes,
             writable=writable,
             now=clock,
-            rules=[RuleBook(builtin_rules())],
+            rules=[PartsFollow(shapes.level_kinds), RuleBook(builtin_rules())],
             describe=describe,
         )
         try:
@@ -351,6 +352,42 @@ class Lineal:
             things,
             tuple(tally.refused),
         )
+
+    # ── One thing under many names ───────────────────────────────────────────────────────────
+
+    def merge(
+        self, one: Uri, other: Uri, *, reason: str, actor: str, across_environments: bool = False
+    ) -> int:
+        """
+        Say for a person that two names are one thing; return the transaction.
+
+        Raises:
+            Invalid: they are one already, of two types, or of two environments.
+        """
+        preview = self.ask.preview_merge(LOCAL, one, other, across_environments=across_environments)
+        return self._decide("merge", preview.value, reason, actor)
+
+    def split(self, one: Uri, other: Uri | None = None, *, reason: str, actor: str) -> int:
+        """
+        Say for a person that a name is not the other, or none that it is joined to.
+
+        Raises:
+            Invalid: they are not one, or would stay one by other names; the message names these.
+        """
+        return self._decide("split", self.ask.preview_split(LOCAL, one, other).value, reason, actor)
+
+    def _decide(self, deed: str, preview: Preview, reason: str, actor: str) -> int:
+        if preview.refusals:
+            raise Invalid(preview.refusals[0])
+        at = self._clock()
+        words = [
+            decision(each.one, each.other, each.kind, reason=reason, actor=actor, at=at)
+            for each in preview.decisions
+        ]
+        done = self.store.commit(Batch(words, actor, f"{deed}: {reason}" if reason else deed))
+        if done.t is None:
+            raise Invalid("Somebody did the same meanwhile.", fix="Look at it again.")
+        return done.t
 
     # ── How it stands ────────────────────────────────────────────────────────────────────────
 

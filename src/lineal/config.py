@@ -29,6 +29,9 @@ class Config:
     port: int = 8585
     #: Other names of platforms, as ``alias=platform`` (``LINEAL_PLATFORMS``, parted by ``,``).
     platforms: Mapping[str, str] = field(default_factory=dict)
+    #: Of several names of one thing, that of the first of these platforms stands for it
+    #: (``LINEAL_PLATFORM_ORDER``, parted by ``,``).
+    platform_order: tuple[str, ...] = ()
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -43,6 +46,7 @@ class Config:
             host=found.get("LINEAL_HOST", "127.0.0.1"),
             port=_port(found.get("LINEAL_PORT", "8585")),
             platforms=_pairs(found.get("LINEAL_PLATFORMS", "")),
+            platform_order=_words(found.get("LINEAL_PLATFORM_ORDER", "")),
             variables=dict(found),
         )
 
@@ -65,6 +69,10 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65_535:
         raise ConfigError(f"LINEAL_PORT is {text!r}.", fix="Give a port from 0 to 65535.")
     return int(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for part in text.split(",") if (word := part.strip()))
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -30,10 +30,13 @@ from lineal.client.answers import (
     Impact,
     Json,
     Lineage,
+    Names,
     Neighbour,
     Path,
+    Preview,
     Refusal,
     Sent,
+    Suggestion,
     Times,
     Value,
 )
@@ -152,6 +155,33 @@ class Client:
     ) -> Answer[list[Happening]]:
         """Return what happened to a thing, newest first, and who caused it."""
         return self._ask("/history", uri=uri, limit=limit, **times)
+
+    # ── One thing under many names ───────────────────────────────────────────────────────────
+
+    def names(self, uri: str, **times: Unpack[Times]) -> Answer[Names]:
+        """Return all names of a thing, and who says that they are one."""
+        return self._ask("/identity", uri=uri, **times)
+
+    def preview_merge(
+        self, one: str, other: str, *, across_environments: bool = False, **times: Unpack[Times]
+    ) -> Answer[Preview]:
+        """Return what would be so if two names were one thing; nothing is written."""
+        across = "true" if across_environments else None
+        return self._ask(
+            "/identity/preview", one=one, other=other, across_environments=across, **times
+        )
+
+    def preview_split(
+        self, one: str, other: str | None = None, **times: Unpack[Times]
+    ) -> Answer[Preview]:
+        """Return what would be so if a name were parted from another, or from all its others."""
+        return self._ask("/identity/preview", deed="split", one=one, other=other, **times)
+
+    def suggestions(
+        self, uri: str | None = None, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Suggestion]]:
+        """Return which things may be one, likeliest first."""
+        return self._ask("/identity/suggestions", uri=uri, limit=limit, **times)
 
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
 

@@ -100,6 +100,92 @@ class Edge(TypedDict):
     claims: list[Claim]
 
 
+class EdgeName(TypedDict):
+    """A relationship by its ends and kind."""
+
+    start: str
+    kind: str
+    end: str
+
+
+class Evidence(TypedDict):
+    """One claim that two names are one thing (``same_as``), or that they are not."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    #: False where a veto stands between the two, and for the veto itself.
+    joins: bool
+    at: str
+    actor: str
+    cause: str
+    claim: Claim
+    #: Of what a rule concluded: its reasons in words.
+    why: list[str]
+
+
+class Named(TypedDict):
+    """A thing under all its names, the one that stands for it first."""
+
+    thing: Thing
+    names: list[Thing]
+
+
+class Names(Named):
+    """All names of a thing, and every claim that joins or parts them."""
+
+    evidence: list[Evidence]
+
+
+class Decision(TypedDict):
+    """What is written about two names; *kind* None: nothing is said of them any more."""
+
+    one: str
+    other: str
+    kind: str | None
+
+
+class Word(TypedDict):
+    """What one name says."""
+
+    uri: str
+    value: Json
+
+
+class Disagreement(TypedDict):
+    """A single value that names of one thing would have differently."""
+
+    attribute: str
+    values: list[Word]
+
+
+class Preview(TypedDict):
+    """What would be so after a merge or a split."""
+
+    before: list[Named]
+    after: list[Named]
+    decisions: list[Decision]
+    #: Names of parts that would be joined, or parted.
+    parts: list[list[str]]
+    disagreements: list[Disagreement]
+    #: Edges between what is joined or parted.
+    inner: list[EdgeName]
+    #: What rules would conclude, and would not conclude any more.
+    appear: list[EdgeName]
+    vanish: list[EdgeName]
+    warnings: list[str]
+    refusals: list[str]
+
+
+class Suggestion(TypedDict):
+    """Two things that may be one."""
+
+    one: Thing
+    other: Thing
+    score: float
+    reasons: list[str]
+
+
 class Neighbour(TypedDict):
     """Something that a thing is joined to."""
 

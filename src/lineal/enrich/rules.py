@@ -6,7 +6,8 @@ braces). Code that derives edges lives here only.
 
 A changed edge is walked back along the pattern to the starts it may touch; for these the rule
 concludes everything anew, and the store writes the difference. So the result is always that of a
-computation from scratch.
+computation from scratch. Things are matched under all their names, and what joins the names is
+among the supports of what is concluded, so that it goes when the names are parted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from string import Formatter
 import yaml
 
 from lineal.errors import RuleError
-from lineal.lineage import Link
+from lineal.lineage import IDENTITY, Joints, Link
 from lineal.model import Instant, Uri
 from lineal.shapes import Shapes
 from lineal.store import Change, Conclusion, Derivation, Reader
@@ -153,6 +154,12 @@ def _check_kind(kind: str, start: str, end: str, shapes: Shapes, file: str) -> N
             file=file,
             fix="Write a kind itself, with the arrow turned, not its inverse.",
         )
+    if kind in IDENTITY:
+        raise RuleError(
+            f"A rule cannot speak of {kind}.",
+            file=file,
+            fix="Leave it out: standing at a thing is standing at all names of it.",
+        )
     if not shapes.allows(kind, start, end):
         raise RuleError(
             f"{kind} does not go from {start} to {end}.",
@@ -189,14 +196,21 @@ def builtin_rules() -> tuple[Rule, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """One way along the pattern: the things, and the links between them."""
+    """One way along the pattern: the things as they were reached, and what it went over."""
 
     things: tuple[int, ...]
     links: tuple[Link, ...]
+    #: The links, and between them what joins the name reached to the name gone on from.
+    supports: tuple[tuple[int, str, int], ...]
 
 
 class RuleBook:
-    """All rules together, as the store asks them at each commit."""
+    """
+    All rules together, as the store asks them at each commit.
+
+    Standing at a thing is standing at all names of it. The edge is given to those names that stood
+    in the pattern, and what joins names is among its supports.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
@@ -212,7 +226,9 @@ class RuleBook:
 def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
     """Walk back from each changed edge to the beginnings of the pattern."""
     edges = [edge for edge in change.edges if edge[1] in rule.kinds]
-    keys = reader.keys({uri for edge in edges for uri in (edge[0], edge[2])})
+    inside = set(rule.types[1:-1])
+    named = [edge for edge in change.edges if edge[1] in IDENTITY and edge[0].type in inside]
+    keys = reader.keys({uri for edge in (*edges, *named) for uri in (edge[0], edge[2])})
     found: set[int] = set()
     for place, hop in enumerate(rule.hops):
         near = {
@@ -220,13 +236,25 @@ def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
             for edge in edges
             if edge[1] == hop.kind and _fits(edge, rule, place)
         }
+        if place > 0:
+            near |= {
+                keys[uri]
+                for edge in named
+                for uri in (edge[0], edge[2])
+                if uri.type == rule.types[place]
+            }
         for back in range(place - 1, -1, -1):
             near = {
                 link.src if rule.hops[back].forward else link.dst
-                for link in _backward(rule.hops[back], near, reader)
+                for link in _backward(rule.hops[back], _all_names(near, reader), reader)
             }
         found |= near
-    return found
+    uris = reader.uris(found)
+    return {key for key in found if uris[key].type == rule.types[0]}
+
+
+def _all_names(keys: set[int], reader: Reader) -> set[int]:
+    return {member for group in reader.groups(keys).values() for member in group}
 
 
 def _fits(edge: tuple[Uri, str, Uri], rule: Rule, place: int) -> bool:
@@ -246,6 +274,7 @@ def _backward(hop: Hop, keys: Iterable[int], reader: Reader) -> list[Link]:
 def _conclusion(rule: Rule, starts: set[int], reader: Reader) -> Conclusion:
     matches = list(_matches(rule, starts, reader))
     things = {key for match in matches for key in match.things} | starts
+    things |= {key for match in matches for one in match.supports for key in (one[0], one[2])}
     uris = reader.uris(things)
     called = _names(uris)
     derivations = [_derivation(rule, match, uris, called) for match in matches]
@@ -259,22 +288,38 @@ def _conclusion(rule: Rule, starts: set[int], reader: Reader) -> Conclusion:
 
 def _matches(rule: Rule, starts: set[int], reader: Reader) -> Iterator[_Match]:
     """Follow the pattern from the starts, a hop at a time for all of them."""
-    matches = [_Match((key,), ()) for key in sorted(starts)]
+    matches = [_Match((key,), (), ()) for key in sorted(starts)]
     for place, hop in enumerate(rule.hops):
+        reached = {match.things[-1] for match in matches}
+        joints = _joints(reached, reader) if place > 0 else Joints((), {})
         onward: dict[int, list[Link]] = defaultdict(list)
-        for link in _strongest(_forward(hop, {match.things[-1] for match in matches}, reader)):
+        names = {name for key in reached for name in joints.group(key)}
+        for link in _strongest(_forward(hop, names, reader)):
             onward[link.src if hop.forward else link.dst].append(link)
         others = {
             link.dst if hop.forward else link.src for some in onward.values() for link in some
         }
         uris = reader.uris(others)
         matches = [
-            _Match((*match.things, other), (*match.links, link))
+            _longer(match, name, link, other, joints)
             for match in matches
-            for link in onward[match.things[-1]]
+            for name in sorted(joints.group(match.things[-1]))
+            for link in onward[name]
             if uris[other := (link.dst if hop.forward else link.src)].type == rule.types[place + 1]
         ]
     yield from matches
+
+
+def _joints(keys: set[int], reader: Reader) -> Joints:
+    links = reader.joins(keys)
+    return Joints(links, reader.uris({end for link in links for end in (link.src, link.dst)}))
+
+
+def _longer(match: _Match, name: int, link: Link, other: int, joints: Joints) -> _Match:
+    """Go on from another name of what was reached: what joins the two is a support as well."""
+    way = joints.way(match.things[-1], name)
+    supports = (*match.supports, *way, (link.src, link.kind, link.dst))
+    return _Match((*match.things, other), (*match.links, link), supports)
 
 
 def _strongest(links: Iterable[Link]) -> list[Link]:
@@ -303,7 +348,7 @@ def _derivation(
     if span is None:
         return None
     words = {name: called[key] for name, key in zip(rule.names, match.things, strict=True)}
-    supports = tuple((uris[link.src], link.kind, uris[link.dst]) for link in match.links)
+    supports = tuple((uris[start], kind, uris[end]) for start, kind, end in match.supports)
     return Derivation(
         uris[match.things[rule.start]],
         rule.gives,
@@ -316,7 +361,11 @@ def _derivation(
 
 
 def _span(links: Sequence[Link]) -> tuple[Instant, Instant | None] | None:
-    """When all premises are so at once: a state while it lasts, what happened from then on."""
+    """
+    When all premises are so at once: a state while it lasts, what happened from then on.
+
+    That two names are one bounds nothing: if it is so, it always was.
+    """
     start = max(link.valid_from for link in links)
     ends = [link.valid_to for link in links if link.valid_to is not None]
     end = min(ends) if ends else None

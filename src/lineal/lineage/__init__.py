@@ -9,10 +9,15 @@ from __future__ import annotations
 from lineal.lineage.active import active_versions
 from lineal.lineage.graph import Graph, Link, Step
 from lineal.lineage.paths import shortest_paths
+from lineal.lineage.same import IDENTITY, NOT_SAME, SAME, Joints, joining, pair
 from lineal.lineage.walking import Label, Mode, Reached, Walk, Way, walk
 
 __all__ = [
+    "IDENTITY",
+    "NOT_SAME",
+    "SAME",
     "Graph",
+    "Joints",
     "Label",
     "Link",
     "Mode",
@@ -21,6 +26,8 @@ __all__ = [
     "Walk",
     "Way",
     "active_versions",
+    "joining",
+    "pair",
     "shortest_paths",
     "walk",
 ]

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
-from lineal.query import finding, pages, walks
+from lineal.query import finding, identity, pages, walks
 from lineal.query.finding import Found
+from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.pages import Explanation, Happening, Neighbour
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Thirteen, Trial
@@ -27,6 +28,7 @@ __all__ = [
     "Ask",
     "Brief",
     "Consumer",
+    "Evidence",
     "Explanation",
     "Feeds",
     "Found",
@@ -34,12 +36,15 @@ __all__ = [
     "Hit",
     "Impact",
     "Lineage",
+    "Names",
     "Neighbour",
     "Node",
     "Owned",
     "Path",
+    "Preview",
     "Questions",
     "Sharer",
+    "Suggestion",
     "Trial",
 ]
 
@@ -49,13 +54,14 @@ _ASK = Ask()
 class Questions:
     """Every question, over one store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, platforms: Sequence[str] = ()) -> None:
+        """Take the store, and which platforms' names stand first for things of several names."""
+        self._store, self._platforms = store, tuple(platforms)
 
     @contextlib.contextmanager
     def _things(self, viewer: Viewer, moment: Moment) -> Iterator[Things]:
         with self._store.read(viewer, moment) as reader:
-            yield Things(reader, self._store.shapes)
+            yield Things(reader, self._store.shapes, self._platforms)
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
 
@@ -87,6 +93,48 @@ class Questions:
         """What happened to this, newest first, and who caused it?"""
         with self._things(viewer, moment) as things:
             return pages.history(things, things.key(uri), limit=limit)
+
+    # ── One thing under many names ───────────────────────────────────────────────────────────
+
+    def names(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Names]:
+        """Under which names is this known, and who says that they are one?"""
+        with self._things(viewer, moment) as things:
+            return identity.evidence(things, things.key(uri))
+
+    def preview_merge(
+        self,
+        viewer: Viewer,
+        one: Uri,
+        other: Uri,
+        moment: Moment = NOW,
+        *,
+        across_environments: bool = False,
+    ) -> Answer[Preview]:
+        """What would be so if these two were one thing?"""
+        if one == other:
+            raise Invalid(f"{one} is one name, not two.", fix="Give two names.")
+        with self._things(viewer, moment) as things:
+            previewing = Previewing(things, self._store.rules)
+            keys = things.key(one), things.key(other)
+            return previewing.merge(*keys, across=across_environments)
+
+    def preview_split(
+        self, viewer: Viewer, one: Uri, other: Uri | None = None, moment: Moment = NOW
+    ) -> Answer[Preview]:
+        """What would be so if this name were parted from the other, or from all it is joined to?"""
+        with self._things(viewer, moment) as things:
+            previewing = Previewing(things, self._store.rules)
+            return previewing.split(things.key(one), None if other is None else things.key(other))
+
+    def suggestions(
+        self, viewer: Viewer, uri: Uri | None = None, moment: Moment = NOW, *, limit: int = 50
+    ) -> Answer[tuple[Suggestion, ...]]:
+        """Which things may be one, though nobody says so?"""
+        if limit < 0:
+            raise Invalid("limit cannot be negative.")
+        with self._things(viewer, moment) as things:
+            key = None if uri is None else things.key(uri)
+            return identity.suggestions(things, key, limit=limit)
 
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineal.errors import NotFound
+from lineal.lineage import IDENTITY
 from lineal.model import (
     Answer,
     Claim,
@@ -17,8 +18,8 @@ from lineal.model import (
     Response,
     Said,
 )
-from lineal.query.things import Brief, Things, answer, spoken
-from lineal.store import Derived, together
+from lineal.query.things import Brief, Things, answer, plain, spoken
+from lineal.store import Derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,8 @@ def entity(things: Things, key: int) -> Answer[Entity]:
     chosen = things.one([key])[key]
     entities = things.entities(group)
     ordered = sorted(group, key=lambda member: (member != chosen, entities[member].uri))
-    merged: dict[str, Json] = {}
-    said: list[Said] = []
-    for member in ordered:
-        one = entities[member]
-        said.extend(one.said)
-        merged = together([merged, one.attributes])
+    merged = things.together(group)
+    said = [one for member in ordered for one in entities[member].said]
     head = entities[chosen]
     also = tuple(entities[member].uri for member in ordered if member != chosen)
     times = [e.confirmed_at for e in entities.values() if e.confirmed_at is not None]
@@ -113,19 +110,13 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
         outward = src in group
         relation = kind if outward else things.shapes.kinds[kind].inverse
         other = briefs[dst if outward else src]
-        if kind == "same_as":
-            other = _plain(things, dst if src == key else src)
+        if kind in IDENTITY:
+            other = plain(things, dst if src == key else src)
         edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
         found.append(Neighbour(relation, other, edge))
     found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
     why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []
     return answer(reader, tuple(found), why=why, total=len(links))
-
-
-def _plain(things: Things, key: int) -> Brief:
-    """The thing under this very name."""
-    one = things.entities([key])[key]
-    return Brief(one.uri, one.name, None, one.state)
 
 
 # ── Why ──────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from lineal.enrich.identity import representative
 from lineal.errors import NotFound
 from lineal.model import Answer, Budget, Entity, Json, State, Uri
 from lineal.shapes import Shapes
-from lineal.store import Reader
+from lineal.store import Reader, together
 
 Value = TypeVar("Value")
 
@@ -39,8 +39,8 @@ class Things:
     Keys are those of the reader; `one` maps each to the key that stands for its group.
     """
 
-    def __init__(self, reader: Reader, shapes: Shapes) -> None:
-        self.reader, self.shapes = reader, shapes
+    def __init__(self, reader: Reader, shapes: Shapes, platforms: Sequence[str] = ()) -> None:
+        self.reader, self.shapes, self._platforms = reader, shapes, platforms
         self._groups: dict[int, frozenset[int]] = {}
         self._one: dict[int, int] = {}
         self._entities: dict[int, Entity] = {}
@@ -76,10 +76,22 @@ class Things:
             if len(group) == 1:
                 self._one[key] = key
                 continue
-            chosen = representative([entities[member] for member in group])
-            by_uri = {entities[member].uri: member for member in group}
-            self._one[key] = by_uri[chosen]
+            self._one[key] = self._first(group, entities)
         return {key: self._one[key] for key in keys}
+
+    def stands_for(self, group: Collection[int]) -> int:
+        """Return the key of the name that stands, or would stand, for all of these."""
+        return self._first(group, self.entities(group))
+
+    def _first(self, group: Collection[int], entities: Mapping[int, Entity]) -> int:
+        by_uri = {entities[member].uri: member for member in group}
+        return by_uri[representative([entities[key] for key in group], self._platforms)]
+
+    def together(self, group: Collection[int]) -> dict[str, Json]:
+        """Return what all names of a thing say, the one that stands for it first."""
+        entities, chosen = self.entities(group), self.stands_for(group)
+        ordered = sorted(group, key=lambda key: (key != chosen, entities[key].uri))
+        return together(entities[key].attributes for key in ordered)
 
     def unique(self, keys: Collection[int]) -> list[int]:
         """Return each group once, in the order of its URI."""
@@ -182,6 +194,12 @@ def brief(entity: Entity) -> Brief:
     """Return an entity in one line."""
     status = entity.attributes.get("status")
     return Brief(entity.uri, entity.name, status if isinstance(status, str) else None, entity.state)
+
+
+def plain(things: Things, key: int) -> Brief:
+    """Return a thing in one line under this very name."""
+    one = things.entities([key])[key]
+    return Brief(one.uri, one.name, None, one.state)
 
 
 def answer(

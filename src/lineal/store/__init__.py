@@ -154,6 +154,11 @@ class Store:
         """The types and kinds that this store was opened with."""
         return self._shapes
 
+    @property
+    def rules(self) -> tuple[Rules, ...]:
+        """What concludes at every commit, in its order."""
+        return tuple(self._around.rules)
+
     def commit(self, batch: Batch) -> Committed:
         """
         Write what is new in *batch*, what follows from it, its search rows and its cause.

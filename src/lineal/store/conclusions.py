@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
+from lineal.lineage import IDENTITY, SAME, joining
 from lineal.model import Instant, Uri
 from lineal.store import facts, schema
 from lineal.store.driver import Driver
@@ -195,6 +196,8 @@ class Following:
     def _support_end(self, supports: Sequence[tuple[int, str, int]]) -> _End:
         """Why did the support go? The conclusion was true for as long as all of it was."""
         until = self._now
+        if not self._still_one(supports):
+            return _End(until, "corrected")
         for src, kind, dst in supports:
             number = self._reader.kinds((kind,))
             rows = self._driver.rows(_LIVES, src, *number, dst) if number else []
@@ -204,6 +207,14 @@ class Following:
                 return _End(until, "corrected")
             until = min(until, max(ended_at for _, ended_at, _ in rows))
         return _End(until, "removed")
+
+    def _still_one(self, supports: Sequence[tuple[int, str, int]]) -> bool:
+        """Are the names it rests on still held to be one? If not, they were so at no time."""
+        pairs = {(src, dst) for src, kind, dst in supports if kind == SAME}
+        if not pairs:
+            return True
+        links = joining(self._reader.held({src for src, _ in pairs}, IDENTITY))
+        return pairs <= {(link.src, link.dst) for link in links}
 
 
 #: What did a rule conclude for these starts, and from what?

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from lineal.lineage import Link
+from lineal.lineage import IDENTITY, Joints, Link, joining
 from lineal.model import (
     Claim,
     Entity,
@@ -61,6 +61,8 @@ class Reader:
         self.basis = basis
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
+        self._supposed: tuple[Link, ...] = ()
+        self._without: frozenset[Link] = frozenset()
 
     def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows that were so at the moment; the basis is part of every query of facts."""
@@ -180,18 +182,73 @@ class Reader:
                 found.append(Link(src, self.kind(kind), *line))
         return found
 
+    # ── One thing under several names ────────────────────────────────────────────────────────
+
+    def held(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Which claims of these kinds, at either end of these things, did we hold by then?
+
+        Whenever what they say was so: with today's knowledge, names that are one always were.
+        """
+        found: set[Link] = set()
+        wanted, driver = set(keys), Driver(self._connection)
+        numbers = self.kinds(kinds) if wanted else []
+        for number in numbers:
+            for query in (_HELD_OUT, _HELD_IN):
+                rows = driver.among(query, wanted, number, self.basis.t, self.basis.t)
+                for src, dst, layer, document, valid_from, valid_to in rows:
+                    word, name = self.kind(number), schema.LAYERS[layer]
+                    found.add(Link(src, word, dst, name, document, valid_from, valid_to))
+        found -= self._without
+        supposed = (one for one in self._supposed if one.kind in kinds)
+        found.update(one for one in supposed if one.src in wanted or one.dst in wanted)
+        return sorted(found, key=lambda one: (one.src, one.kind, one.dst, one.document))
+
+    def supposing(self, links: Iterable[Link], without: Iterable[Link] = ()) -> Reader:
+        """Return a reader to whom these claims are held too, or not held: for previews."""
+        other = Reader(self._connection, self.viewer, self.basis, self._terms)
+        other._supposed = (*self._supposed, *links)
+        other._without = self._without | frozenset(without)
+        return other
+
+    def joins(self, keys: Iterable[int]) -> list[Link]:
+        """Which claims join these things to other names of them, and those to others again?"""
+        seen = set(keys)
+        frontier, found = set(seen), set[Link]()
+        while frontier:
+            links = joining(self.held(frontier, IDENTITY))
+            found.update(links)
+            frontier = {end for link in links for end in (link.src, link.dst)} - seen
+            seen |= frontier
+        return sorted(found, key=lambda one: (one.src, one.dst, one.document))
+
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Which things are the same thing under other names? Every key has at least itself."""
-        joined: dict[int, set[int]] = {key: {key} for key in keys}
-        frontier: set[int] = set(keys)
-        while frontier:
-            links = self.outward(frontier, ("same_as",)) + self.inward(frontier, ("same_as",))
-            frontier = set()
-            for link in links:
-                frontier |= {link.src, link.dst} - joined.keys()
-                _join(joined, link.src, link.dst)
-        frozen = {id(group): frozenset(group) for group in joined.values()}
-        return {key: frozen[id(joined[key])] for key in joined}
+        links = self.joins(keys)
+        joints = Joints(links, self.uris({end for one in links for end in (one.src, one.dst)}))
+        return {key: joints.group(key) for key in keys}
+
+    def claims_held(
+        self, edges: Collection[tuple[int, str, int]]
+    ) -> dict[tuple[int, str, int], list[Claim]]:
+        """Who said by then that these edges are so, whenever they were?"""
+        row, t = schema.edge_out.c, self.basis.t
+        return self._claims(
+            edges, sa.and_(row.t_from <= t, sa.or_(row.t_to.is_(None), row.t_to > t))
+        )
+
+    def newest(self, types: Collection[str], limit: int) -> list[int]:
+        """Which things of these types came last?"""
+        table = schema.entity
+        query = sa.select(table.c.key).where(
+            table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
+        )
+        return list(self._connection.scalars(query.order_by(table.c.key.desc()).limit(limit)))
+
+    def documents_of(self, source: str) -> set[int]:
+        """Which documents are of this source, or rule (``rule:<name>``)?"""
+        table = schema.document
+        query = sa.select(table.c.id).where(table.c.source == source)
+        return set(self._connection.scalars(query))
 
     def fine_documents(self, documents: Iterable[int]) -> set[int]:
         """Which of these documents state edges of columns or features?"""
@@ -482,6 +539,15 @@ class Reader:
         return found
 
 
+#: Which claims of a kind that begin, or end, at these things did we hold by then?
+_HELD_OUT = """
+    SELECT src, dst, layer, document, valid_from, valid_to FROM edge_out
+    WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?) AND src {among}
+"""
+_HELD_IN = """
+    SELECT src, dst, layer, document, valid_from, valid_to FROM edge_in
+    WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?) AND dst {among}
+"""
 #: What was forgotten of these, the last time last? An old run that is said again is there again.
 _FORGOTTEN = """
     SELECT key, t, how, reason FROM forgotten
@@ -522,13 +588,6 @@ def _said(line: Any, t: int) -> Said:
         response_of(line.response),
         line.reason if known else None,
     )
-
-
-def _join(joined: dict[int, set[int]], one: int, other: int) -> None:
-    """Make one group of the groups of two keys."""
-    merged = joined.get(one, {one}) | joined.get(other, {other})
-    for key in merged:
-        joined[key] = merged
 
 
 def _nearest(uri: Uri, names: Sequence[Uri], limit: int) -> list[Uri]:

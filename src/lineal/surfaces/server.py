@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lineal.errors import LinealError
-from lineal.surfaces import portal, rest, rest_events
+from lineal.surfaces import portal, rest, rest_events, rest_identity
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.errors_http import problem_response, translated
 from lineal.surfaces.guard import Guard, Refuse, hosts
@@ -45,6 +45,7 @@ def create(lineal: Lineal) -> FastAPI:
     app.state.lineal = lineal
     app.include_router(rest.router(lineal))
     app.include_router(rest_events.router(lineal))
+    app.include_router(rest_identity.router(lineal))
     pages = portal.Portal(lineal)
     app.include_router(pages.router())
     _add_probes(app, lineal)

@@ -10,7 +10,7 @@ from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
 from lineal.query import Ask
-from lineal.surfaces import asked, formats
+from lineal.surfaces import asked, formats, formats_identity
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
         Happening,
         Impact,
         Lineage,
+        Names,
         Neighbour,
         Path,
+        Preview,
+        Suggestion,
         Times,
     )
 
@@ -57,6 +60,39 @@ class Local:
         """Return what happened to a thing, newest first, and who caused it."""
         found = self._ask.history(LOCAL, Uri(uri), _moment(times), limit=limit)
         return _as(formats.history(found))
+
+    def names(self, uri: str, **times: Unpack[Times]) -> Answer[Names]:
+        """Return all names of a thing, and who says that they are one."""
+        return _as(formats_identity.names(self._ask.names(LOCAL, Uri(uri), _moment(times))))
+
+    def preview_merge(
+        self, one: str, other: str, *, across_environments: bool = False, **times: Unpack[Times]
+    ) -> Answer[Preview]:
+        """Return what would be so if two names were one thing."""
+        told = self._ask.preview_merge(
+            LOCAL,
+            Uri(one),
+            Uri(other),
+            _moment(times),
+            across_environments=across_environments,
+        )
+        return _as(formats_identity.preview(told))
+
+    def preview_split(
+        self, one: str, other: str | None = None, **times: Unpack[Times]
+    ) -> Answer[Preview]:
+        """Return what would be so if a name were parted from another, or from all."""
+        second = None if other is None else Uri(other)
+        told = self._ask.preview_split(LOCAL, Uri(one), second, _moment(times))
+        return _as(formats_identity.preview(told))
+
+    def suggestions(
+        self, uri: str | None = None, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[list[Suggestion]]:
+        """Return which things may be one."""
+        about = None if uri is None else Uri(uri)
+        told = self._ask.suggestions(LOCAL, about, _moment(times), limit=limit)
+        return _as(formats_identity.suggestions(told))
 
     def search(
         self, text: str, *, limit: int, offset: int, **times: Unpack[Times]

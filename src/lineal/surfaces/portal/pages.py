@@ -151,7 +151,7 @@ class Portal:
             glance=self._glance(around, seen.links),
             relations=relations, related_count=sum(len(one.neighbours) for one in relations),
             neighbours=neighbours,
-            same=views.joined(neighbours.value, "same_as"),
+            names=self._ask.names(seen.viewer, answer.value.uri, pinned).value,
         )  # fmt: skip
 
     def _head(self, seen: Sight, uri: str) -> tuple[Answer[Entity], dict[str, Any]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lineal.shapes import Shapes
 
 #: What a thing's page shows at a place of its own, so that the relations need not.
-ELSEWHERE = ("owned_by", "in_domain", "same_as")
+ELSEWHERE = ("owned_by", "in_domain", "same_as", "not_same_as")
 
 # ── Attributes ───────────────────────────────────────────────────────────────────────────────────
 
