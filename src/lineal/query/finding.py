@@ -42,7 +42,11 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
             f"candidates: more than {text.CANDIDATES} things fit; the best of them are ranked"
         )
     counts = reader.facet_counts(sorted(best), FACETS)
-    notes = () if reader.is_now else ("Search text is of now; what was not yet known is left out.",)
+    notes = (
+        ()
+        if reader.basis.is_now
+        else ("Search text is of now; what was not yet known is left out.",)
+    )
     value = Found(page, {name: _frequent(values) for name, values in counts.items()})
     total = None if why else len(best)
     return answer(reader, value, why=why, total=total, notes=notes)

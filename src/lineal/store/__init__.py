@@ -18,6 +18,7 @@ from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, schema, text, work
 from lineal.store.basis import Basis, basis_of
+from lineal.store.between import Between
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
 from lineal.store.facts import together
@@ -28,6 +29,7 @@ from lineal.store.writing import Batch, Committed, Fence, Transaction
 __all__ = [
     "Basis",
     "Batch",
+    "Between",
     "Change",
     "Committed",
     "Conclusion",
@@ -126,6 +128,18 @@ class Store:
         """Open a reader at one basis and one moment; everything in the block is of one snapshot."""
         with self._database.reading() as connection:
             yield Reader(connection, viewer, basis_of(connection, moment, self.now()))
+
+    @contextlib.contextmanager
+    def between(self, viewer: Viewer, before: Moment, after: Moment = NOW) -> Iterator[Between]:
+        """Open readers at two moments and at what lies between; all of it is of one snapshot."""
+        with self._database.reading() as connection:
+            now = self.now()
+            yield Between(
+                connection,
+                lambda basis: Reader(connection, viewer, basis),
+                basis_of(connection, before, now),
+                basis_of(connection, after, now),
+            )
 
     @contextlib.contextmanager
     def working(self) -> Iterator[sa.Connection]:
