@@ -63,7 +63,7 @@ def _page(things: Things, best: dict[int, int], *, limit: int, offset: int) -> t
         best,
         key=lambda key: (
             best[key],
-            briefs[key].state is State.DELETED,
+            briefs[key].state in (State.DELETED, State.NOT_OBSERVED),
             len(briefs[key].name),
             briefs[key].name.casefold(),
             briefs[key].uri,

@@ -76,7 +76,7 @@ def _node(
         href(thing.uri) if href else None,
         focus=focus,
         live=stop.live,
-        faded=thing.state in (State.DELETED, State.MISSING),
+        faded=thing.state in (State.DELETED, State.MISSING, State.NOT_OBSERVED),
         upstream_more=more[0],
         downstream_more=more[1],
     )
@@ -87,6 +87,7 @@ _STATES = {
     State.STALE: "stale",
     State.MISSING: "missing",
     State.DELETED: "deleted",
+    State.NOT_OBSERVED: "not observed",
 }
 
 

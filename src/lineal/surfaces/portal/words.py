@@ -45,6 +45,11 @@ STATES = {
         "Deleted",
         "Its source says that it exists no longer. What was known of it stays in its history.",
     ),
+    State.NOT_OBSERVED: (
+        "Not observed",
+        "Nobody had looked by the time asked about, so nothing can be said of it: neither that it "
+        "existed nor that it did not. What is known of it begins later.",
+    ),
 }
 
 # ── Times and numbers ────────────────────────────────────────────────────────────────────────────
