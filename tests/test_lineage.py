@@ -225,6 +225,23 @@ def test_the_way_to_a_thing_is_one_of_the_shortest() -> None:
     assert steps == [("d.d", "derived_from", "d.b"), ("d.b", "derived_from", "d.a")]
 
 
+def test_the_way_goes_out_from_a_whole_to_which_a_cycle_leads_back() -> None:
+    """The pipeline of the run that is asked about feeds a table on which it feeds itself."""
+    told = ["r.one run_of p.load", "d.out produced_by p.load", "p.load reads d.out"]
+    with graph(told) as store, store.read(LOCAL) as reader:
+        found, names = go(reader, "r.one", Way(upstream=False, logical=True))
+        keys = {names[key]: key for key in found.reached}
+        ways = {
+            name: [(names[step.start], names[step.end]) for step in found.way_to(keys[name])]
+            for name in ("d.out", "p.load")
+        }
+
+    assert ways == {
+        "d.out": [("p.load", "d.out")],
+        "p.load": [("p.load", "d.out"), ("d.out", "p.load")],
+    }
+
+
 def test_a_step_that_was_lifted_names_the_edge_it_stands_for() -> None:
     told = ["r.one run_of p.load", "d.out produced_by r.one"]
     with graph(told) as store, store.read(LOCAL) as reader:

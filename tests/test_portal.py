@@ -36,6 +36,10 @@ PAGES = [
     f"/lineage?uri={MODEL}&up=all&down=all&view=list",
     f"/impact?uri={PLAYS}",
     f"/history?uri={V5}",
+    f"/changes?uri={V5}&from=2026-11-18",
+    f"/changes?uri={V5}&from=t:0",
+    f"/changes?uri={MODEL}&from=2026-11-01&along=valid",
+    f"/changes?uri={PLAYS}",
     f"/facts?uri={V5}",
     f"/edge?from={V5}&kind=trained_for&to={TEST}",
 ]

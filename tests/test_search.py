@@ -336,6 +336,22 @@ def test_what_was_not_known_then_is_not_found_then(graph: Graph) -> None:
     assert graph.find("plays").notes == ()
 
 
+def test_what_did_not_fit_then_is_not_found_then(graph: Graph) -> None:
+    """Its name, its tag and its status are held against what was known then; so are the counts."""
+    graph.say(thing("dataset a", name="plays", status="active", tags=["gold"]))
+    graph.say(thing("dataset b", name="clicks", status="stopped"))
+    graph.say(thing("dataset b", name="plays", status="active", tags=["gold"]))
+
+    then, now = Moment(known_t=2), NOW
+
+    assert graph.find("plays", then).value.hits == graph.find("mlg://dataset/here/a").value.hits
+    assert graph.find("tag:gold", then).total == 1
+    assert graph.find("status:active", then).value.facets["status"] == {"active": 1}
+    assert [graph.find(text, now).total for text in ("plays", "tag:gold")] == [2, 2]
+    assert graph.find("clicks", then).total == 0
+    assert "what fitted then and does not today is not found" in graph.find("b", then).notes[0]
+
+
 def test_what_was_not_known_then_is_not_found_by_its_uri_either(graph: Graph) -> None:
     graph.say(thing("dataset a", name="plays one"))
     graph.say(thing("dataset b", name="plays two"))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from lineal.access import LOCAL
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import NotFound
-from lineal.model import EdgeStatement, Instant, Moment, Record, Removal, Statement, Uri
+from lineal.errors import NotFound, NotObserved
+from lineal.model import EdgeStatement, Instant, Moment, Record, Removal, State, Statement, Uri
 from lineal.query import Questions
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
@@ -41,9 +40,35 @@ EDGES = {
     "parted": (OTHER, "not_same_as", TABLE),
 }
 SUBJECTS = {
-    "rows": TABLE, "owner": TABLE, "joined": TABLE, "read": RUN, "run": RUN, "cell": CELL,
-    "person": OTHER,
+    "rows": TABLE, "owner": TABLE, "joined": TABLE, "state": TABLE, "read": RUN, "run": RUN,
+    "cell": CELL, "person": OTHER,
 }  # fmt: skip
+
+#: How an empty graph is opened whose clock is given.
+Open: TypeAlias = Callable[[Callable[[], Instant]], Store]
+
+
+@pytest.fixture(scope="module", params=["sqlite"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Open]:
+    """Open graphs: the one place of this module that knows on which database, by its parameter."""
+    folder, numbers, opened = tmp_path_factory.mktemp("time"), itertools.count(), list[Store]()
+    blank = folder / "blank.db"
+    Store(blank, shapes=Shapes.builtin()).close()
+    # A copy of an empty graph: making one takes longest.
+    empty = blank.read_bytes()
+
+    def open_one(now: Callable[[], Instant]) -> Store:
+        path = folder / f"{next(numbers)}.db"
+        path.write_bytes(empty)
+        rules = [RuleBook(builtin_rules())]
+        opened.append(Store(path, shapes=Shapes.builtin(), rules=rules, now=now))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
 
 
 @dataclass(frozen=True)
@@ -81,27 +106,12 @@ def lines() -> Iterator[Line]:
 LINES = [line for line in lines() if line.asked]
 
 
-@cache
-def empty() -> bytes:
-    """Return the file of a graph that holds nothing: made once, it takes longest."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        Store(path, shapes=Shapes.builtin()).close()
-        return path.read_bytes()
-
-
 class Told:
     """A graph whose clock is set by the day, and the words of the table as records."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: Open) -> None:
         self.day = 0
-        path.write_bytes(empty())
-        self.store = Store(
-            path,
-            shapes=Shapes.builtin(),
-            rules=[RuleBook(builtin_rules())],
-            now=lambda: self.day * DAY,
-        )
+        self.store = database(lambda: self.day * DAY)
 
     def tell(self, told: str, asked: str) -> None:
         for part in filter(None, told.split(";")):
@@ -117,6 +127,8 @@ class Told:
                 self.record(RUN, [(RUN, "executed_for", CELL)]),
                 self.record(CELL, [(CELL, "cell_of", TEST)]),
             ]
+        if word == "mention":
+            return [self.record(RUN, [EDGES["read"]])]
         name, *rest = word.split()
         if name in ("run", "cell", "person"):
             subject = SUBJECTS[name]
@@ -154,6 +166,8 @@ class Told:
         ask = Questions(self.store)
         if asked == "joined":
             return self._joined(ask, moment)
+        if asked == "state":
+            return self.state(ask, moment)
         if asked != "rows":
             try:
                 ask.explain(LOCAL, *EDGES[asked], moment)
@@ -175,6 +189,13 @@ class Told:
             return "no"
         return "yes" if OTHER in (found.uri, *found.also) else "no"
 
+    def state(self, ask: Questions, moment: Moment) -> str:
+        try:
+            state = ask.get(LOCAL, TABLE, moment).value.state
+        except NotFound:
+            return "unknown"
+        return "described" if state is State.HYDRATED else state.replace("_", " ")
+
 
 def _day(text: str) -> Instant | None:
     return int(text) * DAY if text else None
@@ -183,27 +204,21 @@ def _day(text: str) -> Instant | None:
 class Shelf:
     """Graphs by what they were told, each made once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, database: Open) -> None:
+        self._database = database
         self._graphs: dict[tuple[str, str], Told] = {}
 
     def __call__(self, told: str, asked: str) -> Told:
         if (told, asked) not in self._graphs:
-            graph = Told(self._folder / f"{len(self._graphs)}.db")
+            graph = Told(self._database)
             graph.tell(told, asked)
             self._graphs[(told, asked)] = graph
         return self._graphs[(told, asked)]
 
-    def close(self) -> None:
-        for graph in self._graphs.values():
-            graph.store.close()
-
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path_factory.mktemp("time"))
-    yield shelf
-    shelf.close()
+def graphs(database: Open) -> Shelf:
+    return Shelf(database)
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.at}: {line}")
@@ -227,26 +242,95 @@ def test_what_was_known_then_needs_nothing_that_came_later(line: Line, graphs: S
     assert answer == line.answer, f"{PAGE.name}:{line.at}"
 
 
+#: What a table must show: of each kind of event a case, asked about without times and with both.
+SHOWN = {
+    "change": "a change",
+    "correction of a state": "a state began earlier than was said",
+    "correction of an event": "an event is taken back",
+    "late arrival": "a late arrival",
+    "removal of an attribute": "an attribute is dropped",
+    "removal of a thing": "a table is deleted",
+    "re-creation": "deleted and made again",
+    "no source time": "no time from the source",
+    "source time in the future": "a time in the future",
+    "how far it is known": "a table that was mentioned, described, deleted",
+}
+
+
+@pytest.mark.parametrize("case", SHOWN.values(), ids=SHOWN.keys())
+def test_each_kind_of_event_is_asked_about_at_every_pair_of_times(case: str) -> None:
+    asked = {(bool(line.known), bool(line.valid)) for line in LINES if line.case == case}
+
+    assert asked == {(False, False), (True, False), (False, True), (True, True)}
+
+
 def test_the_page_covers_what_it_promises() -> None:
     cases = {line.case for line in LINES}
 
     assert len(cases) >= 16
-    assert {line.asked for line in LINES} == {
-        "rows", "owner", "read", "trained", "joined",
-    }  # fmt: skip
-    assert all(re.fullmatch(r"–|\d+|yes|no", line.answer) for line in LINES)
     assert {bool(line.known) for line in LINES} == {bool(line.valid) for line in LINES} == {
         True, False,
     }  # fmt: skip
+    assert {line.asked for line in LINES} == {
+        "rows", "owner", "read", "trained", "joined", "state",
+    }  # fmt: skip
+    states = {"described", "referenced", "deleted", "not observed", "unknown"}
+    assert {line.answer for line in LINES if line.asked == "state"} == states
+    others = [line.answer for line in LINES if line.asked != "state"]
+    assert all(re.fullmatch(r"–|\d+|yes|no", answer) for answer in others)
 
 
-def test_a_row_says_whether_its_time_was_said_of_the_fact_itself(tmp_path: Path) -> None:
+def test_a_row_says_whether_its_time_was_said_of_the_fact_itself(database: Open) -> None:
     """The date of its document, or of our observation, is not a word on the fact."""
     for word, said in (("rows 1 since 1", True), ("rows 1 dated 1", False), ("rows 1", False),
                        ("rows 1 since 9", False)):  # fmt: skip
-        told = Told(tmp_path / f"{word}.db")
+        told = Told(database)
         told.tell(f"2: {word}", "rows")
         (own,) = Questions(told.store).get(LOCAL, TABLE).value.said
-        told.store.close()
 
         assert own.valid_said is said, word
+
+
+# ── Not observed, not there, not known ───────────────────────────────────────────────────────────
+
+
+def test_what_was_not_known_of_yet_is_told_apart_from_what_nobody_knows(database: Open) -> None:
+    told = Told(database)
+    told.tell("1: mention; 4: rows 1", "state")
+    ask, before = Questions(told.store), Moment(known_at=0)
+
+    with pytest.raises(NotObserved, match="first recorded by transaction 1, at 1970-01-02"):
+        ask.get(LOCAL, TABLE, before)
+    with pytest.raises(NotFound, match="Nothing is known as") as unknown:
+        ask.get(LOCAL, Uri("mlg://dataset/lake/nothing"), before)
+    assert not isinstance(unknown.value, NotObserved)
+
+
+def test_an_observation_that_was_taken_back_is_none(database: Open) -> None:
+    """What is known today of day 1: nothing was observed; what was said of it never was so."""
+    told = Told(database)
+    told.tell("1: mention; 3: rows 1", "state")
+    told.day = 5
+    told.store.commit(Batch([told.record(RUN, [])], "test", "5: taken back"))
+    told.day = TODAY
+    ask, then = Questions(told.store), 2 * DAY
+
+    assert told.state(ask, Moment(valid_at=then)) == "not observed"
+    assert told.state(ask, Moment(known_at=4 * DAY, valid_at=then)) == "referenced"
+
+
+def test_in_the_past_a_thing_is_confirmed_as_it_was_recorded_then(database: Open) -> None:
+    """What a source confirms or fails to answer later is no part of an answer about the past."""
+    told = Told(database)
+    told.tell("2: rows 1; 6: rows 2", "rows")
+    told.day = TODAY
+    ask = Questions(told.store)
+
+    def confirmed(moment: Moment) -> Instant | None:
+        return ask.get(LOCAL, TABLE, moment).value.confirmed_at
+
+    assert confirmed(Moment(known_at=5 * DAY)) == 2 * DAY
+    assert confirmed(Moment(known_at=7 * DAY)) == 6 * DAY
+    assert confirmed(Moment(valid_at=4 * DAY)) == 2 * DAY
+    assert confirmed(Moment(known_t=2)) == 6 * DAY
+    assert confirmed(Moment()) is None

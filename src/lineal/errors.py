@@ -13,6 +13,7 @@ translates into its own language by one table.
     ├── SourceSpecError     a source specification is wrong (file, fix)
     ├── ConfigError         a setting is wrong or missing
     ├── NotFound            nothing has this URI
+    │   └── NotObserved     something has it, and nothing was observed of it by then
     ├── Forbidden           the viewer may not do this
     ├── FileRefused         a file that cannot be read as what it claims to be
     ├── SourceError         a source did not give a usable answer
@@ -114,6 +115,12 @@ class NotFound(LinealError):
         hint = f"Did you mean {', '.join(nearest)}?" if nearest else ""
         super().__init__(message, fix=" ".join(part for part in (hint, fix) if part))
         self.nearest = nearest
+
+
+class NotObserved(NotFound):
+    """Something has this URI, and by the asked time nothing had been observed of it."""
+
+    code = "not_observed"
 
 
 class Forbidden(LinealError):

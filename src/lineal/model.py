@@ -195,6 +195,8 @@ class State(StrEnum):
     DELETED = "deleted"
     #: Its values were removed on purpose, or it was old and nothing needed it.
     FORGOTTEN = "forgotten"
+    #: Nothing was observed of it at the asked moment, and something was of a later one.
+    NOT_OBSERVED = "not_observed"
 
 
 # ── What goes in ─────────────────────────────────────────────────────────────────────────────────
@@ -302,10 +304,18 @@ class Moment:
     known_t: int | None = None
     known_at: Instant | None = None
     valid_at: Instant | None = None
+    #: True for one part of a question about now that is asked in several parts: its times are
+    #: those of the first part, and what a source confirms now is still told.
+    pinned: bool = False
 
     def __post_init__(self) -> None:
         if self.known_t is not None and self.known_at is not None:
             raise Invalid("Give known_at as a transaction or as a time, not both.")
+
+    @property
+    def is_now(self) -> bool:
+        """True where no past was asked for; the answer may be another one tomorrow."""
+        return self.pinned or (self.known_t, self.known_at, self.valid_at) == (None, None, None)
 
 
 NOW = Moment()
@@ -406,6 +416,7 @@ class Entity:
     said: tuple[Said, ...] = ()
     #: The other URIs of the same thing.
     also: tuple[Uri, ...] = ()
+    #: When a source last confirmed it; asked about the past, when its word was last recorded.
     confirmed_at: Instant | None = None
 
     @property

@@ -27,6 +27,8 @@ PAGES = [
     f"/lineage?uri={MODEL}&view=list",
     f"/impact?uri={PLAYS}",
     f"/history?uri={V5}",
+    f"/changes?uri={V5}&from=t:0",
+    f"/changes?uri={MODEL}",
     f"/facts?uri={V5}",
     f"/edge?from={V5}&kind=trained_for&to={TEST}",
 ]
@@ -180,6 +182,19 @@ def test_another_time_is_asked_in_the_form(page: Page, base: str) -> None:
     expect(page.get_by_label("How it stands")).to_contain_text("pending")
     page.get_by_role("link", name="Lineage", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("as it was recorded by 18 Nov 2026")
+
+
+def test_two_moments_are_compared_in_the_form(page: Page, base: str) -> None:
+    page.goto(f"{base}/entity?uri={V5}")
+    page.get_by_role("link", name="What changed").click()
+    page.get_by_label("From").fill("2026-11-18T00:00:00")
+    page.get_by_role("button", name="Compare").click()
+
+    expect(page.get_by_role("status")).to_contain_text("Things: 1 changed.")
+    expect(page.locator(".event")).to_contain_text("pending → ready")
+    page.get_by_label("Compare").select_option("valid")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".turn-head")).to_contain_text("It was so at another time")
 
 
 def test_a_wide_picture_begins_with_its_focus_in_sight(page: Page, base: str) -> None:

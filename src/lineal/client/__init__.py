@@ -23,6 +23,7 @@ import httpx2
 
 from lineal.client.answers import (
     Answer,
+    Differences,
     Entity,
     Explanation,
     Found,
@@ -183,6 +184,35 @@ class Client:
         """Return which things may be one, likeliest first."""
         return self._ask("/identity/suggestions", uri=uri, limit=limit, **times)
 
+    # ── What differs ─────────────────────────────────────────────────────────────────────────
+
+    def diff(
+        self, uri: str, before: Times, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[Differences]:
+        """Return what differs of a thing and what is around it, from *before* to *times*."""
+        return self._ask("/diff", uri=uri, limit=limit, **_earlier(before), **times)
+
+    def diff_lineage(
+        self,
+        uri: str,
+        before: Times,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        limit: int | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Differences]:
+        """Return what differs of the lineage of a thing, from *before* to *times*."""
+        asked: dict[str, str | int | None] = {"uri": uri, "up": up, "down": down, "limit": limit}
+        return self._ask("/diff/lineage", **asked, **_earlier(before), **times)
+
+    def diff_type(
+        self, kind: str, before: Times, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[Differences]:
+        """Return what differs of all things of a type, from *before* to *times*."""
+        asked: dict[str, str | int | None] = {"type": kind, "limit": limit}
+        return self._ask("/diff/type", **asked, **_earlier(before), **times)
+
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
 
     def search(
@@ -315,6 +345,14 @@ class Client:
         if not answer.is_success:
             raise _refusal(answer, self.url)
         return _decoded(answer, self.url)
+
+
+def _earlier(before: Times) -> dict[str, str | None]:
+    """Return the first of two moments as the server is asked for it."""
+    return {
+        "from_known_at": before.get("known_at"),
+        "from_valid_at": before.get("valid_at"),
+    }
 
 
 def _address(url: str) -> str:

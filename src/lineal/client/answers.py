@@ -243,6 +243,91 @@ class Happening(TypedDict):
     other: Thing | None
 
 
+class At(TypedDict):
+    """A moment: what was known, and of when it is asked."""
+
+    t: int
+    known_at: str
+    valid_at: str
+
+
+class Because(TypedDict):
+    """
+    Why something differs between two moments.
+
+    *how* is ``recorded`` (transaction *t* made the difference), ``valid_time`` (the same is known
+    at both, and another time is asked about) or ``not_sought`` (finding out cost too much).
+    """
+
+    how: str
+    t: int | None
+    at: str | None
+    actor: str
+    cause: str
+
+
+class AttributeChange(Change):
+    """One attribute before and after."""
+
+    name: str
+    because: Because
+
+
+class ThingChange(TypedDict):
+    """A thing that ``appeared``, ``vanished`` or ``changed``; *before* and *after* are states."""
+
+    what: str
+    thing: Thing
+    before: str | None
+    after: str | None
+    changes: list[AttributeChange]
+    because: Because
+
+
+class ClaimChange(TypedDict):
+    """One document's word on an edge, which differs; *before* and *after* are layers."""
+
+    what: str
+    source: str
+    document: str
+    before: str | None
+    after: str | None
+    attributes: dict[str, Change]
+    because: Because
+
+
+class EdgeChange(TypedDict):
+    """An edge that ``appeared``, ``vanished`` or ``changed``."""
+
+    what: str
+    start: Thing
+    kind: str
+    end: Thing
+    claims: list[ClaimChange]
+    because: Because
+
+
+class NameChange(TypedDict):
+    """A name that ``joined`` the names of a thing, or ``parted`` from them."""
+
+    what: str
+    thing: Thing
+    name: str
+    because: Because
+
+
+class Differences(TypedDict):
+    """What differs between two moments; *counts* are of all, also of what is not listed."""
+
+    before: At
+    after: At
+    along: str
+    counts: dict[str, dict[str, int]]
+    things: list[ThingChange]
+    edges: list[EdgeChange]
+    names: list[NameChange]
+
+
 class Found(TypedDict):
     """What a search found, and how many of it have which value of which facet."""
 

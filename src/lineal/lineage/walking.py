@@ -80,18 +80,26 @@ class Walk:
     scanned: int = 0
 
     def way_to(self, key: int) -> list[Step]:
-        """Return the steps from a start to *key*, in order: one of the shortest ways."""
+        """
+        Return the steps from a start to *key*, in order: one of the shortest ways.
+
+        Each leads nearer to the start. A whole of the start that a cycle leads back to is far as
+        itself, and the start of the steps that leave it.
+        """
         steps: list[Step] = []
         here: int | None = key
+        depth = self.reached[key].depth + 1
         while here is not None:
             at = self.reached[here]
+            if at.depth >= depth:
+                break
             if at.through is not None and at.step is None:
                 here = at.through
                 continue
             if at.step is None:
                 break
             steps.append(at.step)
-            here = at.step.start
+            here, depth = at.step.start, at.depth
         return steps[::-1]
 
 

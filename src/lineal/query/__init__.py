@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
-from lineal.query import finding, identity, pages, walks
+from lineal.query import diff, finding, identity, pages, walks
+from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.pages import Explanation, Happening, Neighbour
@@ -28,6 +29,7 @@ __all__ = [
     "Ask",
     "Brief",
     "Consumer",
+    "Differences",
     "Evidence",
     "Explanation",
     "Feeds",
@@ -197,6 +199,47 @@ class Questions:
         with self._things(viewer, moment) as things:
             keys = [things.key(uri) for uri in uris]
             return walks.impact(things, keys, ask=ask, limit=limit)
+
+    # ── What differs ─────────────────────────────────────────────────────────────────────────
+
+    def diff(
+        self, viewer: Viewer, uri: Uri, before: Moment, after: Moment = NOW, *, limit: int = 500
+    ) -> Answer[Differences]:
+        """What differs of this, and of what it is joined to, between two moments, and why?"""
+        with self._store.between(viewer, before, after) as between:
+            return diff.neighbourhood(between, self._store.shapes, uri, limit=limit)
+
+    def diff_lineage(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        before: Moment,
+        after: Moment = NOW,
+        *,
+        up: int = 20,
+        down: int = 20,
+        ask: Ask = _ASK,
+        limit: int = 500,
+    ) -> Answer[Differences]:
+        """What differs of the lineage of these between two moments, and why?"""
+        with self._store.between(viewer, before, after) as between:
+            return diff.lineage(
+                between, self._store.shapes, uris, up=up, down=down, ask=ask, limit=limit
+            )
+
+    def diff_type(
+        self,
+        viewer: Viewer,
+        kind: str,
+        before: Moment,
+        after: Moment = NOW,
+        *,
+        ask: Ask = _ASK,
+        limit: int = 500,
+    ) -> Answer[Differences]:
+        """What differs of all things of a type, and of their edges, between two moments?"""
+        with self._store.between(viewer, before, after) as between:
+            return diff.everything(between, self._store.shapes, kind, ask=ask, limit=limit)
 
     # ── The thirteen ─────────────────────────────────────────────────────────────────────────
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from lineal.model import Answer, State, Uri
 from lineal.query.things import Brief, Things, answer
-from lineal.search import Query
-from lineal.store import Wanted, text
+from lineal.search import Query, describe
+from lineal.store import SearchRow, Wanted, text
 
 #: The facets that are counted beside the hits.
 FACETS = ("type", "status", "domain", "platform", "tag", "environment")
@@ -30,7 +31,11 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
     candidates = reader.candidates(wanted)
     direct = _by_uri(things, query.text)
     known = reader.known([key for key, _ in candidates])
+    then = None if reader.basis.is_now else _Then(things)
     ranked = [(key, rank) for key, rank in candidates if key in known]
+    if then is not None:
+        fitting = then.fitting(query, [key for key, _ in ranked])
+        ranked = [(key, rank) for key, rank in ranked if key in fitting]
     one = things.one([key for key, _ in ranked])
     best: dict[int, int] = dict.fromkeys(direct, -1)
     for key, rank in ranked:
@@ -41,11 +46,71 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
         why.append(
             f"candidates: more than {text.CANDIDATES} things fit; the best of them are ranked"
         )
-    counts = reader.facet_counts(sorted(best), FACETS)
-    notes = () if reader.is_now else ("Search text is of now; what was not yet known is left out.",)
+    keys = sorted(best)
+    counts = reader.facet_counts(keys, FACETS) if then is None else then.counts(keys)
     value = Found(page, {name: _frequent(values) for name, values in counts.items()})
     total = None if why else len(best)
+    notes = () if then is None else (_TEXT_OF_NOW,)
     return answer(reader, value, why=why, total=total, notes=notes)
+
+
+_TEXT_OF_NOW = (
+    "Search text is of now: what fits today and did not then is left out; what fitted then and "
+    "does not today is not found."
+)
+
+
+class _Then:
+    """What could be found of things at a moment that is not now."""
+
+    def __init__(self, things: Things) -> None:
+        self._things = things
+
+    def _rows(self, keys: Collection[int]) -> dict[int, SearchRow]:
+        entities = self._things.entities(keys)
+        gone = [key for key in keys if entities[key].state is State.DELETED]
+        last = self._things.reader.last_words(gone)
+        return {
+            key: describe(one.uri, last.get(key, one.attributes), key in last)
+            for key, one in entities.items()
+        }
+
+    def fitting(self, query: Query, keys: Collection[int]) -> set[int]:
+        """Return those that fitted then."""
+        return {key for key, row in self._rows(keys).items() if _fits(query, row)}
+
+    def counts(self, keys: Collection[int]) -> dict[str, dict[str, int]]:
+        """Count the values that the facets of these had then."""
+        found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in FACETS}
+        for row in self._rows(keys).values():
+            for name in FACETS:
+                for value in sorted(row.facets.get(name, ())):
+                    found[name][value] += 1
+        return found
+
+
+def _fits(query: Query, row: SearchRow) -> bool:
+    """Does a row hold every word, and the facets that are asked for?"""
+    if not query.text.startswith("mlg://"):
+        texts = [" ".join(text.tokens(part)) for part in (row.name, row.words, row.description)]
+        phrases = [" ".join(text.tokens(word)) for word in query.words]
+        if not all(any(_begins(phrase, told) for told in texts) for phrase in phrases if phrase):
+            return False
+    wanted = all(
+        row.facets.get(name, frozenset()) & values
+        for name, values in query.wanted.items()
+        if name not in _JOINED
+    )
+    return wanted and not any(
+        row.facets.get(name, frozenset()) & values
+        for name, values in query.unwanted.items()
+        if name not in _JOINED
+    )
+
+
+def _begins(phrase: str, told: str) -> bool:
+    """Do the tokens of a phrase follow each other in a text, the last one at least begun?"""
+    return f" {told}".find(f" {phrase}") >= 0
 
 
 def _frequent(values: dict[str, int]) -> dict[str, int]:
@@ -59,7 +124,7 @@ def _page(things: Things, best: dict[int, int], *, limit: int, offset: int) -> t
         best,
         key=lambda key: (
             best[key],
-            briefs[key].state is State.DELETED,
+            briefs[key].state in (State.DELETED, State.NOT_OBSERVED),
             len(briefs[key].name),
             briefs[key].name.casefold(),
             briefs[key].uri,

@@ -82,16 +82,7 @@ class Happening:
 
 def entity(things: Things, key: int) -> Answer[Entity]:
     """Return a thing as all its names and sources together say."""
-    group = things.groups([key])[key]
-    chosen = things.one([key])[key]
-    entities = things.entities(group)
-    ordered = sorted(group, key=lambda member: (member != chosen, entities[member].uri))
-    merged = things.together(group)
-    said = [one for member in ordered for one in entities[member].said]
-    head = entities[chosen]
-    also = tuple(entities[member].uri for member in ordered if member != chosen)
-    times = [e.confirmed_at for e in entities.values() if e.confirmed_at is not None]
-    value = Entity(head.uri, head.state, merged, tuple(said), also, max(times, default=None))
+    value = things.merged([key])[key]
     return answer(things.reader, value, total=1, fresh_at=value.confirmed_at)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lineal.enrich.identity import representative
-from lineal.errors import NotFound
-from lineal.model import Answer, Budget, Entity, Json, State, Uri
+from lineal.errors import NotFound, NotObserved
+from lineal.model import Answer, Budget, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
 from lineal.store import Reader, together
 
@@ -48,9 +48,19 @@ class Things:
     def key(self, uri: Uri) -> int:
         """Return the key of a thing; raises `NotFound`, naming the nearest."""
         found = self.reader.keys([uri]).get(uri)
-        if found is None or not self.reader.known([found]):
+        if found is not None and not self.reader.known([found]):
+            raise self._not_observed(uri, found)
+        if found is None:
             raise NotFound(f"Nothing is known as {uri}.", nearest=self.reader.alike(uri))
         return found
+
+    def _not_observed(self, uri: Uri, key: int) -> NotObserved:
+        """Tell what was unknown then and is known now from what never was known."""
+        t, at = self.reader.first_recorded(key)
+        return NotObserved(
+            f"Nothing had been observed of {uri} by transaction {self.reader.basis.t}.",
+            fix=f"It was first recorded by transaction {t}, at {iso(at)}.",
+        )
 
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
         """Return these things, each as its own records say."""
@@ -92,6 +102,31 @@ class Things:
         entities, chosen = self.entities(group), self.stands_for(group)
         ordered = sorted(group, key=lambda key: (key != chosen, entities[key].uri))
         return together(entities[key].attributes for key in ordered)
+
+    def merged(self, keys: Collection[int]) -> dict[int, Entity]:
+        """Return each thing as all its names and sources together say, the chosen name first."""
+        groups, one = self.groups(keys), self.one(keys)
+        self.entities(member for group in groups.values() for member in group)
+        return {key: self._merged(groups[key], one[key]) for key in keys}
+
+    def _merged(self, group: frozenset[int], chosen: int) -> Entity:
+        entities = self.entities(group)
+        head = entities[chosen]
+        if len(group) == 1:
+            return head
+        ordered = sorted(group, key=lambda member: (member != chosen, entities[member].uri))
+        every = [entities[member] for member in ordered]
+        attributes: dict[str, Json] = {}
+        said: list[Said] = []
+        for entity in every:
+            said.extend(entity.said)
+            attributes = together([attributes, entity.attributes])
+        also = tuple(entity.uri for entity in every[1:])
+        states = [entity.state for entity in every if entity.state is not State.NOT_OBSERVED]
+        state = head.state if head.state in states or not states else states[0]
+        times = [entity.confirmed_at for entity in every if entity.confirmed_at is not None]
+        at = max(times, default=None)
+        return Entity(head.uri, state, attributes, tuple(said), also, at)
 
     def unique(self, keys: Collection[int]) -> list[int]:
         """Return each group once, in the order of its URI."""

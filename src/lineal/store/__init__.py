@@ -20,6 +20,7 @@ from lineal.model import NOW, Instant, Moment, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, projecting, schema, text, work
 from lineal.store.basis import Basis, basis_of
+from lineal.store.between import Between
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
@@ -44,6 +45,7 @@ from lineal.store.writing import (
 __all__ = [
     "Basis",
     "Batch",
+    "Between",
     "Change",
     "Committed",
     "Conclusion",
@@ -192,6 +194,18 @@ class Store:
             yield Reader(connection, viewer, basis, self._around.terms)
 
     @contextlib.contextmanager
+    def between(self, viewer: Viewer, before: Moment, after: Moment = NOW) -> Iterator[Between]:
+        """Open readers at two moments and at what lies between; all of it is of one snapshot."""
+        with self._database.reading() as connection:
+            now = self.now()
+            yield Between(
+                connection,
+                lambda basis: Reader(connection, viewer, basis, self._around.terms),
+                basis_of(connection, before, now),
+                basis_of(connection, after, now),
+            )
+
+    @contextlib.contextmanager
     def working(self) -> Iterator[Ledger]:
         """Open a transaction for the functions of `lineal.store.work`, which write no facts."""
         with self._database.writing() as connection, Ledger(Driver(connection)) as ledger:
@@ -277,6 +291,10 @@ class Store:
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""
         self._database.tidy()
+
+    def compact(self) -> None:
+        """Write the database anew without its gaps. No fact and no answer changes by it."""
+        self._database.compact()
 
     def close(self) -> None:
         """Close the database."""

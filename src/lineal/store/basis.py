@@ -18,6 +18,8 @@ class Basis:
     t: int
     known_at: Instant
     valid_at: Instant
+    #: True where the question is about now, and not about what happens to be the newest past.
+    is_now: bool = False
 
 
 def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
@@ -37,7 +39,7 @@ def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
     else:
         t, known_at = clock.published, max(now, clock.instant)
     valid_at = known_at if moment.valid_at is None else moment.valid_at
-    return Basis(t, known_at, valid_at)
+    return Basis(t, known_at, valid_at, moment.is_now)
 
 
 def latest(connection: sa.Connection) -> Basis:

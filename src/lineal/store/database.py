@@ -32,6 +32,9 @@ class Database(Protocol):
     def tidy(self) -> None:
         """Do a bounded piece of what commits put off."""
 
+    def compact(self) -> None:
+        """Write the database anew without its gaps; nothing else is written meanwhile."""
+
     def close(self) -> None:
         """Close every connection."""
 

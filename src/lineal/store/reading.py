@@ -27,7 +27,7 @@ from lineal.model import (
     Uri,
     Viewer,
 )
-from lineal.store import schema, text
+from lineal.store import observed, schema, text
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
 from lineal.store.facts import TOMBSTONE, response_of, supports_of, together
@@ -119,6 +119,10 @@ class Reader:
             )
             found.update(self._connection.scalars(query))
         return found
+
+    def first_recorded(self, key: int) -> tuple[int, Instant]:
+        """In which transaction, and when, was this thing first spoken of?"""
+        return observed.first_recorded(self._connection, key)
 
     def alike(self, uri: Uri, limit: int = 3) -> tuple[Uri, ...]:
         """Which known URIs of the same type end like this one?"""
@@ -261,12 +265,6 @@ class Reader:
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def is_now(self) -> bool:
-        """Whether the question is of the newest transaction."""
-        clock = schema.clock.c.published
-        return bool(self._connection.scalar(sa.select(clock)) == self.basis.t)
-
     def candidates(self, wanted: Wanted) -> list[tuple[int, int]]:
         """What fits a search, and how well? Text is of now."""
         return text.candidates(self._connection, wanted)
@@ -329,10 +327,21 @@ class Reader:
         }
 
     def _ranked(self, uri: Uri, said: Sequence[Said]) -> list[Said]:
-        """Order words by strength: registered source, later valid time, then the source's name."""
+        """
+        Order words by strength: registered source, later valid time, then the source's name.
+
+        The last is of two words of one document that overlap: the later recorded counts.
+        """
         first = self.registered().get((uri.type, uri.platform))
         return sorted(
-            said, key=lambda one: (one.source != first, -one.valid_from, one.source, one.document)
+            said,
+            key=lambda one: (
+                one.source != first,
+                -one.valid_from,
+                one.source,
+                one.document,
+                -one.t_from,
+            ),
         )
 
     def registered(self) -> Mapping[tuple[str, str], str]:
@@ -348,12 +357,16 @@ class Reader:
         uris, said = self.uris(wanted), self.said(wanted)
         confirmed, absent = self._confirmed(wanted), self._absent(wanted)
         forgotten = self.forgotten(wanted)
+        silent = [key for key in wanted if key not in said and key not in absent]
+        unobserved = observed.unobserved(self._connection, self.basis, silent)
         found: dict[int, Entity] = {}
         for key in wanted:
             ranked = self._ranked(uris[key], said.get(key, ()))
             state = State.HYDRATED if ranked else absent.get(key, State.REFERENCED)
             if self._withdrawn(uris[key], ranked, absent.get(key)):
                 state = State.DELETED
+            if key in unobserved:
+                state = State.NOT_OBSERVED
             at, failing = confirmed.get(key, (None, False))
             if state is State.HYDRATED and failing:
                 state = State.STALE
@@ -409,7 +422,15 @@ class Reader:
         return found
 
     def _confirmed(self, keys: Collection[int]) -> dict[int, tuple[Instant | None, bool]]:
-        """When did a source last confirm these, and is asking it failing now?"""
+        """
+        When did a source last confirm these, and is asking it failing now?
+
+        What is confirmed and what fails is of now. About the past: when their words, as known by
+        then, were last recorded; that never changes.
+        """
+        if not self.basis.is_now:
+            recorded = observed.last_recorded(self._connection, keys, self._alive(schema.record))
+            return {key: (at, False) for key, at in recorded.items()}
         watch, document, record = schema.watch, schema.document, schema.record
         same = sa.and_(watch.c.source == document.c.source, watch.c.document == document.c.name)
         said = record.join(document, document.c.id == record.c.document).join(watch, same)
@@ -420,6 +441,7 @@ class Reader:
                 query = sa.select(key, watch.c.confirmed_at, watch.c.error).select_from(tables)
                 if key is record.c.key:
                     query = query.where(self._alive(record))
+                query = query.order_by(key, document.c.source, document.c.name)
                 for line in self._connection.execute(query.where(key.in_(some))):
                     found[line[0]] = (line[1], line[2] is not None)
         return found
@@ -470,6 +492,8 @@ class Reader:
                 name = (line.src, self.kind(line.kind), line.dst)
                 if name in wanted:
                     found[name].append(self._claim(line))
+        for claims in found.values():
+            claims.sort(key=lambda claim: (claim.source, claim.document, -claim.t_from))
         return found
 
     def _claim(self, line: Any) -> Claim:
@@ -490,11 +514,15 @@ class Reader:
     def responses(self, edge: tuple[int, str, int]) -> list[tuple[Claim, Any]]:
         """Which answers of sources does an edge rest on?"""
         row = schema.edge_out.c
-        query = _with_document(schema.edge_out).where(
-            row.src == edge[0],
-            row.kind.in_(self.kinds((edge[1],))),
-            row.dst == edge[2],
-            self._alive(schema.edge_out),
+        query = (
+            _with_document(schema.edge_out)
+            .where(
+                row.src == edge[0],
+                row.kind.in_(self.kinds((edge[1],))),
+                row.dst == edge[2],
+                self._alive(schema.edge_out),
+            )
+            .order_by(schema.document.c.source, schema.document.c.name, row.t_from.desc())
         )
         return [
             (self._claim(line), response_of(line.response))

@@ -156,6 +156,18 @@ class SqliteDatabase:
         with self._write_lock, translated(self.path), self._writer.begin() as connection:
             yield connection
 
+    def compact(self) -> None:
+        """Write the file anew without its gaps; nothing else is written meanwhile."""
+        if self._writer is None:
+            raise ReadOnly(f"{self.path} was opened for reading only.")
+        with self._write_lock, translated(self.path):
+            # Outside of any transaction, where alone this is allowed.
+            connection = self._writer.raw_connection()
+            try:
+                connection.cursor().execute("VACUUM")
+            finally:
+                connection.close()
+
     def tidy(self) -> None:
         """
         Do a bounded piece of what commits put off: merge full text, move the log into the file.

@@ -17,7 +17,7 @@ def moment(known_at: str | None = None, valid_at: str | None = None) -> Moment:
     Return the two times of a question; what is empty is now.
 
     >>> moment("t:7")
-    Moment(known_t=7, known_at=None, valid_at=None)
+    Moment(known_t=7, known_at=None, valid_at=None, pinned=False)
 
     Raises:
         InvalidQuery: a time cannot be read.

@@ -32,6 +32,7 @@ STATUS = {
     "source_spec": 500,
     "config": 500,
     "not_found": 404,
+    "not_observed": 404,
     "forbidden": 403,
     "method_not_allowed": 405,
     "file": 422,

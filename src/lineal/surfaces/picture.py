@@ -76,18 +76,21 @@ def _node(
         href(thing.uri) if href else None,
         focus=focus,
         live=stop.live,
-        faded=thing.state in (State.DELETED, State.MISSING, State.FORGOTTEN),
+        faded=thing.state in _FADED,
         upstream_more=more[0],
         downstream_more=more[1],
     )
 
 
+#: States of which nothing is there to be seen.
+_FADED = (State.DELETED, State.MISSING, State.FORGOTTEN, State.NOT_OBSERVED)
 _STATES = {
     State.REFERENCED: "not described",
     State.STALE: "stale",
     State.MISSING: "missing",
     State.DELETED: "deleted",
     State.FORGOTTEN: "forgotten",
+    State.NOT_OBSERVED: "not observed",
 }
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from lineal.access import visitor
+from lineal.errors import InvalidQuery
 from lineal.model import Answer, Budget, Moment, Uri, Viewer
 from lineal.query import Ask, Lineage, Questions
 from lineal.surfaces import asked, formats
@@ -78,6 +79,26 @@ def reading(
 Read = Annotated[Reading, Depends(reading)]
 
 
+def earlier(
+    from_known_at: Annotated[
+        str | None,
+        Query(description="The first moment, as recorded by then: ISO 8601, or `t:123`."),
+    ] = None,
+    from_valid_at: Annotated[
+        str | None, Query(description="The first moment, as it was so at that time: ISO 8601.")
+    ] = None,
+) -> Moment:
+    """Return the first of two moments; the second is that of every read."""
+    if not from_known_at and not from_valid_at:
+        raise InvalidQuery(
+            "It is not said from when on.", fix="Give from_known_at, from_valid_at, or both."
+        )
+    return asked.moment(from_known_at, from_valid_at)
+
+
+Earlier = Annotated[Moment, Depends(earlier)]
+
+
 def way(
     request: Request,
     grain: Annotated[
@@ -123,6 +144,7 @@ def router(lineal: Lineal) -> APIRouter:
     _add_things(api, lineal.ask)
     _add_finding(api, lineal)
     _add_walks(api, lineal)
+    _add_differences(api, lineal.ask)
     _add_thirteen(api, lineal.ask)
     _add_standing(api, lineal)
     return api
@@ -237,6 +259,44 @@ def _add_walks(api: APIRouter, lineal: Lineal) -> None:
         things = [Uri(one) for one in uri]
         answer = ask.impact(read.viewer, things, read.moment, ask=way, limit=limit)
         return json_response(formats.impact(answer))
+
+
+def _add_differences(api: APIRouter, ask: Questions) -> None:
+    answered = models.Answered[models.Differences]
+
+    @api.get("/diff", tags=["differences"], **_answered(answered, 404))
+    def diff(uri: UriParam, earlier: Earlier, read: Read, limit: Limit = 500) -> Response:
+        """Return what differs of a thing and what it is joined to, between two moments."""
+        told = ask.diff(read.viewer, Uri(uri), earlier, read.moment, limit=limit)
+        return json_response(formats.differences(told))
+
+    @api.get("/diff/lineage", tags=["differences"], **_answered(answered, 404))
+    def diff_lineage(
+        uri: Annotated[list[str], Query(description="One start, or several.", max_length=100)],
+        earlier: Earlier,
+        read: Read,
+        way: Way,
+        up: Annotated[int, Query(ge=0, le=20, description="Steps upstream.")] = 20,
+        down: Annotated[int, Query(ge=0, le=20, description="Steps downstream.")] = 20,
+        limit: Limit = 500,
+    ) -> Response:
+        """Return what differs of a lineage, between two moments."""
+        starts = [Uri(one) for one in uri]
+        told = ask.diff_lineage(
+            read.viewer, starts, earlier, read.moment, up=up, down=down, ask=way, limit=limit
+        )
+        return json_response(formats.differences(told))
+
+    @api.get("/diff/type", tags=["differences"], **_answered(answered))
+    def diff_type(
+        name: Annotated[str, Query(alias="type", description="A type such as `dataset`.")],
+        earlier: Earlier,
+        read: Read,
+        limit: Limit = 500,
+    ) -> Response:
+        """Return what differs of all things of a type and their edges, between two moments."""
+        told = ask.diff_type(read.viewer, name, earlier, read.moment, limit=limit)
+        return json_response(formats.differences(told))
 
 
 def _places(lineal: Lineal, answer: Answer[Lineage]) -> dict[str, tuple[float, float]]:

@@ -48,8 +48,8 @@ def main(debug: bool) -> None:
 for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
     *(reading.search, reading.get, reading.neighbours, reading.lineage, reading.path),
-    *(reading.impact, reading.explain, reading.history, reading.ask, reading.types),
     identity.identity,
+    *(reading.impact, reading.explain, reading.history, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, keeping.db),
 ):
     main.add_command(command)

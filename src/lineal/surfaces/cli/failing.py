@@ -23,6 +23,7 @@ EXITS = {
     "config": USAGE,
     "file": FOUND,
     "not_found": NOT_FOUND,
+    "not_observed": NOT_FOUND,
     "forbidden": FORBIDDEN,
     "wrong_host": FORBIDDEN,
     "source": UNREACHABLE,

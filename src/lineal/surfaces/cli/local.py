@@ -15,6 +15,7 @@ from lineal.surfaces import asked, formats, formats_identity
 if TYPE_CHECKING:
     from lineal.client.answers import (
         Answer,
+        Differences,
         Entity,
         Explanation,
         Found,
@@ -93,6 +94,36 @@ class Local:
         about = None if uri is None else Uri(uri)
         told = self._ask.suggestions(LOCAL, about, _moment(times), limit=limit)
         return _as(formats_identity.suggestions(told))
+
+    def diff(
+        self, uri: str, before: Times, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[Differences]:
+        """Return what differs of a thing and what is around it, between two moments."""
+        moments = _moment(before), _moment(times)
+        return _as(formats.differences(self._ask.diff(LOCAL, Uri(uri), *moments, limit=limit)))
+
+    def diff_lineage(
+        self,
+        uri: str,
+        before: Times,
+        *,
+        up: int,
+        down: int,
+        limit: int,
+        **times: Unpack[Times],
+    ) -> Answer[Differences]:
+        """Return what differs of the lineage of a thing, between two moments."""
+        found = self._ask.diff_lineage(
+            LOCAL, [Uri(uri)], _moment(before), _moment(times), up=up, down=down, limit=limit
+        )
+        return _as(formats.differences(found))
+
+    def diff_type(
+        self, kind: str, before: Times, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[Differences]:
+        """Return what differs of all things of a type, between two moments."""
+        moments = _moment(before), _moment(times)
+        return _as(formats.differences(self._ask.diff_type(LOCAL, kind, *moments, limit=limit)))
 
     def search(
         self, text: str, *, limit: int, offset: int, **times: Unpack[Times]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -70,6 +70,20 @@ _known_at = click.option(
 _valid_at = click.option("--valid-at", metavar="TIME", help="As it was so at that ISO time.")
 
 
+_MOMENT = "an ISO time or t:NUMBER, by which it was recorded; then @ and a time, when it was so."
+_from = click.option(
+    "--from", "earlier", metavar="MOMENT", required=True, help=f"The first moment: {_MOMENT}"
+)
+_to = click.option(
+    "--to",
+    "later",
+    metavar="MOMENT",
+    default="now",
+    show_default=True,
+    help="The second moment, written like the first.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """How a question is asked: whom, about when, and how its answer is shown."""
@@ -79,6 +93,8 @@ class Asked:
     form: str = "table"
     known_at: str | None = None
     valid_at: str | None = None
+    #: The first of two moments, where two are compared.
+    before: Times = field(default_factory=lambda: _times(None))
 
     @property
     def times(self) -> Times:
@@ -126,6 +142,34 @@ def timed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         return placed(*forms)(_known_at(_valid_at(run)))
 
     return decorate
+
+
+def compared() -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command --from and --to: two moments, each with both its times."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(asked: Asked, *, earlier: str, later: str, **rest: object) -> None:
+            moments = replace(asked, before=_times(earlier), **_times(later))
+            command(moments, **rest)
+
+        return placed()(_from(_to(run)))
+
+    return decorate
+
+
+def _times(text: str | None) -> Times:
+    """
+    Return both times of a moment that is written as one.
+
+    >>> _times("t:7 @ 2026-11-23"), _times("now")
+    ({'known_at': 't:7', 'valid_at': '2026-11-23'}, {'known_at': None, 'valid_at': None})
+    """
+    known, _, valid = (part.strip() for part in (text or "").partition("@"))
+    return {
+        "known_at": None if known in ("", "now") else known,
+        "valid_at": None if valid in ("", "now") else valid,
+    }
 
 
 def server_of(config: Config, *, db: Path | str | None, server: str | None) -> str | None:

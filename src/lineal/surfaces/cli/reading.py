@@ -9,7 +9,7 @@ import click
 from lineal.surfaces.cli import tables
 from lineal.surfaces.cli.naming import uri_of
 from lineal.surfaces.cli.pictures import draw
-from lineal.surfaces.cli.places import Asked, placed, timed
+from lineal.surfaces.cli.places import Asked, compared, placed, timed
 from lineal.surfaces.cli.showing import caveats, note, show, write, write_json
 
 _thing = click.argument("thing", metavar="THING")
@@ -65,6 +65,45 @@ def history(asked: Asked, thing: str, limit: int) -> None:
         uri = uri_of(answers, thing, asked.times)
         answer = answers.history(uri, limit=limit, **asked.times)
     show(answer, asked.form, tables.history)
+
+
+@click.command()
+@click.argument("thing", metavar="[THING]", required=False)
+@click.option("--type", "kind", metavar="TYPE", help="All things of a type, not THING.")
+@click.option("--lineage", "walked", is_flag=True, help="The lineage of THING, not only around it.")
+@click.option("--up", type=_steps, default=20, show_default=True, help="Steps upstream.")
+@click.option("--down", type=_steps, default=20, show_default=True, help="Steps downstream.")
+@click.option("--limit", type=_many, default=500, show_default=True, help="At most so many.")
+@compared()
+def diff(
+    asked: Asked,
+    thing: str | None,
+    kind: str | None,
+    walked: bool,
+    up: int,
+    down: int,
+    limit: int,
+) -> None:
+    """
+    Show what differs between two moments, and what made it differ.
+
+    Of THING and what it is joined to, of its lineage, or of everything of a type:
+    lineal diff ranking --from 2026-11-01 --to t:120
+    """
+    if (thing is None) == (kind is None) or (kind is not None and walked):
+        raise click.UsageError("Name one THING, or a --type without --lineage.")
+    with asked.answers() as answers:
+        if kind is not None:
+            answer = answers.diff_type(kind, asked.before, limit=limit, **asked.times)
+        else:
+            uri = uri_of(answers, thing or "", asked.times)
+            if walked:
+                answer = answers.diff_lineage(
+                    uri, asked.before, up=up, down=down, limit=limit, **asked.times
+                )
+            else:
+                answer = answers.diff(uri, asked.before, limit=limit, **asked.times)
+    show(answer, asked.form, tables.differences)
 
 
 # ── Finding ──────────────────────────────────────────────────────────────────────────────────────

@@ -12,8 +12,11 @@ from lineal.surfaces.cli.showing import cell, line, table
 if TYPE_CHECKING:
     from lineal.app import Drained, Imported
     from lineal.client.answers import (
+        Because,
         Change,
         Claim,
+        Differences,
+        EdgeChange,
         Entity,
         Explanation,
         Found,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
         Node,
         Sent,
         Thing,
+        ThingChange,
     )
     from lineal.client.answers import (
         Path as Way,
@@ -126,6 +130,76 @@ def _details(one: Happening) -> str:
 def _change(name: str, change: Change) -> str:
     before, after = cell(change["before"]), cell(change["after"])
     return f"{name}: {before} → {after}" if before else f"{name}: {after}"
+
+
+# ── What differs ─────────────────────────────────────────────────────────────────────────────────
+
+
+def differences(value: Differences) -> Parts:
+    """Show what differs between two moments: things, their attributes, edges and names."""
+    before, after = value["before"], value["after"]
+    yield line(
+        f"From transaction {before['t']}, as it was so at {before['valid_at']}, "
+        f"to transaction {after['t']}, as it was so at {after['valid_at']}."
+    )
+    for what, counts in value["counts"].items():
+        some = {name: many for name, many in counts.items() if many}
+        yield line(f"{what.capitalize()}: {_told(some)}.")
+    if value["names"]:
+        names = [
+            (one["what"], one["name"], one["thing"]["name"], *_why(one["because"]))
+            for one in value["names"]
+        ]
+        yield table(("name", "uri", "of", *_WHY), names)
+    if value["things"]:
+        yield table(("thing", "name", "type", "attribute", "before", "after", *_WHY),
+                    [row for one in value["things"] for row in _thing_rows(one)])  # fmt: skip
+    if value["edges"]:
+        edges = [
+            (one["what"], one["start"]["name"], one["kind"], one["end"]["name"],
+             _claims(one), *_why(one["because"]))
+            for one in value["edges"]
+        ]  # fmt: skip
+        yield table(("edge", "start", "kind", "end", "claims", *_WHY), edges)
+
+
+_WHY = ("t", "at", "actor", "cause")
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{many} {name}" for name, many in counts.items()) or "no difference"
+
+
+def _why(because: Because) -> tuple[Json, ...]:
+    told = {"valid_time": "it was so at another time", "not_sought": "not sought"}
+    if because["how"] in told:
+        return (None, None, None, told[because["how"]])
+    return because["t"], because["at"], because["actor"], because["cause"]
+
+
+def _thing_rows(one: ThingChange) -> list[tuple[Json, ...]]:
+    """Return a thing in a row, or in one for each attribute that changed."""
+    about = (one["what"], one["thing"]["name"], one["thing"]["type"])
+    rows: list[tuple[Json, ...]] = [
+        (*about, change["name"], change["before"], change["after"], *_why(change["because"]))
+        for change in one["changes"]
+    ]
+    if not rows or one["before"] != one["after"]:
+        states = (one["before"] or "unknown", one["after"] or "unknown")
+        rows.insert(0, (*about, "(state)", *states, *_why(one["because"])))
+    return rows
+
+
+def _claims(one: EdgeChange) -> str:
+    """Return what became of the claims of an edge, in words."""
+    told = []
+    for claim in one["claims"]:
+        changes = ", ".join(_change(name, it) for name, it in claim["attributes"].items())
+        layer = claim["after"] or claim["before"]
+        told.append(
+            f"{claim['what']}: {claim['source']}, {layer}{': ' if changes else ''}{changes}"
+        )
+    return "; ".join(told)
 
 
 # ── Finding ──────────────────────────────────────────────────────────────────────────────────────

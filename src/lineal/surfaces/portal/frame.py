@@ -39,9 +39,10 @@ class Sight:
 
     def pinned(self, answer: Answer[object]) -> Moment:
         """Return the moment of an answer, so that the rest of the page is of the same."""
+        now = self.moment.is_now
         if self.moment.known_at is not None:
             return Moment(known_at=answer.known_at, valid_at=answer.valid_at)
-        return Moment(known_t=answer.basis_t, valid_at=answer.valid_at)
+        return Moment(known_t=answer.basis_t, valid_at=answer.valid_at, pinned=now)
 
 
 def sight(

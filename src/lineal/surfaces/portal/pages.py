@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,11 +11,11 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery, LinealError, NotFound
-from lineal.model import Answer, Budget, Entity, Moment, State, Uri
-from lineal.query import Ask, Brief, Lineage, Neighbour
+from lineal.model import Answer, Budget, Entity, Moment, State, Uri, iso
+from lineal.query import Ask, Brief, Differences, Lineage, Neighbour
 from lineal.search import parse
 from lineal.search.language import FILTERS
-from lineal.surfaces import formats
+from lineal.surfaces import asked, formats
 from lineal.surfaces.drawing import layout, svg_inline
 from lineal.surfaces.errors_http import request_id, status_of
 from lineal.surfaces.picture import label, shown
@@ -34,6 +35,8 @@ WALKED = Budget(nodes=1_000, milliseconds=1_500)
 GLANCED = Budget(depth=1, nodes=500, edges=2_000, milliseconds=500)
 GLANCED_EACH = 5
 PAGE = 20
+#: From when on the changes of a thing are shown unless another time is asked for.
+WEEK = 7 * 86_400_000_000
 #: How many relations of a thing are read; without all of them nobody says that it has no owner.
 RELATIONS = 2_000
 #: What need not be owned.
@@ -72,6 +75,7 @@ class Portal:
             "/lineage": self.lineage,
             "/impact": self.impact,
             "/history": self.history,
+            "/changes": self.changes,
             "/facts": self.facts,
             "/edge": self.edge,
             "/static/{name}": self.static,
@@ -224,6 +228,28 @@ class Portal:
             turns=views.turns(told.value),
         )  # fmt: skip
 
+    def changes(
+        self,
+        request: Request,
+        seen: Seen,
+        uri: UriParam,
+        earlier: Annotated[str, Query(alias="from", max_length=64)] = "",
+        later: Annotated[str, Query(alias="to", max_length=64)] = "",
+        along: Annotated[Literal["known", "valid", ""], Query()] = "",
+    ) -> Response:
+        """Show what differs of a thing, and of what it is joined to, between two moments."""
+        answer, head = self._head(seen, uri)
+        before, after = _moments(seen.pinned(answer), answer, earlier, later, along)
+        told = self._ask.diff(seen.viewer, answer.value.uri, before, after)
+        first = told.value.before
+        return self._page(
+            "changes.html", request, seen, told, **head,
+            api=_difference_api(answer.value.uri, told),
+            told=told.value, causes=views.causes(told.value), along=along or "known",
+            earlier=earlier.strip() or iso(first.valid_at if along == "valid" else first.known_at),
+            later=later.strip(),
+        )  # fmt: skip
+
     # ── Walks ────────────────────────────────────────────────────────────────────────────────
 
     def lineage(
@@ -338,6 +364,33 @@ def _times(seen: Sight) -> dict[str, str]:
     return {"known_at": seen.links.known_at, "valid_at": seen.links.valid_at}
 
 
+def _moments(
+    here: Moment, answer: Answer[Any], earlier: str, later: str, along: str
+) -> tuple[Moment, Moment]:
+    """Return two moments: of two states of knowledge, or of two times as known by one."""
+    if along == "valid":
+        first = asked.moment(valid_at=earlier).valid_at
+        last = asked.moment(valid_at=later).valid_at
+        first = answer.valid_at - WEEK if first is None else first
+        return replace(here, valid_at=first, pinned=False), here if last is None else replace(
+            here, valid_at=last, pinned=False
+        )
+    after = asked.moment(later) if later.strip() else here
+    if earlier.strip():
+        return asked.moment(earlier), after
+    return Moment(known_at=(after.known_at or answer.known_at) - WEEK), after
+
+
+def _difference_api(uri: Uri, told: Answer[Differences]) -> str:
+    before, after = told.value.before, told.value.after
+    query = {
+        "uri": uri,
+        "from_known_at": f"t:{before.t}", "from_valid_at": iso(before.valid_at),
+        "known_at": f"t:{after.t}", "valid_at": iso(after.valid_at),
+    }  # fmt: skip
+    return address("/api/v1/diff", query)
+
+
 def _walk_api(uri: Uri, steps: tuple[int, int], grain: str, seen: Sight) -> dict[str, object]:
     return {"uri": uri, "up": steps[0], "down": steps[1], "grain": grain, **_times(seen)}
 
@@ -352,7 +405,9 @@ def _steps(name: str, text: str) -> int:
 
 
 def _should_be_owned(entity: Entity) -> bool:
-    gone = entity.state in (State.DELETED, State.MISSING, State.FORGOTTEN)
+    gone = entity.state in (
+        State.DELETED, State.MISSING, State.FORGOTTEN, State.NOT_OBSERVED,
+    )  # fmt: skip
     return not gone and entity.type not in UNOWNED
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lineal.model import Entity, Instant, Json, Uri
 
 if TYPE_CHECKING:
-    from lineal.query import Arrow, Brief, Happening, Lineage, Neighbour, Node
+    from lineal.query import Arrow, Brief, Differences, Happening, Lineage, Neighbour, Node
+    from lineal.query.diff import (
+        AttributeChange,
+        Because,
+        ClaimChange,
+        EdgeChange,
+        NameChange,
+        ThingChange,
+    )
     from lineal.shapes import Shapes
 
 #: What a thing's page shows at a place of its own, so that the relations need not.
@@ -196,3 +204,43 @@ def turns(happenings: Iterable[Happening]) -> list[Turn]:
         Turn(t, some[0].at, some[0].actor, some[0].cause, tuple(some))
         for t, some in sorted(groups.items(), reverse=True)
     ]
+
+
+# ── What changed ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Cause:
+    """What differs for one reason."""
+
+    because: Because
+    names: list[NameChange] = field(default_factory=list)
+    #: Each thing with those of its attributes that this changed.
+    things: list[tuple[ThingChange, list[AttributeChange]]] = field(default_factory=list)
+    edges: list[tuple[EdgeChange, list[ClaimChange]]] = field(default_factory=list)
+
+
+def causes(differences: Differences) -> list[Cause]:
+    """Group what differs by what made it differ: the last transaction first."""
+    found: dict[Because, Cause] = {}
+
+    def of(because: Because) -> Cause:
+        return found.setdefault(because, Cause(because))
+
+    for name in differences.names:
+        of(name.because).names.append(name)
+    for thing in differences.things:
+        apart: dict[Because, list[AttributeChange]] = {thing.because: []}
+        for change in thing.changes:
+            apart.setdefault(change.because, []).append(change)
+        for because, changes in apart.items():
+            of(because).things.append((thing, changes))
+    for edge in differences.edges:
+        parts: dict[Because, list[ClaimChange]] = {edge.because: []}
+        for claim in edge.claims:
+            parts.setdefault(claim.because, []).append(claim)
+        if edge.what != "changed":
+            parts = {edge.because: list(edge.claims)}
+        for because, claims in parts.items():
+            of(because).edges.append((edge, claims))
+    return sorted(found.values(), key=lambda one: (-(one.because.t or 0), one.because.how))

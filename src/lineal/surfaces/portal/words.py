@@ -50,6 +50,11 @@ STATES = {
         "Its values were removed on purpose, or it was old and nothing needed it. Its history says "
         "when, by whom and why.",
     ),
+    State.NOT_OBSERVED: (
+        "Not observed",
+        "Nobody had looked by the time asked about, so nothing can be said of it: neither that it "
+        "existed nor that it did not. What is known of it begins later.",
+    ),
 }
 
 # ── Times and numbers ────────────────────────────────────────────────────────────────────────────
