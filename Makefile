@@ -5,10 +5,10 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser check bench format lock clean
+.PHONY: help demo test browser check bench bench-store format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before serving)
 	@$(BIN)/lineal demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--no-serve)
@@ -24,6 +24,9 @@ check: .venv/lineal ## Check format, lint, types and the direction of imports
 
 bench: .venv/lineal ## Measure; every published number comes from here
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about ten minutes)
+	@$(BIN)/python -m bench store --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

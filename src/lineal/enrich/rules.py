@@ -225,7 +225,8 @@ class RuleBook:
 
 def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
     """Walk back from each changed edge to the beginnings of the pattern."""
-    edges = [edge for edge in change.edges if edge[1] in rule.kinds]
+    kinds = rule.kinds
+    edges = [edge for edge in change.edges if edge[1] in kinds]
     inside = set(rule.types[1:-1])
     named = [edge for edge in change.edges if edge[1] in IDENTITY and edge[0].type in inside]
     keys = reader.keys({uri for edge in (*edges, *named) for uri in (edge[0], edge[2])})
@@ -243,7 +244,7 @@ def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
                 for uri in (edge[0], edge[2])
                 if uri.type == rule.types[place]
             }
-        for back in range(place - 1, -1, -1):
+        for back in range(place - 1, -1, -1) if near else ():
             near = {
                 link.src if rule.hops[back].forward else link.dst
                 for link in _backward(rule.hops[back], _all_names(near, reader), reader)

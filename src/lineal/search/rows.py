@@ -29,7 +29,8 @@ def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchR
         value = attributes.get(facet)
         if isinstance(value, str) and value:
             facets[facet] = frozenset({value})
-    return SearchRow(called, f"{ids} {_split(ids)} {_split(called)}", description, facets, deleted)
+    parts = " ".join((ids, *_inner_words(ids), *_inner_words(called)))
+    return SearchRow(called, parts, description, facets, deleted)
 
 
 def _tags(tags: Json) -> Iterable[str]:
@@ -41,6 +42,13 @@ def _tags(tags: Json) -> Iterable[str]:
             yield key
 
 
-def _split(text: str) -> str:
-    """Break names at what full text takes for letters: ``playsPerDay_7d`` is found by ``day``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", text)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def _inner_words(text: str) -> Iterable[str]:
+    """Yield the words inside of words: ``playsPerDay`` is found by ``day`` too."""
+    if not text.islower():
+        for word in text.split():
+            parts = _HUMP.sub(" ", word)
+            if parts != word:
+                yield parts

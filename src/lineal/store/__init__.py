@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
 from lineal.errors import ConfigError, Damaged, Unreachable
-from lineal.model import NOW, Instant, Moment, Uri, Viewer
+from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, projecting, schema, text, work
 from lineal.store.basis import Basis, basis_of
@@ -74,6 +76,14 @@ __all__ = [
 RECONNECTIONS = 2
 
 
+#: How many records a first load commits at once.
+LOADED = 5_000
+#: What is said of a thing now, and as of which transaction?
+_SAID_NOW = """
+    SELECT (SELECT published FROM clock WHERE id = 1), record.body FROM uri
+    JOIN record ON record.key = uri.key AND record.t_to IS NULL AND record.body <> 'null'
+    WHERE uri.uri = ?
+"""
 #: A batch of so many words is followed by a piece of upkeep at once.
 LARGE = 250
 
@@ -256,6 +266,49 @@ class Store:
         with self._changing() as connection:
             forgetting = Forgetting(connection, self._around, now=self.now())
             return forgetting.drop(policy, actor=actor, limit=limit)
+
+    def load(
+        self,
+        records: Iterable[Record],
+        *,
+        actor: str,
+        cause: str,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """
+        Commit very many records, in large batches; return how many there were.
+
+        Like `commit`, batch after batch, but durable only when it returns: for a first load, that
+        can be begun again. *progress* is called with how many are in.
+        """
+        count, items = 0, iter(records)
+        with self._database.hurried():
+            while some := list(islice(items, LOADED)):
+                self._commit(Batch(some, actor, cause))
+                count += len(some)
+                if progress is not None:
+                    progress(count)
+        return count
+
+    def attributes(self, viewer: Viewer, uri: Uri) -> tuple[int, dict[str, Json]] | None:
+        """
+        Return what is said of a thing now, under this very name, and as of which transaction.
+
+        The quickest read there is: one statement. None where nothing is said of it; other names
+        of the same thing, and other moments, are what `read` is for.
+        """
+        if not isinstance(viewer, Viewer):
+            raise TypeError("Nothing is read without a viewer.")
+        rows = self._database.glance(_SAID_NOW, (uri,))
+        if len(rows) > 1:
+            with self.read(viewer) as reader:
+                (key,) = reader.keys([uri]).values()
+                return reader.basis.t, reader.attributes([key])[key]
+        if not rows:
+            return None
+        t, body = rows[0]
+        found: dict[str, Json] = msgspec.json.decode(body)
+        return t, found
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sa.Connection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import sqlalchemy as sa
 
@@ -28,6 +28,12 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """Open one snapshot: everything read in the block is of one moment."""
+
+    def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of one query, which is a snapshot by itself."""
+
+    def hurried(self) -> AbstractContextManager[None]:
+        """Let commits of this block be durable only at its end."""
 
     def tidy(self) -> None:
         """Do a bounded piece of what commits put off."""

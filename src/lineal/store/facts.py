@@ -8,7 +8,6 @@ was so), ``deleted`` (its document is gone at the source).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
@@ -122,8 +121,7 @@ def supports_of(kept: str) -> list[tuple[int, str, int]]:
 # ── Life of a row ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(NamedTuple):
     """From when a row is true, and whether the source said so."""
 
     at: Instant
@@ -189,7 +187,7 @@ def record_difference(
     ended: dict[Uri, Ending] = {}
     begun: dict[Uri, BegunStatement] = {}
     for uri, statement in said.items():
-        old, new = current.get(uri), _begun(statement, record)
+        old, new = current.get(uri), begun_of(statement, record)
         if old is not None and old.body == new.body:
             continue
         if old is not None:
@@ -203,7 +201,8 @@ def record_difference(
     return ended, begun
 
 
-def _begun(statement: Statement, record: Record) -> BegunStatement:
+def begun_of(statement: Statement, record: Record) -> BegunStatement:
+    """Return a statement as the row that it begins."""
     start = since(statement.valid_from, record)
     return BegunStatement(start.at, start.said, canonical(statement.attributes))
 
@@ -230,10 +229,10 @@ def edge_difference(
     for name, statement in said.items():
         old = current.get(name)
         if old is None:
-            begun[name] = _edge(statement, record, None)
+            begun[name] = begun_edge(statement, record)
             continue
         is_event = _is_event(name, nature)
-        new = _edge(statement, record, old if is_event or _only_ends(old, statement) else None)
+        new = begun_edge(statement, record, old if is_event or _only_ends(old, statement) else None)
         if _same_edge(old, new, statement):
             continue
         ended[name] = _replaced(old, new, is_event=is_event)
@@ -246,7 +245,8 @@ def edge_difference(
     return ended, begun
 
 
-def _edge(statement: EdgeStatement, record: Record, old: Standing | None) -> BegunEdge:
+def begun_edge(statement: EdgeStatement, record: Record, old: Standing | None = None) -> BegunEdge:
+    """Return a claim as the row that it begins; it goes on from *old* where that says the same."""
     start = since(statement.valid_from, record)
     if old is not None and statement.valid_from is None:
         start = Since(old.valid_from, said=old.valid_said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +22,7 @@ from lineal.errors import (
     StoreError,
     Unreachable,
 )
+from lineal.store.driver import Driver
 
 try:
     import psycopg
@@ -90,6 +92,16 @@ class PostgresDatabase:
             raise ReadOnly(f"{self.name} was opened for reading only.")
         with self._write_lock, translated(self.name), self._writer.begin() as connection:
             yield connection
+
+    def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of one query, which is a snapshot by itself."""
+        with self.reading() as connection:
+            return Driver(connection).rows(text, *values)
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """The server makes every commit durable; a large one costs no more than a small one."""
+        yield
 
     def compact(self) -> None:
         """Let the server give room back; nothing else is written meanwhile."""

@@ -50,8 +50,15 @@ class Reader:
     """What was so at one moment, as we knew it at another."""
 
     def __init__(
-        self, connection: sa.Connection, viewer: Viewer, basis: Basis, terms: Terms
+        self,
+        connection: sa.Connection,
+        viewer: Viewer,
+        basis: Basis,
+        terms: Terms,
+        *,
+        keys: dict[Uri, int] | None = None,
     ) -> None:
+        """*keys* are those that a transaction knows already, and goes on to learn."""
         if not isinstance(viewer, Viewer):
             raise TypeError("Nothing is read without a viewer.")
         self._connection, self._terms = connection, terms
@@ -59,6 +66,8 @@ class Reader:
         self._knows_terms = False
         self.viewer = viewer
         self.basis = basis
+        self._driver = Driver(connection)
+        self._keys: dict[Uri, int] = {} if keys is None else keys
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
         self._supposed: tuple[Link, ...] = ()
@@ -92,22 +101,23 @@ class Reader:
 
     def keys(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         """Which of these are known, and under which key?"""
-        found: dict[Uri, int] = {}
-        for some in slices(uris):
-            query = sa.select(schema.uri.c.uri, schema.uri.c.key).where(schema.uri.c.uri.in_(some))
-            found.update((Uri(row.uri), row.key) for row in self._connection.execute(query))
-        for uri, key in found.items():
-            self._uris[key] = uri
-        return found
+        wanted = set(uris)
+        missing = wanted - self._keys.keys()
+        if missing:
+            rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
+            for text, key in rows:
+                uri = str.__new__(Uri, text)
+                self._keys[uri] = key
+                self._uris[key] = uri
+        return {uri: self._keys[uri] for uri in wanted if uri in self._keys}
 
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         """What are the URIs of these keys?"""
         wanted = set(keys)
-        table = schema.entity
-        for some in slices(wanted - self._uris.keys()):
-            query = sa.select(table.c.key, table.c.uri).where(table.c.key.in_(some))
-            for row in self._connection.execute(query):
-                self._uris[row.key] = str.__new__(Uri, row.uri)
+        missing = wanted - self._uris.keys()
+        if missing:
+            rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
+            self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
         return {key: self._uris[key] for key in wanted}
 
     def known(self, keys: Iterable[int]) -> set[int]:
@@ -194,7 +204,7 @@ class Reader:
         Whenever what they say was so: with today's knowledge, names that are one always were.
         """
         found: set[Link] = set()
-        wanted, driver = set(keys), Driver(self._connection)
+        wanted, driver = set(keys), self._driver
         numbers = self.kinds(kinds) if wanted else []
         for number in numbers:
             for query in (_HELD_OUT, _HELD_IN):
@@ -347,7 +357,7 @@ class Reader:
     def registered(self) -> Mapping[tuple[str, str], str]:
         """Which source is registered to describe which type on which platform?"""
         if self._registered is None:
-            rows = Driver(self._connection).rows("SELECT type, platform, source FROM registered")
+            rows = self._driver.rows("SELECT type, platform, source FROM registered")
             self._registered = {(kind, name): source for kind, name, source in rows}
         return self._registered
 
@@ -404,7 +414,7 @@ class Reader:
 
     def forgotten(self, keys: Iterable[int]) -> dict[int, tuple[int, str, str]]:
         """Which of these were forgotten on purpose: in which transaction, how, and why?"""
-        rows = Driver(self._connection).among(_FORGOTTEN, set(keys))
+        rows = self._driver.among(_FORGOTTEN, set(keys))
         return {key: (t, how, reason) for key, t, how, reason in rows}
 
     def last_words(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:

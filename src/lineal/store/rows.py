@@ -40,11 +40,16 @@ class Rows:
     def __init__(self, driver: Driver, t: int, number: Callable[[str], int]) -> None:
         self._driver, self._t, self._number = driver, t, number
         self.leaves = seals.Leaves(seals.new_salt())
-        self._begun: dict[str, list[tuple[Any, ...]]] = {}
+        self._kinds: dict[str, int] = {}
+        self._begun: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in schema.FACTS}
         self._ended: dict[str, list[tuple[Any, ...]]] = {}
         #: How many rows began and ended so far; an edge counts once for its two copies.
         self.begun = 0
         self.ended = 0
+
+    def _kind(self, word: str) -> int:
+        number = self._kinds[word] = self._number(word)
+        return number
 
     # ── Beginning ────────────────────────────────────────────────────────────────────────────
 
@@ -61,7 +66,7 @@ class Rows:
     ) -> None:
         """Begin a statement about a thing."""
         row = (key, document, self._t, None, valid_from, None, said, None, None, body)
-        self._begun.setdefault("record", []).append(row)
+        self._begun["record"].append(row)
         self.leaves.add(owner, seals.record_line(uri, valid_from, None, said, body))
         self.begun += 1
 
@@ -80,10 +85,15 @@ class Rows:
     ) -> None:
         """Begin both copies of a claim."""
         src, dst = ends
-        kind = self._number(edge[1])
-        life = (document, self._t, None, valid_from, valid_to, said, None, None, _LAYER[layer])
-        self._begun.setdefault("edge_out", []).append((src, kind, dst, *life, attributes))
-        self._begun.setdefault("edge_in", []).append((dst, kind, src, *life))
+        kind = self._kinds.get(edge[1]) or self._kind(edge[1])
+        code, t = _LAYER[layer], self._t
+        self._begun["edge_out"].append((
+            src, kind, dst, document, t, None, valid_from, valid_to, said, None, None, code,
+            attributes,
+        ))  # fmt: skip
+        self._begun["edge_in"].append((
+            dst, kind, src, document, t, None, valid_from, valid_to, said, None, None, code,
+        ))  # fmt: skip
         line = seals.edge_line(*edge, valid_from, valid_to, said, layer, attributes)
         self.leaves.add(owner, line)
         self.begun += 1
@@ -102,9 +112,10 @@ class Rows:
         why: str,
     ) -> None:
         """Begin a derivation; *kept* are its supports as they lie in the row."""
-        head = (ends[0], self._number(edge[1]), ends[1], document, digest, self._t)
+        kind = self._kinds.get(edge[1]) or self._kind(edge[1])
+        head = (ends[0], kind, ends[1], document, digest, self._t)
         row = (*head, None, *span, False, None, None, kept, why)
-        self._begun.setdefault("derivation", []).append(row)
+        self._begun["derivation"].append(row)
         self.leaves.add(owner, seals.derivation_line(edge, digest, *span, supports, why))
         self.begun += 1
 
@@ -160,7 +171,7 @@ class Rows:
         for name, rows in sorted(self._begun.items()):
             rows.sort(key=_KEY_OF[name])
             self._driver.insert(schema.metadata.tables[name], rows)
-        self._begun.clear()
+            rows.clear()
         self._ended.clear()
 
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -56,6 +56,8 @@ class SqliteDatabase:
         self.writable = writable
         self._write_lock = threading.RLock()
         self._owner: IO[str] | None = None
+        self._glancing = threading.local()
+        self._glances: list[sqlite3.Connection] = []
         if writable:
             self._own()
         elif not path.exists():
@@ -137,6 +139,8 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close readers first, then the writer, then give up ownership."""
         self._reader.dispose()
+        for connection in self._glances:
+            connection.close()
         if self._writer is not None:
             self._writer.dispose()
         if self._owner is not None:
@@ -155,6 +159,38 @@ class SqliteDatabase:
             )
         with self._write_lock, translated(self.path), self._writer.begin() as connection:
             yield connection
+
+    def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Return the rows of one query, which is a snapshot by itself."""
+        try:
+            connection: sqlite3.Connection = self._glancing.connection
+        except AttributeError:
+            with translated(self.path):
+                connection = self._glancing.connection = self._open_reader()
+            self._glances.append(connection)
+        try:
+            return connection.execute(text, values).fetchall()
+        except sqlite3.Error:
+            with translated(self.path):
+                raise
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Let commits of this block be durable only at its end."""
+        self._set("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            self._set("PRAGMA synchronous=FULL")
+            self.tidy()
+
+    def _set(self, pragma: str) -> None:
+        if self._writer is None:
+            raise ReadOnly(f"{self.path} was opened for reading only.")
+        with self._write_lock, translated(self.path), self._writer.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            raw.execute(pragma).fetchall()
 
     def compact(self) -> None:
         """Write the file anew without its gaps; nothing else is written meanwhile."""
@@ -178,12 +214,7 @@ class SqliteDatabase:
             connection.exec_driver_sql(
                 f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
             )
-        with self._write_lock, translated(self.path):
-            assert self._writer is not None
-            with self._writer.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert raw is not None
-                raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._set("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:

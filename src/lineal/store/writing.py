@@ -250,7 +250,9 @@ class Transaction:
         """Return the reader of this transaction, as it is so far; the same one each time."""
         if self._read is None:
             basis = Basis(self.t, self.instant, self.instant)
-            self._read = Reader(self._connection, SYSTEM, basis, self._around.terms)
+            self._read = Reader(
+                self._connection, SYSTEM, basis, self._around.terms, keys=self._keys
+            )
         return self._read
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
@@ -265,6 +267,9 @@ class Transaction:
                 word.id = self._new_document()
             else:
                 word.id = word.row.id
+            if word.row is None and isinstance(word.word, Record):
+                self._say(word, word.word)
+                continue
             links = edges.get(word.id, {})
             self._replace_one(word, said.get(word.id, {}), links)
             if isinstance(word.word, Removal):
@@ -309,6 +314,18 @@ class Transaction:
         rows = self._driver.among(text, keys)
         place = 1 if text is _STANDING_RECORDS else 3
         return [row for row in rows if row[place] in documents]
+
+    def _say(self, word: _Word, record: Record) -> None:
+        """Begin all that a document says that was never heard before."""
+        said = self._without_excised(facts.statements_of(record))
+        self._things.update(said)
+        self._begin_statements(
+            word, {uri: facts.begun_of(one, record) for uri, one in said.items()}
+        )
+        edges = facts.edges_of(record)
+        self._begin_edges(
+            word, {name: facts.begun_edge(one, record) for name, one in edges.items()}
+        )
 
     def _replace_one(
         self,
