@@ -14,10 +14,10 @@ import structlog
 from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, LinealError
+from lineal.errors import ConfigError, Invalid, LinealError
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record
-from lineal.normalise import Platforms
+from lineal.normalise import Platforms, rewrites
 from lineal.query import Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
@@ -95,7 +95,7 @@ class Lineal:
         self.config, self.store = config, store
         self.ask = Questions(store)
         self._clock = clock
-        self._platforms = Platforms(config.platforms)
+        self._platforms = _platforms(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources = {
             plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
@@ -118,7 +118,7 @@ class Lineal:
             StoreError: the database cannot be used.
         """
         shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
-        platforms = Platforms(config.platforms)
+        platforms = _platforms(config)
         plans = [
             load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
@@ -360,6 +360,14 @@ class Lineal:
         """Return what could not be taken in, newest first."""
         with self.store.looking() as connection:
             return work.dead_letters(connection, limit)
+
+
+def _platforms(config: Config) -> Platforms:
+    """Return the platforms as they were configured; raises `ConfigError`."""
+    try:
+        return Platforms(config.platforms, rewrites(config.rewrites))
+    except Invalid as error:
+        raise ConfigError(f"LINEAL_REWRITES: {error.message}", fix=error.fix) from error
 
 
 def source_files(paths: Iterable[Path]) -> list[Path]:

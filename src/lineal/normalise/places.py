@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -176,7 +176,7 @@ def mlflow_source(source: str, form: str = "", platforms: Platforms = NO_ALIASES
         return None
 
 
-def in_warehouse(catalog: dict[str, Json], name: str) -> str | None:
+def in_warehouse(catalog: Mapping[str, Json], name: str) -> str | None:
     """
     Return where the table *name* of a catalog lies, None where that cannot be told.
 
@@ -185,7 +185,7 @@ def in_warehouse(catalog: dict[str, Json], name: str) -> str | None:
     root = text(catalog.get("warehouseUri"))
     if (catalog.get("framework"), catalog.get("type")) != ("iceberg", "hadoop") or not root:
         return None
-    steps = name.split(".")
+    steps = name.removeprefix(f"{catalog.get('name')}.").split(".")
     return f"{root.rstrip('/')}/{'/'.join(steps)}" if len(steps) > 1 and all(steps) else None
 
 

@@ -26,6 +26,7 @@ from lineal.sources.plan import (
     TargetPlan,
     ValuePlan,
 )
+from lineal.sources.rewriting import with_rewrites
 
 _EdgeName: TypeAlias = tuple[Uri, str, Uri]
 
@@ -58,7 +59,7 @@ def record(
             f"{source.name}: the document {key.document} is not as expected: {error.message}",
             fix=f"Compare it with {source.file}.",
         ) from error
-    return Record(
+    found = Record(
         source=source.name,
         document=key.document,
         subject=subject,
@@ -68,6 +69,7 @@ def record(
         said_at=said_at,
         response=response,
     )
+    return with_rewrites(found, source.platforms)
 
 
 def key_in(source: SourcePlan, resource: str, key: KeyPlan, item: Json, root: Json) -> Key:
@@ -235,6 +237,11 @@ def _data_set(words: Sequence[str], platforms: Platforms) -> Uri:
     return normalise.data_set(words[0], words[1], platforms)
 
 
+def _model(plan: TargetPlan, words: Sequence[str], platforms: Platforms) -> Uri:
+    scope = words[1] if len(words) > 1 else None
+    return normalise.model(words[0], registry=plan.platform, scope=scope, platforms=platforms).uri
+
+
 _FORMS: dict[str, Callable[[TargetPlan, list[str], _Reading], Uri | None]] = {
     "type": lambda plan, words, reading: _uri(plan.type, plan.platform, *words),
     "part": lambda plan, words, reading: reading.subject.part(plan.type, *words),
@@ -242,6 +249,7 @@ _FORMS: dict[str, Callable[[TargetPlan, list[str], _Reading], Uri | None]] = {
     "owner": lambda plan, words, reading: _owner(words[0], plan.platform),
     "location": lambda plan, words, reading: normalise.location(words[0], reading.source.platforms),
     "dataset": lambda plan, words, reading: _data_set(words, reading.source.platforms),
+    "model": lambda plan, words, reading: _model(plan, words, reading.source.platforms),
     "uri": lambda plan, words, reading: Uri(words[0]),
 }
 
