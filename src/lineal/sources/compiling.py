@@ -349,9 +349,9 @@ class _Compiler:
             paths = tuple(self.expression(text, (*path, "dataset")) for text in texts)
             return TargetPlan("dataset", paths)
         if spec.model is not None:
-            texts = (spec.model,) if spec.scope is None else (spec.model, spec.scope)
-            paths = tuple(self.expression(text, (*path, "model")) for text in texts)
-            return TargetPlan("model", paths, platform=spec.platform or "mlflow")
+            named = self.expression(spec.model, (*path, "model"))
+            scope = self.maybe(spec.scope, (*path, "scope"))
+            return TargetPlan("model", (named,), platform=spec.platform or "mlflow", scope=scope)
         form = next(
             n for n in ("email", "owner", "location", "uri") if getattr(spec, n) is not None
         )

@@ -204,7 +204,15 @@ class _Reading:
             if found is None:
                 return None
             words.append(found)
+        if plan.form == "model":
+            return self._model(plan, words[0], item)
         return _FORMS[plan.form](plan, words, self)
+
+    def _model(self, plan: TargetPlan, reference: str, item: Json) -> Uri:
+        found = None if plan.scope is None else word(plan.scope(item, self.root), plan.scope.text)
+        return normalise.model(
+            reference, registry=plan.platform, scope=found, platforms=self.source.platforms
+        ).uri
 
 
 def _joined(first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, Json]:
@@ -237,11 +245,6 @@ def _data_set(words: Sequence[str], platforms: Platforms) -> Uri:
     return normalise.data_set(words[0], words[1], platforms)
 
 
-def _model(plan: TargetPlan, words: Sequence[str], platforms: Platforms) -> Uri:
-    scope = words[1] if len(words) > 1 else None
-    return normalise.model(words[0], registry=plan.platform, scope=scope, platforms=platforms).uri
-
-
 _FORMS: dict[str, Callable[[TargetPlan, list[str], _Reading], Uri | None]] = {
     "type": lambda plan, words, reading: _uri(plan.type, plan.platform, *words),
     "part": lambda plan, words, reading: reading.subject.part(plan.type, *words),
@@ -249,7 +252,6 @@ _FORMS: dict[str, Callable[[TargetPlan, list[str], _Reading], Uri | None]] = {
     "owner": lambda plan, words, reading: _owner(words[0], plan.platform),
     "location": lambda plan, words, reading: normalise.location(words[0], reading.source.platforms),
     "dataset": lambda plan, words, reading: _data_set(words, reading.source.platforms),
-    "model": lambda plan, words, reading: _model(plan, words, reading.source.platforms),
     "uri": lambda plan, words, reading: Uri(words[0]),
 }
 
