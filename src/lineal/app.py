@@ -21,7 +21,7 @@ from lineal.normalise import Platforms, rewrites
 from lineal.query import Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
-from lineal.sources import Refused, dbt
+from lineal.sources import Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
 from lineal.sources.http import HttpSource
@@ -319,6 +319,21 @@ class Lineal:
                 said_at=snapshot.said_at,
                 progress=progress,
             )
+        return self._imported(tally)
+
+    def import_datahub(
+        self, paths: Iterable[Path], *, progress: Progress | None = None
+    ) -> Imported:
+        """Read DataHub's proposals from files and folders, and take in what they say."""
+        tally = Tally()
+        self.ingest.snapshot(
+            datahub.SOURCE,
+            datahub.read(paths, platforms=self._platforms, observed_at=self._clock()),
+            tally,
+            cause="import datahub",
+            scope=None,
+            progress=progress,
+        )
         return self._imported(tally)
 
     def import_files(self, spec: Path, root: Path, *, progress: Progress | None = None) -> Imported:
