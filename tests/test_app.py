@@ -118,3 +118,37 @@ def test_a_source_that_cannot_be_made_leaves_the_database_free(tmp_path: Path) -
 
     with Lineal.open(Config(db=tmp_path / "graph.db")) as lineal:
         assert lineal.health() == []
+
+
+def test_rewrites_are_read_from_the_environment_and_hold_for_every_source(tmp_path: Path) -> None:
+    rule = "bigquery old.*=bigquery new.*"
+    config = Config.from_environment(
+        {
+            "LINEAL_DB": str(tmp_path / "graph.db"),
+            "LINEAL_REWRITES": f"{rule},snowflake://a=snowflake://b",
+        }
+    )
+    event = {
+        "eventTime": "2026-01-01T00:00:00Z",
+        "producer": "https://x.example",
+        "dataset": {"namespace": "bigquery", "name": "old.d.t"},
+    }
+    with Lineal.open(config) as lineal:
+        lineal.receive_log([event])
+        lineal.drain()
+        old = Uri("mlg://dataset/bigquery/old.d.t")
+        (same,) = lineal.ask.neighbours(LOCAL, old).value
+
+    assert config.rewrites["snowflake://a"] == "snowflake://b"
+    assert (same.relation, same.other.uri) == ("same_as", "mlg://dataset/bigquery/new.d.t")
+
+
+@pytest.mark.parametrize("rule", ["bigquery old.*", "bigquery old.*=bigquery new", "=bigquery a"])
+def test_a_rewrite_that_cannot_be_is_said_at_the_start(tmp_path: Path, rule: str) -> None:
+    def start() -> None:
+        variables = {"LINEAL_DB": str(tmp_path / "graph.db"), "LINEAL_REWRITES": rule}
+        with Lineal.open(Config.from_environment(variables)):
+            pass
+
+    with pytest.raises(ConfigError, match="LINEAL_REWRITES"):
+        start()

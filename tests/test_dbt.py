@@ -198,7 +198,7 @@ def test_a_model_is_derived_from_data_and_owned_by_its_people_and_their_group(wr
         ("derived_from", "mlg://dataset/dbt/model.shop.cleaned"),
         ("derived_from", WH + "raw_orders"),
         ("owned_by", "mlg://user/email/ann@shop.example"),
-        ("owned_by", "mlg://team/directory/Sales%20crew"),
+        ("owned_by", "mlg://team/directory/sales-crew"),
     }
     assert {edge.layer for edge in record.edges} == {Layer.DECLARED}
 

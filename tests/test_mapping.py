@@ -393,3 +393,82 @@ def test_the_example_of_the_guide_is_a_source():
 
     assert len([line for line in block.splitlines() if line.strip()]) <= 40
     assert plan.described == {("ab-test", "lab"), ("ab-cell", "lab")}
+
+
+# ── Other names ──────────────────────────────────────────────────────────────────────────────────
+
+SERVING = """
+source: serving
+platform: serving
+base_url: http://serving.example.com
+rewrites: {"bigquery old.*": "bigquery new.*"}
+resources:
+  service:
+    subject: {type: deployment}
+    fetch: {path: "/services/{id}"}
+    edges:
+      - {kind: deploys, to: {model: model, platform: registry, scope: cluster}}
+      - {kind: logs_to, each: tables, to: {dataset: {namespace: "'bigquery'", name: "@"}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("document", "model"),
+    [
+        ({"model": "models:/ranker/3"}, "mlg://model-version/registry/ranker/3"),
+        ({"model": "s3a://b/m/"}, "mlg://model-version/s3/b/m"),
+        ({"model": "pvc://claim/m"}, "mlg://model-version/pvc/claim/m"),
+        ({"model": "pvc://claim/m", "cluster": "eu"}, "mlg://model-version/pvc/eu/claim/m"),
+    ],
+)
+def test_a_model_is_known_by_any_usual_address(document, model):
+    assert ends(said(SERVING, document, "service"), "deploys") == [model]
+
+
+def test_an_address_of_no_model_is_garbled_and_a_missing_one_states_nothing():
+    with pytest.raises(SourceGarbled):
+        said(SERVING, {"model": "ranker"}, "service")
+    assert said(SERVING, {"cluster": "eu"}, "service").edges == ()
+
+
+def test_a_document_states_what_a_rewrite_says_of_the_names_in_it():
+    found = said(SERVING, {"tables": ["old.a.b", "other.a.b"]}, "service", shapes=Shapes.builtin())
+    old, new = "mlg://dataset/bigquery/old.a.b", "mlg://dataset/bigquery/new.a.b"
+
+    assert ends(found, "logs_to") == [old, "mlg://dataset/bigquery/other.a.b"]
+    assert [
+        (edge.start, edge.end, dict(edge.attributes))
+        for edge in found.edges
+        if edge.kind == "same_as"
+    ] == [(old, new, {"evidence": "rewrite", "read_in": "bigquery old.* = bigquery new.*"})]
+
+
+def test_a_rewrite_that_cannot_be_is_named_with_its_line():
+    with pytest.raises(SourceSpecError) as caught:
+        parse(SERVING.replace("bigquery new.*", "bigquery new"), "s.yaml")
+
+    assert caught.value.line == 5
+
+
+def test_scope_goes_with_a_model():
+    with pytest.raises(SourceSpecError):
+        parse(SERVING.replace("model: model, platform: registry", "uri: model"), "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from `a.b` join c.d, a.b", ["a.b", "c.d"]),
+        ("nothing", []),
+        (None, None),
+        ("a.b " * 5_000, None),
+    ],
+)
+def test_all_that_a_pattern_finds_is_found_once(text, found):
+    assert Expression("match_all(t, '[a-z][.][a-z]')")({"t": text}) == found
+
+
+def test_of_a_pattern_with_a_group_the_group_is_found():
+    assert Expression("match_all(@, '(.)=')")("a=1 b=2") == ["a", "b"]
+    with pytest.raises(Invalid):
+        Expression("match_all(@, '(')")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lineal.errors import InvalidEvent
 from lineal.model import Layer, Record, Uri, iso
-from lineal.normalise import Platforms
+from lineal.normalise import Platforms, rewrites
 from lineal.sources import Key, Refused
 from lineal.sources.openlineage import OpenLineage, read_events, read_paths
 
@@ -539,9 +539,75 @@ def test_symlinks_and_renames_say_which_is_the_same():
 
     assert {(e.end, e.attributes["evidence"]) for e in record.edges if e.kind == "same_as"} == {
         (Uri("mlg://dataset/bigquery/old"), "rename"),
-        (Uri("mlg://dataset/hive:%2F%2Fms:9083/db.a"), "symlinks"),
+        (Uri("mlg://dataset/hive:%2F%2Fms:9083/db.a"), "symlink"),
+    }
+    assert {e.attributes["read_in"] for e in record.edges if e.kind == "same_as"} == {
+        "lifecycleStateChange.previousIdentifier",
+        "symlinks.identifiers[0]",
     }
     assert said(record)["lifecycle"] == "renamed"
+
+
+def test_where_a_table_lies_is_the_weakest_evidence():
+    """Only storage that names a place, and catalogs of files, tell it."""
+    lake = {"framework": "iceberg", "type": "hadoop", "warehouseUri": "s3a://lake/wh"}
+    hive = {"framework": "hive", "type": "hive", "warehouseUri": "file:/tmp/wh"}
+    place = {"storageLayer": "delta", "location": "s3://lake/db/a"}
+    bodies = [
+        event(outputs=[data_set("db.a", catalog=lake), data_set("db.b", catalog=hive)]),
+        event(outputs=[data_set("db.c", storage=place)]),
+    ]
+    records = fold_all(bodies)
+
+    assert {
+        (e.start.name, e.end, e.attributes["evidence"], e.attributes["read_in"])
+        for record in records.values()
+        for e in record.edges
+        if e.kind == "same_as"
+    } == {
+        ("db.a", "mlg://dataset/s3/lake/wh%2Fdb%2Fa", "location", "catalog.warehouseUri"),
+        ("db.c", "mlg://dataset/s3/lake/db%2Fa", "location", "storage"),
+    }
+
+
+def test_a_symlink_outweighs_a_location():
+    place = {"storageLayer": "delta", "location": "s3://lake/a"}
+    link = {"identifiers": [{"namespace": "s3://lake", "name": "a", "type": "LOCATION"}]}
+    body = event(outputs=[data_set("a", storage=place, symlinks=link)])
+    (edge,) = [e for e in fold_all([body])["dataset:bigquery/a"].edges if e.kind == "same_as"]
+
+    assert edge.attributes["evidence"] == "symlink"
+
+
+def test_a_partition_is_of_its_data_set_and_the_run_says_which():
+    names = ["t/day=2/part-0", "t/day=1", "t"]
+    inputs = [{"namespace": "s3://lake", "name": name} for name in names]
+    records = fold_all([event(inputs=inputs)])
+    (run,) = [record for record in records.values() if record.subject.type == "run"]
+    (reads,) = [edge for edge in run.edges if edge.kind == "reads"]
+
+    assert reads.end == "mlg://dataset/s3/lake/t"
+    assert reads.attributes["parts"] == ["day=1", "day=2/part-0"]
+
+
+def test_a_rewrite_is_stated_beside_the_name_that_was_used():
+    rules = rewrites({"bigquery old.*": "bigquery new.*"})
+    source = OpenLineage(platforms=Platforms(rewrites=rules))
+    records = fold_all([event(inputs=[data_set("old.d.t")])], source)
+
+    for record in records.values():
+        same = [edge for edge in record.edges if edge.kind == "same_as"]
+        named = any(
+            end == "mlg://dataset/bigquery/old.d.t"
+            for e in record.edges
+            for end in (e.start, e.end)
+        )
+        assert [(e.start, e.end, e.attributes["evidence"]) for e in same] == (
+            [("mlg://dataset/bigquery/old.d.t", "mlg://dataset/bigquery/new.d.t", "rewrite")]
+            if named
+            else []
+        )
+    assert [e.kind for e in records["dataset:bigquery/old.d.t"].edges] == ["same_as"]
 
 
 def test_saying_the_same_again_changes_no_time():

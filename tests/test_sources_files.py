@@ -81,6 +81,18 @@ def test_the_name_of_the_file_can_be_the_id(tmp_path):
     assert taken(tmp_path, more=", name_as: id") == (["my-test"], [])
 
 
+def test_the_path_of_the_file_can_be_in_the_id(tmp_path):
+    """Files of one name in two folders are two documents."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.json").write_text('{"name": "x"}')
+
+    assert taken(tmp_path, path="**/*.json", more=", path_as: id") == (
+        ["a/same.json", "b/same.json"],
+        [],
+    )
+
+
 def test_a_broken_line_is_refused_and_the_rest_goes_on(tmp_path):
     lines = ['{"id": "a"}', "{broken", "[]", '{"id": ["b"]}', '{"id": "a"}', "{}", '{"id": "z"}']
     (tmp_path / "a.jsonl").write_text("\n".join(lines))

@@ -19,11 +19,11 @@ from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, Invalid, LinealError
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
-from lineal.normalise import Platforms
+from lineal.normalise import Platforms, rewrites
 from lineal.query import Preview, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
-from lineal.sources import Refused, dbt
+from lineal.sources import Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
 from lineal.sources.http import HttpSource
@@ -97,7 +97,7 @@ class Lineal:
         self.config, self.store = config, store
         self.ask = Questions(store, platforms=config.platform_order)
         self._clock = clock
-        self._platforms = Platforms(config.platforms)
+        self._platforms = _platforms(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources = {
             plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
@@ -120,7 +120,7 @@ class Lineal:
             StoreError: the database cannot be used.
         """
         shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
-        platforms = Platforms(config.platforms)
+        platforms = _platforms(config)
         plans = [
             load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
@@ -325,6 +325,21 @@ class Lineal:
             )
         return self._imported(tally)
 
+    def import_datahub(
+        self, paths: Iterable[Path], *, progress: Progress | None = None
+    ) -> Imported:
+        """Read DataHub's proposals from files and folders, and take in what they say."""
+        tally = Tally()
+        self.ingest.snapshot(
+            datahub.SOURCE,
+            datahub.read(paths, platforms=self._platforms, observed_at=self._clock()),
+            tally,
+            cause="import datahub",
+            scope=None,
+            progress=progress,
+        )
+        return self._imported(tally)
+
     def import_files(self, spec: Path, root: Path, *, progress: Progress | None = None) -> Imported:
         """Read files as a declared source says, and take in what they say."""
         plan = load(
@@ -400,6 +415,14 @@ class Lineal:
         """Return what could not be taken in, newest first."""
         with self.store.looking() as driver:
             return work.dead_letters(driver, limit)
+
+
+def _platforms(config: Config) -> Platforms:
+    """Return the platforms as they were configured; raises `ConfigError`."""
+    try:
+        return Platforms(config.platforms, rewrites(config.rewrites))
+    except Invalid as error:
+        raise ConfigError(f"LINEAL_REWRITES: {error.message}", fix=error.fix) from error
 
 
 def source_files(paths: Iterable[Path]) -> list[Path]:

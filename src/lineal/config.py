@@ -32,6 +32,9 @@ class Config:
     #: Of several names of one thing, that of the first of these platforms stands for it
     #: (``LINEAL_PLATFORM_ORDER``, parted by ``,``).
     platform_order: tuple[str, ...] = ()
+    #: Names of data sets that mean others, as ``namespace old.*=namespace new.*``
+    #: (``LINEAL_REWRITES``, parted by ``,``).
+    rewrites: Mapping[str, str] = field(default_factory=dict)
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,8 +48,9 @@ class Config:
             sources=_paths(found.get("LINEAL_SOURCES", "")),
             host=found.get("LINEAL_HOST", "127.0.0.1"),
             port=_port(found.get("LINEAL_PORT", "8585")),
-            platforms=_pairs(found.get("LINEAL_PLATFORMS", "")),
             platform_order=_words(found.get("LINEAL_PLATFORM_ORDER", "")),
+            platforms=_pairs(found, "LINEAL_PLATFORMS", "alias=platform"),
+            rewrites=_pairs(found, "LINEAL_REWRITES", "namespace old.*=namespace new.*"),
             variables=dict(found),
         )
 
@@ -75,13 +79,11 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for part in text.split(",") if (word := part.strip()))
 
 
-def _pairs(text: str) -> dict[str, str]:
+def _pairs(found: Mapping[str, str], name: str, form: str) -> dict[str, str]:
     pairs = {}
-    for part in filter(None, text.split(",")):
-        alias, found, platform = part.rpartition("=")
-        if not found or not alias or not platform:
-            raise ConfigError(
-                f"LINEAL_PLATFORMS holds {part!r}.", fix="Write alias=platform, parted by commas."
-            )
+    for part in filter(None, found.get(name, "").split(",")):
+        alias, sign, platform = part.rpartition("=")
+        if not sign or not alias.strip() or not platform.strip():
+            raise ConfigError(f"{name} holds {part!r}.", fix=f"Write {form}, parted by commas.")
         pairs[alias.strip()] = platform.strip()
     return pairs

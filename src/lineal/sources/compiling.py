@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 
 from lineal.errors import Invalid, ShapeError, SourceSpecError
 from lineal.model import Layer
-from lineal.normalise import Platforms
+from lineal.normalise import Platforms, Rewrite
 from lineal.shapes import Shapes
 from lineal.sources import written
 from lineal.sources.decoding import decode
@@ -113,8 +113,19 @@ class _Compiler:
             events=tuple(self.event(e, ("events", at)) for at, e in enumerate(spec.events)),
             files=tuple(self.file(f, ("files", at)) for at, f in enumerate(spec.files)),
             gone=self.maybe(spec.gone.when, ("gone", "when")),
-            platforms=Platforms({**platforms.aliases, **spec.aliases}),
+            platforms=self.platforms(platforms),
         )
+
+    def platforms(self, configured: Platforms) -> Platforms:
+        rules = [self.rewrite(old, new) for old, new in self.spec.rewrites.items()]
+        aliases = {**configured.aliases, **self.spec.aliases}
+        return Platforms(aliases, (*configured.rewrites, *rules))
+
+    def rewrite(self, old: str, new: str) -> Rewrite:
+        try:
+            return Rewrite.of(old, new)
+        except Invalid as error:
+            raise self.written.error(error.message, ("rewrites", old), fix=error.fix) from error
 
     def _check_address(self) -> None:
         url = self.spec.base_url
@@ -337,6 +348,10 @@ class _Compiler:
             texts = (spec.dataset.namespace, spec.dataset.name)
             paths = tuple(self.expression(text, (*path, "dataset")) for text in texts)
             return TargetPlan("dataset", paths)
+        if spec.model is not None:
+            named = self.expression(spec.model, (*path, "model"))
+            scope = self.maybe(spec.scope, (*path, "scope"))
+            return TargetPlan("model", (named,), platform=spec.platform or "mlflow", scope=scope)
         form = next(
             n for n in ("email", "owner", "location", "uri") if getattr(spec, n) is not None
         )
@@ -446,5 +461,6 @@ def _types(target: TargetPlan, known: Mapping[str, str]) -> tuple[str, ...]:
     if target.form in known:
         return (known[target.form],)
     by_form = {"email": ("user",), "owner": ("user", "team")}
+    by_form["model"] = ("model", "model-version")
     by_form |= dict.fromkeys(("location", "dataset"), ("dataset",))
     return by_form.get(target.form, (target.type,) if target.type else ())

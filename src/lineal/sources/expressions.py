@@ -30,6 +30,8 @@ _Run: TypeAlias = Callable[[Json, Json], Json]
 #: Regular expressions and the texts they are tried on are kept this short.
 PATTERN_LIMIT = 200
 TEXT_LIMIT = 4_096
+#: A text in which all of a pattern is looked for may be longer: a query, say.
+LONG_TEXT_LIMIT = 16_384
 #: No JSON is believed that is nested deeper.
 DEPTH = 64
 
@@ -109,6 +111,14 @@ class _Functions(functions.Functions):
             return None
         found = _pattern(pattern).search(text)
         return found and cast("str | None", found.group(1 if found.re.groups else 0))
+
+    @functions.signature(_TEXT, _STRING)
+    def _func_match_all(self, text: str | None, pattern: str) -> list[str] | None:
+        if text is None or len(text) > LONG_TEXT_LIMIT:
+            return None
+        compiled = _pattern(pattern)
+        found = (one.group(1 if compiled.groups else 0) for one in compiled.finditer(text))
+        return list(dict.fromkeys(one for one in found if one is not None))
 
     @functions.signature(_ANY, _ANY, _ANY)
     def _func_if(self, condition: Json, then: Json, other: Json) -> Json:
@@ -268,7 +278,7 @@ def _check(node: _Node) -> None:
     variadic = bool(signature and signature[-1].get("variadic"))
     if given < len(signature) or (given > len(signature) and not variadic):
         raise Invalid(f"{name}() takes {len(signature)} arguments, not {given}.")
-    if name == "match" and _children(node)[1]["type"] == "literal":
+    if name in ("match", "match_all") and _children(node)[1]["type"] == "literal":
         _pattern(str(_children(node)[1]["value"]))
 
 

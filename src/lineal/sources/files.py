@@ -133,13 +133,15 @@ def matching(root: Path, pattern: str) -> list[Path]:
 
 
 def _named(plan: FilePlan, path: Path, found: Item | Refused) -> Iterator[Item | Refused]:
-    """Put the file's name in, and open the list of items if there is one."""
+    """Put the file's name and path in, and open the list of items if there is one."""
     if isinstance(found, Refused):
         yield found
         return
     value = found.value
     if plan.rule.name_as and isinstance(value, dict):
         value = {**value, plan.rule.name_as: stem(path)}
+    if plan.rule.path_as and isinstance(value, dict):
+        value = {**value, plan.rule.path_as: found.file}
     if plan.items is None:
         yield Item(found.file, found.index, value)
         return

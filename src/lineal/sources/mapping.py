@@ -26,6 +26,7 @@ from lineal.sources.plan import (
     TargetPlan,
     ValuePlan,
 )
+from lineal.sources.rewriting import with_rewrites
 
 _EdgeName: TypeAlias = tuple[Uri, str, Uri]
 
@@ -58,7 +59,7 @@ def record(
             f"{source.name}: the document {key.document} is not as expected: {error.message}",
             fix=f"Compare it with {source.file}.",
         ) from error
-    return Record(
+    found = Record(
         source=source.name,
         document=key.document,
         subject=subject,
@@ -68,6 +69,7 @@ def record(
         said_at=said_at,
         response=response,
     )
+    return with_rewrites(found, source.platforms)
 
 
 def key_in(source: SourcePlan, resource: str, key: KeyPlan, item: Json, root: Json) -> Key:
@@ -202,7 +204,15 @@ class _Reading:
             if found is None:
                 return None
             words.append(found)
+        if plan.form == "model":
+            return self._model(plan, words[0], item)
         return _FORMS[plan.form](plan, words, self)
+
+    def _model(self, plan: TargetPlan, reference: str, item: Json) -> Uri:
+        found = None if plan.scope is None else word(plan.scope(item, self.root), plan.scope.text)
+        return normalise.model(
+            reference, registry=plan.platform, scope=found, platforms=self.source.platforms
+        ).uri
 
 
 def _joined(first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, Json]:

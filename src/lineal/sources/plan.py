@@ -125,6 +125,8 @@ class TargetPlan:
     paths: tuple[Expression, ...] = ()
     type: str = ""
     platform: str = ""
+    #: Of a model: the cluster or namespace that its address is in.
+    scope: Expression | None = None
 
 
 HERE = TargetPlan("here")

@@ -235,11 +235,11 @@ class DatasetName(_Part, frozen=True):
     name: Annotated[Expr, Meta(description="Where its name stands.")]
 
 
-_FORMS = ("type", "part", "email", "owner", "location", "dataset", "uri")
+_FORMS = ("type", "part", "email", "owner", "location", "dataset", "model", "uri")
 
 
 class Target(_Part, frozen=True):
-    """A thing that a document refers to, in one of seven forms."""
+    """A thing that a document refers to, in one of eight forms."""
 
     type: Annotated[str | None, Meta(description="A thing of this type, with `id`.")] = None
     platform: Annotated[
@@ -265,6 +265,14 @@ class Target(_Part, frozen=True):
     dataset: Annotated[
         DatasetName | None, Meta(description="A data set under its OpenLineage name.")
     ] = None
+    model: Annotated[
+        Expr | None,
+        Meta(description="A model or a version under any usual address, such as models:/name/3."),
+    ] = None
+    scope: Annotated[
+        Expr | None,
+        Meta(description="With `model`: the cluster or namespace that a pvc:// address is in."),
+    ] = None
     uri: Annotated[Expr | None, Meta(description="A URI of ours, whole.")] = None
 
     def __post_init__(self) -> None:
@@ -273,6 +281,8 @@ class Target(_Part, frozen=True):
             raise ValueError(f"Give exactly one of {', '.join(f'`{name}`' for name in _FORMS)}")
         if (forms[0] in ("type", "part")) != (self.id is not None):
             raise ValueError("`id` goes with `type` or `part`, and they with it")
+        if self.scope is not None and self.model is None:
+            raise ValueError("`scope` goes with `model`")
 
 
 class EdgeRule(_Part, frozen=True):
@@ -375,6 +385,10 @@ class FileRule(_Part, frozen=True):
         str | None,
         Meta(description="The file's name, without folder and ending, is put in under this."),
     ] = None
+    path_as: Annotated[
+        str | None,
+        Meta(description="The file's path under the folder that is read is put in under this."),
+    ] = None
 
 
 class SourceFile(_Part, frozen=True):
@@ -396,6 +410,13 @@ class SourceFile(_Part, frozen=True):
     ] = None
     aliases: Annotated[
         dict[str, str], Meta(description="OpenLineage namespaces and the platforms they mean.")
+    ] = field(default_factory=dict)
+    rewrites: Annotated[
+        dict[str, str],
+        Meta(
+            description="Names of data sets that mean others: `namespace old.*` and "
+            "`namespace new.*`. Stated as `same_as`, with evidence `rewrite`."
+        ),
     ] = field(default_factory=dict)
     base_url: Annotated[str | None, Meta(description="The address that paths are added to.")] = None
     auth: Annotated[Auth | None, Meta(description="How we say who we are.")] = None

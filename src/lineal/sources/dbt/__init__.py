@@ -24,6 +24,7 @@ from lineal.sources.dbt.projects import (
     project_for,
     understand,
 )
+from lineal.sources.rewriting import with_rewrites
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _order(snapshot: Snapshot) -> tuple[str, Instant, str]:
 def _declared(project: Project, observed_at: Instant) -> Snapshot:
     said_at = project.manifest.said_at if project.manifest else None
     return _snapshot(
-        project.source,
+        project,
         "manifest:",
         said_at,
         [*manifests.records(project, observed_at), *project.refused],
@@ -110,7 +111,7 @@ def _observed(
         "sources": (results.freshness, "freshness:"),
     }[artifact.kind]
     items = read_records(artifact, project, observed_at)
-    return _snapshot(project.source, prefix, artifact.said_at, items)
+    return _snapshot(project, prefix, artifact.said_at, items)
 
 
 def _alone(artifact: Artifact, naming: Naming) -> Project | None:
@@ -122,14 +123,14 @@ def _alone(artifact: Artifact, naming: Naming) -> Project | None:
 
 
 def _snapshot(
-    source: str, prefix: str, said_at: Instant | None, items: Iterable[Record | Refused]
+    project: Project, prefix: str, said_at: Instant | None, items: Iterable[Record | Refused]
 ) -> Snapshot:
-    listed = list(items)
+    listed, platforms = list(items), project.naming.platforms
     return Snapshot(
-        source,
+        project.source,
         prefix,
         said_at,
-        tuple(item for item in listed if isinstance(item, Record)),
+        tuple(with_rewrites(item, platforms) for item in listed if isinstance(item, Record)),
         tuple(item for item in listed if isinstance(item, Refused)),
     )
 

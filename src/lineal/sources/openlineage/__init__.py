@@ -21,6 +21,7 @@ from lineal.sources.openlineage.files import read_events, read_paths
 from lineal.sources.openlineage.jobs import draft_job
 from lineal.sources.openlineage.naming import Names, key_of, subject_of
 from lineal.sources.openlineage.runs import draft_run
+from lineal.sources.rewriting import with_rewrites
 
 
 class OpenLineage:
@@ -91,7 +92,8 @@ class OpenLineage:
         last = self._fill(draft, key.resource, ordered(entries))
         if last is None:
             return None
-        return draft.record(self._name, key.document, observed_at=observed_at, said_at=last)
+        record = draft.record(self._name, key.document, observed_at=observed_at, said_at=last)
+        return with_rewrites(record, self._names.platforms)
 
     def _fill(self, draft: Draft, resource: str, entries: list[Entry]) -> Instant | None:
         """Fill the draft from the entries that speak of it; return the time of the last."""

@@ -104,6 +104,7 @@ def draft_data_set(draft: Draft, found: Sequence[Mention]) -> None:
         draft.join(draft.subject, "owned_by", owner, {"role": role}, since=since)
     if draft.subject.type == "dataset":
         _columns(draft, reference, folded)
+    _join_location(draft, reference, folded)
     _join_aliases(draft, folded.get("symlinks", NOTHING))
     _join_renamed(draft, found)
     _own_lineage(draft, [mention for mention in found if mention.own])
@@ -211,11 +212,30 @@ def _flat(fields: Json, inside: str = "") -> Iterator[tuple[str, Mapping[str, Js
 # ── Other names ──────────────────────────────────────────────────────────────────────────────────
 
 
+def _join_location(
+    draft: Draft, reference: Mapping[str, Json], folded: Mapping[str, Facet]
+) -> None:
+    """Say where a table's files lie, if its storage or its catalog tells; the weakest evidence."""
+    storage, catalog = folded.get("storage", NOTHING), folded.get("catalog", NOTHING)
+    table = normalise.text(reference.get("name")) or ""
+    for facet, place, path in (
+        (storage, storage.text("location") or storage.text("uri"), "storage"),
+        (catalog, normalise.in_warehouse(catalog.value, table), "catalog.warehouseUri"),
+    ):
+        if place is not None:
+            with draft.reading(path):
+                uri = normalise.location(place, draft.names.platforms)
+                same = as_model(uri) if draft.subject.type == "model" else uri
+                evidence: dict[str, Json] = {"evidence": "location", "read_in": path}
+                draft.join(draft.subject, "same_as", same, evidence, since=facet.since)
+
+
 def _join_aliases(draft: Draft, facet: Facet) -> None:
     for index, item in enumerate(normalise.mappings(facet.value.get("identifiers"))):
         with draft.reading(f"symlinks.identifiers[{index}]"):
             evidence: dict[str, Json] = {
-                "evidence": "symlinks",
+                "evidence": "symlink",
+                "read_in": f"symlinks.identifiers[{index}]",
                 "identifier_type": normalise.text(item.get("type")),
             }
             draft.join(draft.subject, "same_as", _alike(draft, item), evidence, since=facet.since)
@@ -232,7 +252,7 @@ def _join_renamed(draft: Draft, found: Sequence[Mention]) -> None:
                     draft.subject,
                     "same_as",
                     _alike(draft, before),
-                    {"evidence": "rename"},
+                    {"evidence": "rename", "read_in": "lifecycleStateChange.previousIdentifier"},
                     since=mention.at,
                 )
 

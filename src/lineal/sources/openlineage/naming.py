@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from lineal.sources import Key
 #: The type of what a document is about, by the resource of its key.
 TYPES = {"run": "run", "job": "pipeline", "dataset": "dataset", "model": "model"}
 _RESOURCES = {kind: resource for resource, kind in TYPES.items()}
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def key_of(subject: Uri) -> Key:
@@ -50,8 +48,7 @@ class Names:
     def run(self, job: Mapping[str, Json], run_id: Json) -> Uri:
         """Return the run of *job* with this id; a UUID has one spelling, in lower case."""
         plain = _needed({"runId": run_id}, "runId")
-        folded = plain.lower() if _UUID.fullmatch(plain) else plain
-        return Uri.of("run", self._platform(job), folded)
+        return Uri.of("run", self._platform(job), normalise.run_id(plain))
 
     def data_set(self, reference: Mapping[str, Json]) -> Uri:
         """Return the data set that a namespace and a name mean."""

@@ -22,6 +22,8 @@ from lineal.sources.openlineage.naming import Names, as_model, is_model
 ENDED = ("COMPLETE", "ABORT", "FAIL")
 #: The longest text of an error or stack trace that is kept.
 TEXT_LIMIT = 10_000
+#: How many partitions and files of one data set are kept of a run.
+PARTS_LIMIT = 100
 SIDES = ("inputs", "outputs")
 
 _KNOWN = frozenset(
@@ -48,6 +50,8 @@ class Touched:
     whole: Uri
     facets: Mapping[str, Facet]
     io: Mapping[str, Facet]
+    #: The partitions and files of it that were named.
+    parts: Sequence[str] = ()
 
 
 def draft_run(draft: Draft, entries: Sequence[Entry]) -> None:
@@ -176,11 +180,16 @@ def _data_sets(draft: Draft, entries: Sequence[Entry], worker: Worker, began: In
     for item in sides["inputs"]:
         with draft.reading(f"inputs.{item.whole.name}"):
             thing = _read(draft, item, models, began)
-            draft.join(draft.subject, "reads", thing, _volume(item, "inputStatistics"), since=began)
+            volume = {**_volume(item, "inputStatistics"), "parts": list[Json](item.parts)}
+            draft.join(draft.subject, "reads", thing, volume, since=began)
     for item in sides["outputs"]:
         with draft.reading(f"outputs.{item.whole.name}"):
             thing = _written(draft, item, models, began)
-            volume = {**_volume(item, "outputStatistics"), "operation": _operation(item)}
+            volume = {
+                **_volume(item, "outputStatistics"),
+                "operation": _operation(item),
+                "parts": list[Json](item.parts),
+            }
             draft.join(thing, "produced_by", draft.subject, volume, since=began)
             target = Target(item.reference, thing if item.whole in models else item.whole)
             lineage.of_data_set(draft, item.facets, target, worker)
@@ -213,9 +222,19 @@ def touched(names: Names, entries: Sequence[Entry], side: str) -> list[Touched]:
             whole,
             faceted.fold((at, reference.get("facets")) for at, reference in references),
             faceted.fold((at, reference.get(f"{side[:-1]}Facets")) for at, reference in references),
+            _parts(reference for _, reference in references),
         )
         for whole, references in said.items()
     ]
+
+
+def _parts(references: Iterable[Mapping[str, Json]]) -> list[str]:
+    """Return which partitions and files of a data set were named, in the place of the whole."""
+    found = {
+        normalise.member(str(reference["namespace"]), str(reference["name"]))
+        for reference in references
+    }
+    return sorted(part for part in found if part is not None)[:PARTS_LIMIT]
 
 
 def _read(draft: Draft, item: Touched, models: set[Uri], began: Instant) -> Uri:

@@ -63,6 +63,16 @@ def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | str | None) -
 
 
 @bring.command()
+@paths_argument
+@db_option
+def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
+    """Read DataHub's metadata change proposals from files and folders."""
+    with opened(db, writable=True) as lineal, _bar() as progress:
+        came = lineal.import_datahub(paths, progress=progress)
+    _tell(came)
+
+
+@bring.command()
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @db_option
