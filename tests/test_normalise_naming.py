@@ -543,7 +543,7 @@ def test_an_address_of_a_repository_is_its_own(start, rest):
 # ── DataHub's urns ───────────────────────────────────────────────────────────────────────────────
 
 
-def urn(platform, name, fabric="PROD"):
+def urn(platform: str, name: str, fabric: str = "PROD") -> str:
     return f"urn:li:dataset:(urn:li:dataPlatform:{platform},{name},{fabric})"
 
 

@@ -36,6 +36,7 @@ EXITS = {
     "garbled": UNREACHABLE,
     "store": STORE,
     "busy": STORE,
+    "unreachable": UNREACHABLE,
     "read_only": STORE,
     "storage_full": STORE,
     "newer_schema": STORE,
