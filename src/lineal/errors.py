@@ -196,7 +196,7 @@ class NewerSchema(StoreError):
 class Unreachable(StoreError):
     """The server of the database does not answer, or the connection to it broke."""
 
-    code = "unreachable"
+    code = "store_unreachable"
 
 
 class Damaged(StoreError):

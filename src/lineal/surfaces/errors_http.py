@@ -42,7 +42,7 @@ STATUS = {
     "source_garbled": 502,
     "store": 500,
     "busy": 503,
-    "unreachable": 503,
+    "store_unreachable": 503,
     "read_only": 503,
     "storage_full": 507,
     "newer_schema": 503,

@@ -36,7 +36,7 @@ EXITS = {
     "garbled": UNREACHABLE,
     "store": STORE,
     "busy": STORE,
-    "unreachable": UNREACHABLE,
+    "store_unreachable": UNREACHABLE,
     "read_only": STORE,
     "storage_full": STORE,
     "newer_schema": STORE,
