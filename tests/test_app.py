@@ -12,7 +12,7 @@ from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
 from lineal.errors import ConfigError
-from lineal.model import Uri
+from lineal.model import Json, Uri
 from lineal.sources import Key
 from lineal.store import Batch
 from tests.estate import joined
@@ -128,7 +128,7 @@ def test_rewrites_are_read_from_the_environment_and_hold_for_every_source(tmp_pa
             "LINEAL_REWRITES": f"{rule},snowflake://a=snowflake://b",
         }
     )
-    event = {
+    event: dict[str, Json] = {
         "eventTime": "2026-01-01T00:00:00Z",
         "producer": "https://x.example",
         "dataset": {"namespace": "bigquery", "name": "old.d.t"},

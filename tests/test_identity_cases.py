@@ -115,7 +115,7 @@ def folded(events: list[dict[str, Any]]) -> list[Record]:
 
 def test_spark_says_which_path_is_which_table_of_hive(shared_data: Path) -> None:
     """A facet is its latest word: the table of the metastore, not the name that was dropped."""
-    events = [
+    events: list[dict[str, Any]] = [
         dict(item[2])
         for item in read_paths([shared_data / "openlineage" / "events"])
         if not isinstance(item, Refused)

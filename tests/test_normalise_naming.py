@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -543,7 +545,7 @@ def test_an_address_of_a_repository_is_its_own(start, rest):
 # ── DataHub's urns ───────────────────────────────────────────────────────────────────────────────
 
 
-def urn(platform, name, fabric="PROD"):
+def urn(platform: str, name: str, fabric: str = "PROD") -> str:
     return f"urn:li:dataset:(urn:li:dataPlatform:{platform},{name},{fabric})"
 
 
@@ -614,3 +616,16 @@ def test_a_urn_may_hold_urns():
     field = Urn.of(f"urn:li:schemaField:({urn('dbt', 'a,b')},x)".replace("a,b", "a%2Cb"))
 
     assert field == Urn("schemaField", (urn("dbt", "a%2Cb"), "x"))
+
+
+# ── The page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_names_every_port_that_is_written_out():
+    page = (Path(__file__).parent.parent / "docs/reference/naming.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| ports |")]
+    told = re.findall(r"((?:`\w+`(?: and )?)+) (\d+)", row)
+
+    assert {name: port for names, port in told for name in re.findall(r"\w+(?=`)", names)} == (
+        normalise.DEFAULT_PORTS
+    )
