@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -614,3 +616,16 @@ def test_a_urn_may_hold_urns():
     field = Urn.of(f"urn:li:schemaField:({urn('dbt', 'a,b')},x)".replace("a,b", "a%2Cb"))
 
     assert field == Urn("schemaField", (urn("dbt", "a%2Cb"), "x"))
+
+
+# ── The page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_names_every_port_that_is_written_out():
+    page = (Path(__file__).parent.parent / "docs/reference/naming.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| ports |")]
+    told = re.findall(r"((?:`\w+`(?: and )?)+) (\d+)", row)
+
+    assert {name: port for names, port in told for name in re.findall(r"\w+(?=`)", names)} == (
+        normalise.DEFAULT_PORTS
+    )
