@@ -56,6 +56,9 @@ class Wanted:
     not_among: frozenset[int] = frozenset()
 
 
+#: Comes after every text.
+LAST = "\U0010ffff"
+
 # ── Tokens ───────────────────────────────────────────────────────────────────────────────────────
 
 _WORD = re.compile(r"[^\W_]+")
@@ -148,9 +151,18 @@ def _new_facets(ledger: Ledger, pairs: Iterable[tuple[str, str]]) -> dict[tuple[
 _OWN = frozenset({"type"})
 
 
+#: What parts the key of a value from the rest: who asks for ``team`` finds ``team::rank`` too.
+_PART = "::"
+
+
 def _pairs(row: SearchRow) -> list[tuple[str, str]]:
+    """Return the facets that are kept: a key whose values are kept is found by them."""
     return [
-        (name, value) for name, values in row.facets.items() if name not in _OWN for value in values
+        (name, value)
+        for name, values in row.facets.items()
+        if name not in _OWN
+        for value in values
+        if not any(other.startswith(value + _PART) for other in values)
     ]
 
 
@@ -243,7 +255,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     steps: list[sa.Select[Any]] = []
     name = schema.search_name
     if wanted.text:
-        end = wanted.text + "\U0010ffff"
+        end = wanted.text + LAST
         steps.append(sa.select(name.c.key).where(name.c.folded == wanted.text))
         steps.append(sa.select(name.c.key).where(name.c.folded >= wanted.text, name.c.folded < end))
     if wanted.words:
@@ -304,7 +316,11 @@ def _having(key: Any, name: str, values: frozenset[str]) -> sa.ColumnElement[boo
     entity, facet, value = schema.entity, schema.facet, schema.facet_value
     if name in _OWN:
         return sa.exists().where(entity.c.key == key, entity.c.type.in_(sorted(values)))
-    wanted = sa.select(value.c.id).where(value.c.name == name, value.c.value.in_(sorted(values)))
+    fits = [
+        sa.and_(value.c.value >= one + _PART, value.c.value < one + _PART + LAST) for one in values
+    ]
+    fits.append(value.c.value.in_(sorted(values)))
+    wanted = sa.select(value.c.id).where(value.c.name == name, sa.or_(*fits))
     return sa.exists().where(facet.c.key == key, facet.c.facet.in_(wanted))
 
 
@@ -316,18 +332,20 @@ def facet_counts(
     found = {name: dict[str, int]() for name in names}
     for some in slices(keys):
         kept = (
-            sa.select(value.c.name, value.c.value, sa.func.count())
+            sa.select(facet.c.key, value.c.name, value.c.value)
             .join(facet, facet.c.facet == value.c.id)
             .where(facet.c.key.in_(some), value.c.name.in_(sorted(names)))
-            .group_by(value.c.name, value.c.value)
         )
-        own = (
-            sa.select(sa.literal("type"), entity.c.type, sa.func.count())
-            .where(entity.c.key.in_(some))
-            .group_by(entity.c.type)
+        own = sa.select(entity.c.key, sa.literal("type"), entity.c.type).where(
+            entity.c.key.in_(some)
         )
-        for query in (kept, own):
-            for name, called, count in connection.execute(query):
-                if name in found:
-                    found[name][called] = found[name].get(called, 0) + count
+        held = {
+            (key, name, each)
+            for query in (kept, own)
+            for key, name, called in connection.execute(query)
+            for each in (called, called.partition(_PART)[0])
+        }
+        for _, name, called in held:
+            if name in found:
+                found[name][called] = found[name].get(called, 0) + 1
     return found
