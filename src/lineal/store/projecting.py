@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
@@ -51,7 +52,7 @@ def project_some(
     basis = latest(connection)
     reader = Reader(connection, Viewer("system"), basis, terms)
     made = search_rows(driver, reader, describe, keys, alone={}, before={})
-    text.write_rows(ledger, facets, made)
+    text.write_rows(ledger, facets, made.rows)
     onward = max(keys.values()) + 1 if rows else DONE
     ledger.change(table, [(known[0], {"version": VERSION, "next_key": onward})])
     ledger.write()
@@ -86,6 +87,14 @@ def said_alone(
     return alone
 
 
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """Search rows as they are now, and as they were where that is known."""
+
+    rows: dict[int, SearchRow]
+    old: dict[int, SearchRow]
+
+
 def search_rows(
     driver: Driver,
     reader: Reader,
@@ -94,30 +103,31 @@ def search_rows(
     *,
     alone: Mapping[Uri, Mapping[str, Json]],
     before: Mapping[Uri, str],
-) -> dict[int, SearchRow]:
+) -> Projected:
     """
     Return the search row of each of these things that may have another, as it is now.
 
     *alone* is what is said of things that are new, *before* what was said of those of which one
     statement was replaced.
     """
-    rows = {
-        keys[uri]: describe(uri, attributes, False)
-        for uri, attributes in alone.items()
-        if uri in keys
-    }
-    others = {uri: key for uri, key in keys.items() if key not in rows}
+    made = Projected({}, {})
+    for uri, attributes in alone.items():
+        if uri in keys:
+            made.rows[keys[uri]] = describe(uri, attributes, False)
+    others = {uri: key for uri, key in keys.items() if key not in made.rows}
     if not others:
-        return rows
+        return made
     said, single = _said(driver, reader, others)
     for uri, attributes in said.items():
-        row = describe(uri, attributes, False)
-        old = before.get(uri) if uri in single else None
-        if old is None or describe(uri, together([msgspec.json.decode(old)]), False) != row:
-            rows[others[uri]] = row
+        key, row = others[uri], describe(uri, attributes, False)
+        if uri in single and uri in before:
+            told = together([msgspec.json.decode(before[uri])])
+            made.old[key] = describe(uri, told, False)
+        if made.old.get(key) != row:
+            made.rows[key] = row
     rest = [key for uri, key in others.items() if uri not in said]
-    rows.update(_looked_up(reader, describe, rest))
-    return rows
+    made.rows.update(_looked_up(reader, describe, rest))
+    return made
 
 
 def _said(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -167,27 +168,63 @@ def _pairs(row: SearchRow) -> list[tuple[str, str]]:
 
 
 def write_rows(
-    ledger: Ledger, facets: Facets, rows: Mapping[int, SearchRow], *, new: Iterable[int] = ()
+    ledger: Ledger,
+    facets: Facets,
+    rows: Mapping[int, SearchRow],
+    *,
+    new: Iterable[int] = (),
+    old: Mapping[int, SearchRow] | None = None,
 ) -> None:
-    """Replace the search rows of these things; *new* are those that have none yet."""
-    driver, ordered = ledger.driver, sorted(rows)
-    old = driver.keys(set(ordered).difference(new))
-    if old not in ("[]", []):
-        key = "rowid" if driver.is_sqlite else "key"
-        driver.run(f"DELETE FROM search WHERE {key} {{among}}", old)
-        driver.run("DELETE FROM search_name WHERE key {among}", old)
-        driver.run("DELETE FROM facet WHERE key {among}", old)
-    numbers = facets.numbers(ledger, {pair for row in rows.values() for pair in _pairs(row)})
-    names = [(key, rows[key].name.casefold(), rows[key].deleted) for key in ordered]
-    driver.insert(schema.search_name, names)
+    """
+    Replace the search rows of these things.
+
+    *new* are those that have none yet, *old* the rows of those of which that is known: what is
+    the same in them is left alone.
+    """
+    before, fresh = old or {}, set(new)
+    for what, write in (
+        (_name_of, _write_names),
+        (_texts, _write_texts),
+        (_pairs, partial(_write_facets, facets)),
+    ):
+        moved = [
+            key for key in sorted(rows) if key not in before or what(before[key]) != what(rows[key])
+        ]
+        write(ledger, {key: rows[key] for key in moved}, set(moved) - fresh)
+
+
+def _name_of(row: SearchRow) -> tuple[str, bool]:
+    return row.name.casefold(), row.deleted
+
+
+def _write_names(ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]) -> None:
+    _delete(ledger.driver, "search_name", "key", stale)
+    ledger.driver.insert(schema.search_name, [(key, *_name_of(row)) for key, row in rows.items()])
+
+
+def _write_texts(ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]) -> None:
+    driver = ledger.driver
+    _delete(driver, "search", "rowid" if driver.is_sqlite else "key", stale)
     if driver.is_sqlite:
-        driver.many(_INSERT_TEXT, [(key, *_texts(rows[key])) for key in ordered])
+        driver.many(_INSERT_TEXT, [(key, *_texts(row)) for key, row in rows.items()])
     else:
-        driver.many(_INSERT_VECTOR, [(key, _vector(rows[key])) for key in ordered])
-    driver.insert(
+        driver.many(_INSERT_VECTOR, [(key, _vector(row)) for key, row in rows.items()])
+
+
+def _write_facets(
+    facets: Facets, ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]
+) -> None:
+    _delete(ledger.driver, "facet", "key", stale)
+    numbers = facets.numbers(ledger, {pair for row in rows.values() for pair in _pairs(row)})
+    ledger.driver.insert(
         schema.facet,
-        [(key, number) for key in ordered for number in _numbered(rows[key], numbers)],
+        [(key, number) for key, row in rows.items() for number in _numbered(row, numbers)],
     )
+
+
+def _delete(driver: Driver, table: str, column: str, keys: Collection[int]) -> None:
+    if keys:
+        driver.run(f"DELETE FROM {table} WHERE {column} {{among}}", driver.keys(keys))
 
 
 def _numbered(row: SearchRow, numbers: Mapping[tuple[str, str], int]) -> list[int]:

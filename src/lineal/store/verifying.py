@@ -389,10 +389,10 @@ class Verification:
         keys = sorted(self._uris.keys() - dropped)
         for at in range(0, len(keys), _CHUNK):
             some = {Uri(self._uris[key]): key for key in keys[at : at + _CHUNK]}
-            rows = search_rows(
+            made = search_rows(
                 self._driver, self._reader, self._describe, some, alone={}, before={}
             )
-            for key, table in text.differing(self._driver, rows).items():
+            for key, table in text.differing(self._driver, made.rows).items():
                 self._found.add(table, f"{self._uris[key]} is found by something else.")
             self._progress("search", at + len(some))
         for table in ("search_name", "facet", "search"):

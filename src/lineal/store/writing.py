@@ -466,7 +466,7 @@ class Transaction:
         if describe is None or not self._things:
             return
         keys = self._keys_of(self._things)
-        rows = projecting.search_rows(
+        made = projecting.search_rows(
             self._driver,
             self._reader(),
             describe,
@@ -475,7 +475,7 @@ class Transaction:
             before=self._before,
         )
         new = [keys[uri] for uri in self._named if uri in keys]
-        text.write_rows(self._ledger, self._around.facets, rows, new=new)
+        text.write_rows(self._ledger, self._around.facets, made.rows, new=new, old=made.old)
 
     def _keys_of(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         wanted = set(uris)
