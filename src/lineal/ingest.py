@@ -164,7 +164,7 @@ class Ingest:
     def _understand(self) -> int:
         """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
         with self._store.working() as ledger:
-            waiting = work.waiting(ledger.driver, BATCH)
+            waiting = work.waiting(ledger, BATCH)
             for one in waiting:
                 self._mark(ledger, one.event)
             work.done(ledger, [one.id for one in waiting])

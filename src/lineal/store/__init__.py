@@ -7,6 +7,7 @@ takes a `Viewer`. `Store.working` is for what is still to do (inbox, marks), whi
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,6 +119,8 @@ class Store:
             Grammar(shapes), Terms(), Names(), text.Facets(), tuple(rules), describe
         )
         self.now = now
+        # What is remembered of a transaction that is undone is forgotten before the next begins.
+        self._one_at_a_time = threading.RLock()
         try:
             self._prepare()
         except BaseException:
@@ -188,7 +191,7 @@ class Store:
 
     def _commit(self, batch: Batch) -> Committed:
         with self._changing() as connection:
-            transaction = Transaction(connection, self._around, now=self.now())
+            transaction = Transaction(connection, self._around, now=self.now)
             committed = transaction.apply(batch)
         transaction.learned()
         if len(batch.words) >= LARGE:
@@ -231,6 +234,7 @@ class Store:
         """Say which source is registered to describe which type on which platform."""
         rows = sorted((kind, name, source) for (kind, name), source in platforms.items())
         with self.working() as ledger:
+            ledger.hold_clock()
             known = ledger.find(schema.registered, "1 = 1")
             if sorted(known) != rows:
                 ledger.delete(schema.registered, known)
@@ -248,7 +252,7 @@ class Store:
         Their names and relations stay, with the reason; raises `NotFound` for one not known.
         """
         with self._changing() as connection:
-            forgetting = Forgetting(connection, self._around, now=self.now())
+            forgetting = Forgetting(connection, self._around, now=self.now)
             return forgetting.excise(uris, reason=reason, actor=actor)
 
     def drop(self, policy: Policy, *, actor: str, limit: int = 500) -> Forgotten:
@@ -264,7 +268,7 @@ class Store:
                 fix="Name types such as run, evaluation or dataset-version.",
             )
         with self._changing() as connection:
-            forgetting = Forgetting(connection, self._around, now=self.now())
+            forgetting = Forgetting(connection, self._around, now=self.now)
             return forgetting.drop(policy, actor=actor, limit=limit)
 
     def load(
@@ -313,13 +317,14 @@ class Store:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sa.Connection]:
         """Open a write transaction; what was met in one that is undone is not remembered."""
-        try:
-            with self._database.writing() as connection:
-                yield connection
-        except BaseException:
-            self._around.terms.forget()
-            self._around.facets.forget()
-            raise
+        with self._one_at_a_time:
+            try:
+                with self._database.writing() as connection:
+                    yield connection
+            except BaseException:
+                self._around.terms.forget()
+                self._around.facets.forget()
+                raise
 
     def verify(self, progress: Progress | None = None) -> Verdict:
         """

@@ -8,7 +8,7 @@ nothing once their salt is gone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -52,7 +52,9 @@ class Forgotten:
 class Forgetting:
     """One transaction that forgets, on an open write connection."""
 
-    def __init__(self, connection: sa.Connection, around: Surroundings, *, now: Instant) -> None:
+    def __init__(
+        self, connection: sa.Connection, around: Surroundings, *, now: Callable[[], Instant]
+    ) -> None:
         self._connection, self._around = connection, around
         self._driver = Driver(connection)
         self._turn = Turn(self._driver, now)
@@ -99,6 +101,7 @@ class Forgetting:
 
     def _forget_entries(self, keys: object) -> None:
         """Kept events and dead letters of the documents about these things hold values too."""
+        self._ledger.hold_marks()
         names = self._driver.rows("SELECT source, name FROM document WHERE subject {among}", keys)
         for source, name in names:
             where = "source = ? AND document = ?"

@@ -3,6 +3,9 @@
 Facts are sealed by their transaction (`lineal.store.seals`). What is still to do, what a document
 last said, and the like are updated and deleted; for each such table one row here says how many
 rows it has, and the sum of their seals. `Store.verify` counts again.
+
+Locks are taken in one order, so that no two transactions ever wait for each other: the clock,
+then the marks, then the rows of this table in the order of their names.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ class Ledger:
         self.driver = driver
         self._rows: dict[str, int] = {}
         self._sums: dict[str, int] = {}
+        self._holds_marks = False
 
     def __enter__(self) -> Self:
         return self
@@ -111,23 +115,46 @@ class Ledger:
         self.added(table, new)
         return new
 
+    # ── Holding ──────────────────────────────────────────────────────────────────────────────
+
+    def hold_clock(self) -> None:
+        """Wait until nobody commits, and let nobody till the end, without drawing a number."""
+        if not self.driver.is_sqlite:
+            self.driver.row("SELECT 1 FROM clock FOR UPDATE")
+
+    def hold_marks(self) -> None:
+        """
+        Let nobody else change marks, kept entries and dead letters till the end.
+
+        They are touched many at a time and in any order; two that did so at once would wait for
+        each other. Whoever needs the clock too takes it first.
+        """
+        if not self._holds_marks:
+            self._held("watch")
+            self._holds_marks = True
+
+    def _held(self, name: str) -> tuple[int, int]:
+        """Return what is written down of a table, and hold it; there is a row afterwards."""
+        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
+        text = f"SELECT rows, seal FROM ledger WHERE name = ?{hold}"
+        found = self.driver.row(text, name)
+        if found is None:
+            # Two may be the first; one of them inserts it, and both find it.
+            self.driver.run("INSERT INTO ledger VALUES (?, 0, 0) ON CONFLICT DO NOTHING", name)
+            found = self.driver.row(text, name)
+        assert found is not None
+        return found[0], found[1]
+
     # ── Writing down ─────────────────────────────────────────────────────────────────────────
 
     def write(self) -> None:
         """Write the changes down, in the order of names, so that no two wait for each other."""
-        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
         for name in sorted(self._rows):
             if not self._rows[name] and not self._sums[name]:
                 continue
-            known = self.driver.row(f"SELECT rows, seal FROM ledger WHERE name = ?{hold}", name)
-            rows, seal = known or (0, 0)
+            rows, seal = self._held(name)
             values = (rows + self._rows[name], (seal + self._sums[name]) & _MASK)
-            if known is None:
-                self.driver.run("INSERT INTO ledger VALUES (?, ?, ?)", name, *values)
-            else:
-                self.driver.run(
-                    "UPDATE ledger SET rows = ?, seal = ? WHERE name = ?", *values, name
-                )
+            self.driver.run("UPDATE ledger SET rows = ?, seal = ? WHERE name = ?", *values, name)
         self._rows.clear()
         self._sums.clear()
 

@@ -21,11 +21,13 @@ class Terms:
         self._numbers: dict[str, int] = {}
         self._words: dict[int, str] = {}
 
-    def load(self, connection: sa.Connection) -> None:
-        """Read the words that were added since."""
-        table = schema.term
-        for number, word in connection.execute(sa.select(table.c.id, table.c.text)):
+    def load(self, connection: sa.Connection) -> dict[int, str]:
+        """Read the words that were added since; return all."""
+        rows = connection.execute(sa.select(schema.term.c.id, schema.term.c.text))
+        found: dict[int, str] = {row.id: row.text for row in rows}
+        for number, word in found.items():
             self._remember(word, number)
+        return found
 
     def forget(self) -> None:
         """Forget all: a transaction that may have added some was undone."""
@@ -38,9 +40,9 @@ class Terms:
 
     def word(self, connection: sa.Connection, number: int) -> str:
         """Return the word of a number."""
-        if number not in self._words:
-            self.load(connection)
-        return self._words[number]
+        found = self._words.get(number)
+        # Another thread may forget between two looks.
+        return self.load(connection)[number] if found is None else found
 
     def known(self, words: Collection[str]) -> list[int]:
         """Return the numbers of those words that have one, as far as was read."""

@@ -7,7 +7,7 @@ its number back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lineal.model import Instant, Uri
 from lineal.store import schema, seals
@@ -19,14 +19,15 @@ from lineal.store.rows import pack
 class Turn:
     """The number and label of one transaction, on a connection that holds the clock's row."""
 
-    def __init__(self, driver: Driver, now: Instant) -> None:
+    def __init__(self, driver: Driver, now: Callable[[], Instant]) -> None:
         self._driver = driver
         self.ledger = Ledger(driver)
         row = driver.row("UPDATE clock SET t = t + 1 RETURNING t, instant, next_key, next_document")
         assert row is not None
         self.t: int = row[0]
         #: The label of this transaction; it never runs backwards, whatever the wall clock does.
-        self.instant: Instant = max(now, row[1] + 1)
+        #: Looked at under the lock: however long that took to get, no reader has passed it.
+        self.instant: Instant = max(now(), row[1] + 1)
         self.next_key: int = row[2]
         self.next_document: int = row[3]
 

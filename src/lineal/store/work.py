@@ -82,9 +82,13 @@ def receive(ledger: Ledger, events: Iterable[Event]) -> int:
     return count
 
 
-def waiting(driver: Driver, limit: int) -> list[Waiting]:
-    """Which events have waited longest?"""
-    rows = driver.rows("SELECT id, source, received_at, body FROM inbox ORDER BY id LIMIT ?", limit)
+def waiting(ledger: Ledger, limit: int) -> list[Waiting]:
+    """Which events have waited longest? They are this transaction's to take out of the inbox."""
+    # Whoever else would understand the same events waits here, and finds them gone.
+    ledger.hold_marks()
+    rows = ledger.driver.rows(
+        "SELECT id, source, received_at, body FROM inbox ORDER BY id LIMIT ?", limit
+    )
     return [
         Waiting(id_, Event(source, msgspec.json.decode(body), received_at))
         for id_, source, received_at, body in rows
@@ -116,6 +120,7 @@ def _of(row: Row, name: str) -> int:
 
 def mark(ledger: Ledger, source: str, document: str, *, deleted: bool, due_at: Instant) -> None:
     """Say that a document has changed: one more mark, due now."""
+    ledger.hold_marks()
     if ledger.insert_new(schema.watch, _marked(source, document, deleted, due_at)):
         return
     row = _watched(ledger, source, document)
@@ -134,6 +139,7 @@ def _marked(source: str, document: str, deleted: bool, due_at: Instant) -> tuple
 
 def mark_unknown(ledger: Ledger, documents: Iterable[tuple[str, str]], now: Instant) -> int:
     """Mark documents that were never asked for: things that are only referred to."""
+    ledger.hold_marks()
     return sum(
         ledger.insert_new(schema.watch, _marked(source, document, False, now))
         for source, document in documents
@@ -199,6 +205,7 @@ def confirm(ledger: Ledger, dirty: Dirty, now: Instant) -> None:
 
 def _answer(ledger: Ledger, dirty: Dirty, unless: str, values: dict[str, object]) -> None:
     """Note what came of asking for a document, unless its mark has moved on."""
+    ledger.hold_marks()
     where = f"source = ? AND document = ? AND {unless}"
     rows = ledger.find(schema.watch, where, dirty.source, dirty.document, dirty.seq)
     ledger.change(schema.watch, [(row, values) for row in rows])
@@ -222,6 +229,7 @@ def listed(
     now: Instant,
 ) -> int:
     """Note what a source listed; mark what is new or of another version; returns how many."""
+    ledger.hold_marks()
     marked = 0
     for document, version in lines:
         row = _watched(ledger, source, document)
@@ -305,6 +313,7 @@ def keep(
     now: Instant,
 ) -> bool:
     """Keep a log entry under every document that it speaks of; False if it was there."""
+    ledger.hold_marks()
     name = hashlib.sha256(f"{source}\n{digest}".encode()).hexdigest()
     if not ledger.insert_new(schema.log_body, (name, source, now, canonical(body))):
         return False

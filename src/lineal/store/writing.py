@@ -7,7 +7,7 @@ and ended once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,9 @@ class Surroundings:
 class Transaction:
     """One commit in the making, on an open write connection whose clock row it holds."""
 
-    def __init__(self, connection: sa.Connection, around: Surroundings, *, now: Instant) -> None:
+    def __init__(
+        self, connection: sa.Connection, around: Surroundings, *, now: Callable[[], Instant]
+    ) -> None:
         self._connection, self._around = connection, around
         self._driver = Driver(connection)
         # Before anything is read.
@@ -165,6 +167,7 @@ class Transaction:
 
     def _passes(self, fence: Fence) -> bool:
         """Clear the mark that a fetch answers, unless a later answer did."""
+        self._ledger.hold_marks()
         where = "source = ? AND document = ? AND clean_seq < ?"
         rows = self._ledger.find(schema.watch, where, fence.source, fence.document, fence.seq)
         clean: dict[str, object] = {
