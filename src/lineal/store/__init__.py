@@ -23,6 +23,7 @@ from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, projecting, schema, text, work
 from lineal.store.basis import Basis, basis_of
+from lineal.store.batches import Batch, Committed, Fence, Grammar, Surroundings
 from lineal.store.between import Between
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Place, connected
@@ -30,20 +31,13 @@ from lineal.store.driver import Driver
 from lineal.store.facts import together
 from lineal.store.forgetting import Forgetting, Forgotten, Policy
 from lineal.store.ledger import Ledger
+from lineal.store.links import Derived
 from lineal.store.names import Names
-from lineal.store.reading import Derived, Reader
+from lineal.store.reading import Reader
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow, Wanted
 from lineal.store.verifying import Disagreement, Progress, Verdict, Verification
-from lineal.store.writing import (
-    SYSTEM,
-    Batch,
-    Committed,
-    Fence,
-    Grammar,
-    Surroundings,
-    Transaction,
-)
+from lineal.store.writing import SYSTEM, Transaction
 
 __all__ = [
     "Basis",

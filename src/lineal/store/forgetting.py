@@ -17,12 +17,13 @@ from lineal.errors import NotFound
 from lineal.model import Instant, Uri
 from lineal.store import schema, seals, text
 from lineal.store.basis import Basis
+from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver
 from lineal.store.facts import supports_of
 from lineal.store.reading import Reader
 from lineal.store.turns import Turn
 from lineal.store.verifying import Verification
-from lineal.store.writing import SYSTEM, Surroundings
+from lineal.store.writing import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

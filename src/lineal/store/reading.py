@@ -1,277 +1,38 @@
 """Everything that can be read, at one basis and one moment, in one snapshot.
 
 Each query is named for what it answers. A row is read when we held it at the asked ``t`` (or had
-ended it without calling it wrong) and it was so at the asked instant; every query says so.
+ended it without calling it wrong) and it was so at the asked instant; every query says so. What a
+thing is called stands in `snapshots`, what joins it to others in `links`; here is what is said of
+it, and how it is found.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from lineal.lineage import IDENTITY, Joints, Link, joining
 from lineal.model import (
-    Claim,
     Entity,
     Instant,
     Json,
-    Layer,
     Said,
     State,
     Uri,
-    Viewer,
 )
 from lineal.store import observed, schema, text
-from lineal.store.basis import Basis
-from lineal.store.driver import Driver
-from lineal.store.facts import TOMBSTONE, response_of, supports_of, together
-from lineal.store.slices import SLICE, slices
-from lineal.store.terms import Terms
+from lineal.store.facts import TOMBSTONE, response_of, together
+from lineal.store.links import Links
+from lineal.store.slices import slices
+from lineal.store.snapshots import until, with_document
 from lineal.store.text import Wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """One way in which a rule concluded an edge: the edges it rests on, and the reason in words."""
-
-    source: str
-    version: str
-    why: str
-    supports: tuple[tuple[int, str, int], ...]
-
-
-class Reader:
+class Reader(Links):
     """What was so at one moment, as we knew it at another."""
-
-    def __init__(
-        self,
-        connection: sa.Connection,
-        viewer: Viewer,
-        basis: Basis,
-        terms: Terms,
-        *,
-        keys: dict[Uri, int] | None = None,
-    ) -> None:
-        """*keys* are those that a transaction knows already, and goes on to learn."""
-        if not isinstance(viewer, Viewer):
-            raise TypeError("Nothing is read without a viewer.")
-        self._connection, self._terms = connection, terms
-        #: True once the words that this snapshot knows were read.
-        self._knows_terms = False
-        self.viewer = viewer
-        self.basis = basis
-        self._driver = Driver(connection)
-        self._keys: dict[Uri, int] = {} if keys is None else keys
-        self._uris: dict[int, Uri] = {}
-        self._registered: dict[tuple[str, str], str] | None = None
-        self._supposed: tuple[Link, ...] = ()
-        self._without: frozenset[Link] = frozenset()
-
-    def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
-        """The rows that were so at the moment; the basis is part of every query of facts."""
-        t, valid_at = self.basis.t, self.basis.valid_at
-        row = table.c
-        held = sa.or_(row.t_to.is_(None), row.t_to > t)
-        stayed = sa.and_(row.reason != "corrected", row.ended_at > valid_at)
-        return sa.and_(
-            row.t_from <= t,
-            row.valid_from <= valid_at,
-            sa.or_(row.valid_to.is_(None), row.valid_to > valid_at),
-            sa.or_(held, stayed),
-        )
-
-    def kind(self, number: int) -> str:
-        """Which kind of edge is this number?"""
-        return self._terms.word(self._connection, number)
-
-    def kinds(self, words: Collection[str]) -> list[int]:
-        """Which numbers do those of these kinds have of which there ever was an edge?"""
-        if not self._knows_terms:
-            self._terms.load(self._connection)
-            self._knows_terms = True
-        return self._terms.known(words)
-
-    # ── Names ────────────────────────────────────────────────────────────────────────────────
-
-    def keys(self, uris: Iterable[Uri]) -> dict[Uri, int]:
-        """Which of these are known, and under which key?"""
-        wanted = set(uris)
-        missing = wanted - self._keys.keys()
-        if missing:
-            rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
-            for text, key in rows:
-                uri = str.__new__(Uri, text)
-                self._keys[uri] = key
-                self._uris[key] = uri
-        return {uri: self._keys[uri] for uri in wanted if uri in self._keys}
-
-    def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
-        """What are the URIs of these keys?"""
-        wanted = set(keys)
-        missing = wanted - self._uris.keys()
-        if missing:
-            rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
-            self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
-        return {key: self._uris[key] for key in wanted}
-
-    def known(self, keys: Iterable[int]) -> set[int]:
-        """Which of these did we know of by then?"""
-        table, found = schema.entity, set[int]()
-        for some in slices(keys):
-            query = sa.select(table.c.key).where(
-                table.c.key.in_(some), table.c.t_from <= self.basis.t
-            )
-            found.update(self._connection.scalars(query))
-        return found
-
-    def first_recorded(self, key: int) -> tuple[int, Instant]:
-        """In which transaction, and when, was this thing first spoken of?"""
-        return observed.first_recorded(self._connection, key)
-
-    def alike(self, uri: Uri, limit: int = 3) -> tuple[Uri, ...]:
-        """Which known URIs of the same type end like this one?"""
-        table, folded = schema.search_name, uri.name.casefold()
-        query = (
-            sa.select(schema.entity.c.uri)
-            .join(table, table.c.key == schema.entity.c.key)
-            .where(schema.entity.c.type == uri.type, schema.entity.c.t_from <= self.basis.t)
-            .where(table.c.folded >= folded[:3], table.c.folded < folded[:3] + "\U0010ffff")
-            .order_by(table.c.folded)
-            .limit(200)
-        )
-        names = [Uri(text) for text in self._connection.scalars(query)]
-        return tuple(_nearest(uri, names, limit))
-
-    def of_types(self, types: Collection[str]) -> list[int]:
-        """Which things of these types did we know by then?"""
-        table = schema.entity
-        query = sa.select(table.c.key).where(
-            table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
-        )
-        return list(self._connection.scalars(query.order_by(table.c.key)))
-
-    def counts(self) -> dict[str, int]:
-        """How many things of each type did we know by then?"""
-        table = schema.entity
-        query = sa.select(table.c.type, sa.func.count()).where(table.c.t_from <= self.basis.t)
-        return {row[0]: row[1] for row in self._connection.execute(query.group_by(table.c.type))}
-
-    # ── Links ────────────────────────────────────────────────────────────────────────────────
-
-    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Which edges of these kinds begin at these things?"""
-        return self._links(schema.edge_out, schema.edge_out.c.src, keys, kinds)
-
-    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Which edges of these kinds end at these things?"""
-        return self._links(schema.edge_in, schema.edge_in.c.dst, keys, kinds)
-
-    def _links(
-        self, table: sa.Table, end: sa.Column[Any], keys: Iterable[int], kinds: Collection[str]
-    ) -> list[Link]:
-        row, wanted = table.c, list(slices(keys))
-        found: list[Link] = []
-        numbers = self.kinds(kinds) if wanted else []
-        for some in wanted if numbers else ():
-            query = (
-                sa.select(
-                    row.src,
-                    row.kind,
-                    row.dst,
-                    row.layer,
-                    row.document,
-                    row.valid_from,
-                    row.valid_to,
-                )
-                .where(end.in_(some), row.kind.in_(numbers), self._alive(table))
-                .order_by(end, row.kind, row.src, row.dst, row.document)
-            )
-            for src, kind, *line in self._connection.execute(query):
-                found.append(Link(src, self.kind(kind), *line))
-        return found
-
-    # ── One thing under several names ────────────────────────────────────────────────────────
-
-    def held(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Which claims of these kinds, at either end of these things, did we hold by then?
-
-        Whenever what they say was so: with today's knowledge, names that are one always were.
-        """
-        found: set[Link] = set()
-        wanted, driver = set(keys), self._driver
-        numbers = self.kinds(kinds) if wanted else []
-        for number in numbers:
-            for query in (_HELD_OUT, _HELD_IN):
-                rows = driver.among(query, wanted, number, self.basis.t, self.basis.t)
-                for src, dst, layer, document, valid_from, valid_to in rows:
-                    word, name = self.kind(number), schema.LAYERS[layer]
-                    found.add(Link(src, word, dst, name, document, valid_from, valid_to))
-        found -= self._without
-        supposed = (one for one in self._supposed if one.kind in kinds)
-        found.update(one for one in supposed if one.src in wanted or one.dst in wanted)
-        return sorted(found, key=lambda one: (one.src, one.kind, one.dst, one.document))
-
-    def supposing(self, links: Iterable[Link], without: Iterable[Link] = ()) -> Reader:
-        """Return a reader to whom these claims are held too, or not held: for previews."""
-        other = Reader(self._connection, self.viewer, self.basis, self._terms)
-        other._supposed = (*self._supposed, *links)
-        other._without = self._without | frozenset(without)
-        return other
-
-    def joins(self, keys: Iterable[int]) -> list[Link]:
-        """Which claims join these things to other names of them, and those to others again?"""
-        seen = set(keys)
-        frontier, found = set(seen), set[Link]()
-        while frontier:
-            links = joining(self.held(frontier, IDENTITY))
-            found.update(links)
-            frontier = {end for link in links for end in (link.src, link.dst)} - seen
-            seen |= frontier
-        return sorted(found, key=lambda one: (one.src, one.dst, one.document))
-
-    def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
-        """Which things are the same thing under other names? Every key has at least itself."""
-        links = self.joins(keys)
-        joints = Joints(links, self.uris({end for one in links for end in (one.src, one.dst)}))
-        return {key: joints.group(key) for key in keys}
-
-    def claims_held(
-        self, edges: Collection[tuple[int, str, int]]
-    ) -> dict[tuple[int, str, int], list[Claim]]:
-        """Who said by then that these edges are so, whenever they were?"""
-        row, t = schema.edge_out.c, self.basis.t
-        return self._claims(
-            edges, sa.and_(row.t_from <= t, sa.or_(row.t_to.is_(None), row.t_to > t))
-        )
-
-    def newest(self, types: Collection[str], limit: int) -> list[int]:
-        """Which things of these types came last?"""
-        table = schema.entity
-        query = sa.select(table.c.key).where(
-            table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
-        )
-        return list(self._connection.scalars(query.order_by(table.c.key.desc()).limit(limit)))
-
-    def documents_of(self, source: str) -> set[int]:
-        """Which documents are of this source, or rule (``rule:<name>``)?"""
-        table = schema.document
-        query = sa.select(table.c.id).where(table.c.source == source)
-        return set(self._connection.scalars(query))
-
-    def fine_documents(self, documents: Iterable[int]) -> set[int]:
-        """Which of these documents state edges of columns or features?"""
-        table = schema.document
-        found: set[int] = set()
-        for some in slices(documents):
-            query = sa.select(table.c.id).where(table.c.id.in_(some), table.c.fine)
-            found.update(self._connection.scalars(query))
-        return found
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 
@@ -320,7 +81,7 @@ class Reader:
         table = schema.record
         found: dict[int, list[Said]] = defaultdict(list)
         for some in slices(keys):
-            query = _with_document(table).where(
+            query = with_document(table).where(
                 table.c.key.in_(some), table.c.body != TOMBSTONE, self._alive(table)
             )
             for row in self._connection.execute(query):
@@ -456,160 +217,24 @@ class Reader:
                     found[line[0]] = (line[1], line[2] is not None)
         return found
 
-    # ── Why and since when ───────────────────────────────────────────────────────────────────
-
-    def claims(
-        self, edges: Collection[tuple[int, str, int]]
-    ) -> dict[tuple[int, str, int], list[Claim]]:
-        """Who says that these edges are so?"""
-        return self._claims(edges, self._alive(schema.edge_out))
-
-    def claim_history(self, key: int) -> dict[tuple[int, str, int], list[Claim]]:
-        """Which edges did this thing ever have, living and ended, as known by then?"""
-        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
-        row = schema.edge_out.c
-        ends = {
-            (key, self.kind(link.kind), link.dst)
-            for link in self._ever(schema.edge_out, row.src, key)
-        }
-        ends |= {
-            (link.src, self.kind(link.kind), key)
-            for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
-        }
-        found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
-        return found
-
-    def _ever(self, table: sa.Table, end: sa.Column[Any], key: int) -> list[Any]:
-        query = sa.select(table.c.src, table.c.kind, table.c.dst).distinct()
-        return list(
-            self._connection.execute(query.where(end == key, table.c.t_from <= self.basis.t))
-        )
-
-    def _claims(
-        self, edges: Collection[tuple[int, str, int]], condition: sa.ColumnElement[bool]
-    ) -> dict[tuple[int, str, int], list[Claim]]:
-        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
-        row, wanted = schema.edge_out.c, set(edges)
-        kinds = self.kinds({kind for _, kind, _ in wanted})
-        for some in slices(src for src, _, _ in wanted):
-            targets = {dst for src, _, dst in wanted if src in set(some)}
-            query = _with_document(schema.edge_out).where(
-                row.src.in_(some), row.kind.in_(kinds), condition
-            )
-            if len(targets) <= SLICE:
-                query = query.where(row.dst.in_(sorted(targets)))
-            for line in self._connection.execute(query):
-                name = (line.src, self.kind(line.kind), line.dst)
-                if name in wanted:
-                    found[name].append(self._claim(line))
-        for claims in found.values():
-            claims.sort(key=lambda claim: (claim.source, claim.document, -claim.t_from))
-        return found
-
-    def _claim(self, line: Any) -> Claim:
-        known = line.t_to is not None and line.t_to <= self.basis.t
-        return Claim(
-            line.source,
-            line.name,
-            Layer(line.layer),
-            line.t_from,
-            line.t_to if known else None,
-            line.valid_from,
-            _until(line, known),
-            bool(line.valid_said),
-            {} if line.attributes is None else msgspec.json.decode(line.attributes),
-            line.reason if known else None,
-        )
-
-    def responses(self, edge: tuple[int, str, int]) -> list[tuple[Claim, Any]]:
-        """Which answers of sources does an edge rest on?"""
-        row = schema.edge_out.c
-        query = (
-            _with_document(schema.edge_out)
-            .where(
-                row.src == edge[0],
-                row.kind.in_(self.kinds((edge[1],))),
-                row.dst == edge[2],
-                self._alive(schema.edge_out),
-            )
-            .order_by(schema.document.c.source, schema.document.c.name, row.t_from.desc())
-        )
-        return [
-            (self._claim(line), response_of(line.response))
-            for line in self._connection.execute(query)
-        ]
-
-    def derivations(self, edge: tuple[int, str, int]) -> list[Derived]:
-        """Which rules concluded this edge, from which supporting edges?"""
-        table, document = schema.derivation, schema.document
-        query = (
-            sa.select(document.c.source, document.c.name, table.c.why, table.c.supports)
-            .join(table, document.c.id == table.c.document)
-            .where(table.c.src == edge[0], table.c.dst == edge[2])
-            .where(table.c.kind.in_(self.kinds((edge[1],))))
-            .where(self._alive(table))
-            .order_by(document.c.source, table.c.digest)
-        )
-        return [
-            Derived(source, version, why, tuple(supports_of(kept)))
-            for source, version, why, kept in self._connection.execute(query)
-        ]
-
     def record_history(self, key: int) -> list[Said]:
         """What did each document ever say of this thing, as known by then, oldest first?"""
         table = schema.record
         query = (
-            _with_document(table)
+            with_document(table)
             .where(table.c.key == key, table.c.t_from <= self.basis.t)
             .where(table.c.body != TOMBSTONE)
             .order_by(table.c.t_from, schema.document.c.source, schema.document.c.name)
         )
         return [_said(row, self.basis.t) for row in self._connection.execute(query)]
 
-    def transactions(self, ts: Iterable[int]) -> dict[int, tuple[Instant, str, str]]:
-        """When, by whom and why were these transactions made?"""
-        table = schema.tx
-        found: dict[int, tuple[Instant, str, str]] = {}
-        for some in slices(ts):
-            query = sa.select(table.c.t, table.c.instant, table.c.actor, table.c.cause)
-            for t, at, actor, cause in self._connection.execute(query.where(table.c.t.in_(some))):
-                found[t] = (at, actor, cause)
-        return found
 
-
-#: Which claims of a kind that begin, or end, at these things did we hold by then?
-_HELD_OUT = """
-    SELECT src, dst, layer, document, valid_from, valid_to FROM edge_out
-    WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?) AND src {among}
-"""
-_HELD_IN = """
-    SELECT src, dst, layer, document, valid_from, valid_to FROM edge_in
-    WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?) AND dst {among}
-"""
 #: What was forgotten of these, the last time last? An old run that is said again is there again.
 _FORGOTTEN = """
     SELECT key, t, how, reason FROM forgotten
     WHERE (how = 'excised' OR NOT EXISTS (SELECT 1 FROM record WHERE record.key = forgotten.key))
     AND key {among} ORDER BY t
 """
-
-
-def _with_document(table: sa.Table) -> sa.Select[Any]:
-    document, response = schema.document, schema.response
-    same = sa.and_(response.c.document == table.c.document, response.c.t == table.c.t_from)
-    answer = response.c.body.label("response")
-    return (
-        sa.select(table, document.c.source, document.c.name, answer)
-        .join(document, document.c.id == table.c.document)
-        .outerjoin(response, same)
-    )
-
-
-def _until(line: Any, known: bool) -> Instant | None:
-    if not known or line.ended_at is None:
-        return None if line.valid_to is None else int(line.valid_to)
-    ends = [int(at) for at in (line.valid_to, line.ended_at) if at is not None]
-    return min(ends)
 
 
 def _said(line: Any, t: int) -> Said:
@@ -621,13 +246,8 @@ def _said(line: Any, t: int) -> Said:
         line.t_from,
         line.t_to if known else None,
         line.valid_from,
-        _until(line, known),
+        until(line, known),
         bool(line.valid_said),
         response_of(line.response),
         line.reason if known else None,
     )
-
-
-def _nearest(uri: Uri, names: Sequence[Uri], limit: int) -> list[Uri]:
-    close = difflib.get_close_matches(str(uri), [str(name) for name in names], limit, cutoff=0.5)
-    return [Uri(text) for text in close]

@@ -8,88 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from lineal.model import Instant, Record, Removal, Statement, Uri, Viewer
-from lineal.shapes import Shapes
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
-from lineal.store.conclusions import Change, Following, Rules
-from lineal.store.driver import Driver, Row
-from lineal.store.names import Names
+from lineal.store.batches import Batch, Committed, Fence, Surroundings
+from lineal.store.conclusions import Change, Following
+from lineal.store.documents import Document, Word, older, outcome
+from lineal.store.driver import Driver
 from lineal.store.reading import Reader
-from lineal.store.rows import Rows, Standing, pack, unpack
-from lineal.store.terms import Terms
-from lineal.store.text import Describe
+from lineal.store.rows import Rows, Standing, pack
 from lineal.store.turns import Turn
 
 SYSTEM = Viewer("system")
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """Which mark of a document a fetch answers, so that an old answer never replaces a newer."""
-
-    source: str
-    document: str
-    seq: int
-    etag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What to commit together, by whom and why."""
-
-    words: Sequence[Record | Removal]
-    actor: str
-    cause: str
-    #: A text that makes a repeated commit of the same batch do nothing.
-    token: str | None = None
-    fences: Sequence[Fence] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit did. *t* is None where nothing changed."""
-
-    t: int | None
-    #: How many documents were new, changed, removed, same, or superseded by a newer word.
-    documents: Mapping[str, int]
-    #: How many rows of facts began and ended.
-    begun: int = 0
-    ended: int = 0
-
-
-class Grammar:
-    """What the shapes say of edges, looked up once: a commit asks it of every edge."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        self._shapes = shapes
-        self._natures: dict[tuple[str, str, str], str] = {}
-        #: The types that are parts of a whole.
-        self.parts = frozenset(name for name in shapes.types if shapes.whole_kinds(name))
-
-    def nature(self, kind: str, start: str, end: str) -> str:
-        """Return ``event`` or ``state`` for an edge between these types."""
-        name = (kind, start, end)
-        if name not in self._natures:
-            self._natures[name] = self._shapes.nature(*name)
-        return self._natures[name]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a transaction needs to know of the store that it is made in."""
-
-    grammar: Grammar
-    terms: Terms
-    names: Names
-    facets: text.Facets
-    rules: Sequence[Rules] = ()
-    describe: Describe | None = None
 
 
 class Transaction:
@@ -161,7 +95,7 @@ class Transaction:
                 self._documents["superseded"] += 1
                 continue
             known = words.get(name)
-            if known is None or not _older(word, known.said_at):
+            if known is None or not older(word, known.said_at):
                 words[name] = word
         return list(words.values())
 
@@ -183,7 +117,7 @@ class Transaction:
 
     # ── Documents ────────────────────────────────────────────────────────────────────────────
 
-    def _changed(self, words: Sequence[Record | Removal]) -> list[_Word]:
+    def _changed(self, words: Sequence[Record | Removal]) -> list[Word]:
         """Leave out what says the same as before, or is older than what we have."""
         known = self._known_documents(words)
         parts = self._around.grammar.parts
@@ -191,16 +125,16 @@ class Transaction:
         for word in words:
             row = known.get((word.source, word.document))
             digest = facts.digest_of(word) if isinstance(word, Record) else b""
-            outcome = _outcome(word, row, digest)
-            self._documents[outcome] += 1
-            if outcome == "same" and row is not None:
+            found = outcome(word, row, digest)
+            self._documents[found] += 1
+            if found == "same" and row is not None:
                 self._date(word, row)
-            if outcome in ("new", "changed", "removed"):
+            if found in ("new", "changed", "removed"):
                 fine = isinstance(word, Record) and facts.is_fine(word, parts)
-                changed.append(_Word(word, row, digest, fine))
+                changed.append(Word(word, row, digest, fine))
         return changed
 
-    def _date(self, word: Record | Removal, row: _Document) -> None:
+    def _date(self, word: Record | Removal, row: Document) -> None:
         """The same said again, and later: what was said in between is old."""
         if word.said_at is not None and (row.said_at is None or row.said_at < word.said_at):
             self._driver.run("UPDATE document SET said_at = ? WHERE id = ?", word.said_at, row.id)
@@ -210,18 +144,18 @@ class Transaction:
 
     def _known_documents(
         self, words: Sequence[Record | Removal]
-    ) -> dict[tuple[str, str], _Document]:
+    ) -> dict[tuple[str, str], Document]:
         """What did these documents last say?"""
         names: dict[str, set[str]] = {}
         for word in words:
             names.setdefault(word.source, set()).add(word.document)
-        found: dict[tuple[str, str], _Document] = {}
+        found: dict[tuple[str, str], Document] = {}
         for source, some in sorted(names.items()):
             for row in self._driver.among(_KNOWN_DOCUMENTS, some, source):
-                found[(source, row[2])] = _Document(row)
+                found[(source, row[2])] = Document(row)
         return found
 
-    def _name(self, words: Sequence[_Word]) -> None:
+    def _name(self, words: Sequence[Word]) -> None:
         """Give every thing that is spoken of a key; the unknown become stubs."""
         uris: set[Uri] = set()
         for word in words:
@@ -260,7 +194,7 @@ class Transaction:
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
 
-    def _replace(self, words: Sequence[_Word]) -> None:
+    def _replace(self, words: Sequence[Word]) -> None:
         """Replace each document's statements and edges by its new word."""
         self._excised = {row[0] for row in self._driver.rows(EXCISED)}
         known = [word for word in words if word.row is not None]
@@ -285,7 +219,7 @@ class Transaction:
         self._turn.next_document += 1
         return number
 
-    def _said(self, words: Sequence[_Word]) -> dict[int, dict[Uri, Standing]]:
+    def _said(self, words: Sequence[Word]) -> dict[int, dict[Uri, Standing]]:
         """Which statements of these documents stand?"""
         rows = self._standing(_STANDING_RECORDS, words)
         uris = self._around.names.uris(self._driver, {row[0] for row in rows})
@@ -295,7 +229,7 @@ class Transaction:
             found.setdefault(document, {})[uris[key]] = row
         return found
 
-    def _stated(self, words: Sequence[_Word]) -> dict[int, dict[facts.EdgeId, Standing]]:
+    def _stated(self, words: Sequence[Word]) -> dict[int, dict[facts.EdgeId, Standing]]:
         """Which claims of these documents stand?"""
         rows = self._standing(_STANDING_EDGES, words)
         uris = self._around.names.uris(self._driver, {key for row in rows for key in row[0:3:2]})
@@ -308,7 +242,7 @@ class Transaction:
             found.setdefault(document, {})[name] = row
         return found
 
-    def _standing(self, text: str, words: Sequence[_Word]) -> list[Any]:
+    def _standing(self, text: str, words: Sequence[Word]) -> list[Any]:
         """Which rows of these documents stand?"""
         if not words:
             return []
@@ -318,7 +252,7 @@ class Transaction:
         place = 1 if text is _STANDING_RECORDS else 3
         return [row for row in rows if row[place] in documents]
 
-    def _say(self, word: _Word, record: Record) -> None:
+    def _say(self, word: Word, record: Record) -> None:
         """Begin all that a document says that was never heard before."""
         said = self._without_excised(facts.statements_of(record))
         self._things.update(said)
@@ -332,7 +266,7 @@ class Transaction:
 
     def _replace_one(
         self,
-        word: _Word,
+        word: Word,
         current: Mapping[Uri, Standing],
         links: Mapping[facts.EdgeId, Standing],
     ) -> None:
@@ -365,7 +299,7 @@ class Transaction:
             for uri, one in said.items()
         }
 
-    def _begin_statements(self, word: _Word, begun: Mapping[Uri, facts.BegunStatement]) -> None:
+    def _begin_statements(self, word: Word, begun: Mapping[Uri, facts.BegunStatement]) -> None:
         for uri, row in begun.items():
             self._rows.begin_record(
                 word.name, word.id, self._keys[uri], uri,
@@ -373,7 +307,7 @@ class Transaction:
             )  # fmt: skip
         word.wrote = word.wrote or bool(begun)
 
-    def _begin_edges(self, word: _Word, begun: Mapping[facts.EdgeId, facts.BegunEdge]) -> None:
+    def _begin_edges(self, word: Word, begun: Mapping[facts.EdgeId, facts.BegunEdge]) -> None:
         for edge, row in begun.items():
             self._edges.add(edge)
             self._rows.begin_edge(
@@ -383,7 +317,7 @@ class Transaction:
             )  # fmt: skip
         word.wrote = word.wrote or bool(begun)
 
-    def _end_statements(self, word: _Word, ended: Mapping[Uri, facts.Ending]) -> None:
+    def _end_statements(self, word: Word, ended: Mapping[Uri, facts.Ending]) -> None:
         for uri, (row, at, reason) in ended.items():
             replaced = reason == "changed" and row.body != facts.TOMBSTONE
             if replaced and uri not in self._things:
@@ -393,12 +327,12 @@ class Transaction:
             self._things.add(uri)
             self._rows.end_record(word.name, uri, row, at, reason)
 
-    def _end_edges(self, word: _Word, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
+    def _end_edges(self, word: Word, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
         for edge, (row, at, reason) in ended.items():
             self._edges.add(edge)
             self._rows.end_edge(word.name, edge, row, at, reason)
 
-    def _remember(self, words: Sequence[_Word]) -> None:
+    def _remember(self, words: Sequence[Word]) -> None:
         """Keep what each document last said, and the answer that its new rows were read from."""
         new, known = [], []
         for word in words:
@@ -422,7 +356,7 @@ class Transaction:
         names = {word.id: word.name for word in words}
         self._responses += [seals.response_line(names[id_], body or "") for id_, _, body in answers]
 
-    def _document_row(self, word: _Word) -> tuple[object, ...]:
+    def _document_row(self, word: Word) -> tuple[object, ...]:
         """Return subject, digest, said_at, live, fine and touched."""
         said = word.word
         subject = self._keys[said.subject]
@@ -463,7 +397,7 @@ class Transaction:
 
     # ── Search rows, feed and cause ──────────────────────────────────────────────────────────
 
-    def _index(self, words: Sequence[_Word]) -> None:
+    def _index(self, words: Sequence[Word]) -> None:
         """Write the search rows of what changed, in the order of their keys."""
         describe = self._around.describe
         if describe is None or not self._things:
@@ -523,52 +457,3 @@ _REMEMBER = """
     UPDATE document SET subject = ?, digest = ?, said_at = ?, live = ?, fine = ?, touched = ?
     WHERE id = ?
 """
-
-
-class _Document:
-    """What is known of a document: what it last said, in short."""
-
-    __slots__ = ("digest", "fine", "id", "live", "raw", "said_at", "touched")
-
-    def __init__(self, row: Row) -> None:
-        self.id, _, _, subject, digest, self.said_at, live, fine, touched = row
-        #: The whole row, as it lies there.
-        self.raw = row
-        self.digest, self.live, self.fine = bytes(digest), bool(live), bool(fine)
-        self.touched = (subject,) if touched is None else unpack(bytes(touched))
-
-
-@dataclass(slots=True)
-class _Word:
-    """A document's new word beside what is known of the document."""
-
-    word: Record | Removal
-    row: _Document | None
-    digest: bytes
-    fine: bool
-    id: int = 0
-    #: Where edges begin that stay although the document is gone: what happened, happened.
-    kept: set[int] = field(default_factory=set)
-    #: True once rows began by it.
-    wrote: bool = False
-
-    @property
-    def name(self) -> seals.Owner:
-        """The document's source and name."""
-        return self.word.source, self.word.document
-
-
-def _outcome(word: Record | Removal, row: _Document | None, digest: bytes) -> str:
-    if row is None:
-        return "new" if isinstance(word, Record) else "removed"
-    if _older(word, row.said_at):
-        return "superseded"
-    if isinstance(word, Removal):
-        return "removed" if row.live else "same"
-    if row.live and row.digest == digest:
-        return "same"
-    return "changed"
-
-
-def _older(word: Record | Removal, said_at: Instant | None) -> bool:
-    return said_at is not None and word.said_at is not None and word.said_at < said_at

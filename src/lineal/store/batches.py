@@ -1,0 +1,77 @@
+"""What is committed together, and what a commit did; what every commit of a store looks up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lineal.model import Record, Removal
+from lineal.shapes import Shapes
+from lineal.store import text
+from lineal.store.conclusions import Rules
+from lineal.store.names import Names
+from lineal.store.terms import Terms
+from lineal.store.text import Describe
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Which mark of a document a fetch answers, so that an old answer never replaces a newer."""
+
+    source: str
+    document: str
+    seq: int
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What to commit together, by whom and why."""
+
+    words: Sequence[Record | Removal]
+    actor: str
+    cause: str
+    #: A text that makes a repeated commit of the same batch do nothing.
+    token: str | None = None
+    fences: Sequence[Fence] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit did. *t* is None where nothing changed."""
+
+    t: int | None
+    #: How many documents were new, changed, removed, same, or superseded by a newer word.
+    documents: Mapping[str, int]
+    #: How many rows of facts began and ended.
+    begun: int = 0
+    ended: int = 0
+
+
+class Grammar:
+    """What the shapes say of edges, looked up once: a commit asks it of every edge."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._natures: dict[tuple[str, str, str], str] = {}
+        #: The types that are parts of a whole.
+        self.parts = frozenset(name for name in shapes.types if shapes.whole_kinds(name))
+
+    def nature(self, kind: str, start: str, end: str) -> str:
+        """Return ``event`` or ``state`` for an edge between these types."""
+        name = (kind, start, end)
+        if name not in self._natures:
+            self._natures[name] = self._shapes.nature(*name)
+        return self._natures[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a transaction needs to know of the store that it is made in."""
+
+    grammar: Grammar
+    terms: Terms
+    names: Names
+    facets: text.Facets
+    rules: Sequence[Rules] = ()
+    describe: Describe | None = None

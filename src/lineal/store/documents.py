@@ -1,0 +1,61 @@
+"""Documents in one transaction: what each last said, what it says now, and which of them counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lineal.model import Instant, Record, Removal
+from lineal.store import seals
+from lineal.store.driver import Row
+from lineal.store.rows import unpack
+
+
+class Document:
+    """What is known of a document: what it last said, in short."""
+
+    __slots__ = ("digest", "fine", "id", "live", "raw", "said_at", "touched")
+
+    def __init__(self, row: Row) -> None:
+        self.id, _, _, subject, digest, self.said_at, live, fine, touched = row
+        #: The whole row, as it lies there.
+        self.raw = row
+        self.digest, self.live, self.fine = bytes(digest), bool(live), bool(fine)
+        self.touched = (subject,) if touched is None else unpack(bytes(touched))
+
+
+@dataclass(slots=True)
+class Word:
+    """A document's new word beside what is known of the document."""
+
+    word: Record | Removal
+    row: Document | None
+    digest: bytes
+    fine: bool
+    id: int = 0
+    #: Where edges begin that stay although the document is gone: what happened, happened.
+    kept: set[int] = field(default_factory=set)
+    #: True once rows began by it.
+    wrote: bool = False
+
+    @property
+    def name(self) -> seals.Owner:
+        """The document's source and name."""
+        return self.word.source, self.word.document
+
+
+def outcome(word: Record | Removal, row: Document | None, digest: bytes) -> str:
+    """Return what a word is beside what is known: new, changed, removed, same or superseded."""
+    if row is None:
+        return "new" if isinstance(word, Record) else "removed"
+    if older(word, row.said_at):
+        return "superseded"
+    if isinstance(word, Removal):
+        return "removed" if row.live else "same"
+    if row.live and row.digest == digest:
+        return "same"
+    return "changed"
+
+
+def older(word: Record | Removal, said_at: Instant | None) -> bool:
+    """Return whether the source said a word before what we have."""
+    return said_at is not None and word.said_at is not None and word.said_at < said_at

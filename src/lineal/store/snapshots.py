@@ -1,0 +1,163 @@
+"""One snapshot at one basis: who asks, about when, and what things and kinds are called in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from lineal.lineage import Link
+from lineal.model import (
+    Instant,
+    Uri,
+    Viewer,
+)
+from lineal.store import observed, schema
+from lineal.store.basis import Basis
+from lineal.store.driver import Driver
+from lineal.store.slices import slices
+from lineal.store.terms import Terms
+
+
+class Snapshot:
+    """What was so at one moment, as we knew it at another."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        viewer: Viewer,
+        basis: Basis,
+        terms: Terms,
+        *,
+        keys: dict[Uri, int] | None = None,
+    ) -> None:
+        """*keys* are those that a transaction knows already, and goes on to learn."""
+        if not isinstance(viewer, Viewer):
+            raise TypeError("Nothing is read without a viewer.")
+        self._connection, self._terms = connection, terms
+        #: True once the words that this snapshot knows were read.
+        self._knows_terms = False
+        self.viewer = viewer
+        self.basis = basis
+        self._driver = Driver(connection)
+        self._keys: dict[Uri, int] = {} if keys is None else keys
+        self._uris: dict[int, Uri] = {}
+        self._registered: dict[tuple[str, str], str] | None = None
+        self._supposed: tuple[Link, ...] = ()
+        self._without: frozenset[Link] = frozenset()
+
+    def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """The rows that were so at the moment; the basis is part of every query of facts."""
+        t, valid_at = self.basis.t, self.basis.valid_at
+        row = table.c
+        held = sa.or_(row.t_to.is_(None), row.t_to > t)
+        stayed = sa.and_(row.reason != "corrected", row.ended_at > valid_at)
+        return sa.and_(
+            row.t_from <= t,
+            row.valid_from <= valid_at,
+            sa.or_(row.valid_to.is_(None), row.valid_to > valid_at),
+            sa.or_(held, stayed),
+        )
+
+    def kind(self, number: int) -> str:
+        """Which kind of edge is this number?"""
+        return self._terms.word(self._connection, number)
+
+    def kinds(self, words: Collection[str]) -> list[int]:
+        """Which numbers do those of these kinds have of which there ever was an edge?"""
+        if not self._knows_terms:
+            self._terms.load(self._connection)
+            self._knows_terms = True
+        return self._terms.known(words)
+
+    # ── Names ────────────────────────────────────────────────────────────────────────────────
+
+    def keys(self, uris: Iterable[Uri]) -> dict[Uri, int]:
+        """Which of these are known, and under which key?"""
+        wanted = set(uris)
+        missing = wanted - self._keys.keys()
+        if missing:
+            rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
+            for text, key in rows:
+                uri = str.__new__(Uri, text)
+                self._keys[uri] = key
+                self._uris[key] = uri
+        return {uri: self._keys[uri] for uri in wanted if uri in self._keys}
+
+    def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
+        """What are the URIs of these keys?"""
+        wanted = set(keys)
+        missing = wanted - self._uris.keys()
+        if missing:
+            rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
+            self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
+        return {key: self._uris[key] for key in wanted}
+
+    def known(self, keys: Iterable[int]) -> set[int]:
+        """Which of these did we know of by then?"""
+        table, found = schema.entity, set[int]()
+        for some in slices(keys):
+            query = sa.select(table.c.key).where(
+                table.c.key.in_(some), table.c.t_from <= self.basis.t
+            )
+            found.update(self._connection.scalars(query))
+        return found
+
+    def first_recorded(self, key: int) -> tuple[int, Instant]:
+        """In which transaction, and when, was this thing first spoken of?"""
+        return observed.first_recorded(self._connection, key)
+
+    def alike(self, uri: Uri, limit: int = 3) -> tuple[Uri, ...]:
+        """Which known URIs of the same type end like this one?"""
+        table, folded = schema.search_name, uri.name.casefold()
+        query = (
+            sa.select(schema.entity.c.uri)
+            .join(table, table.c.key == schema.entity.c.key)
+            .where(schema.entity.c.type == uri.type, schema.entity.c.t_from <= self.basis.t)
+            .where(table.c.folded >= folded[:3], table.c.folded < folded[:3] + "\U0010ffff")
+            .order_by(table.c.folded)
+            .limit(200)
+        )
+        names = [Uri(text) for text in self._connection.scalars(query)]
+        return tuple(_nearest(uri, names, limit))
+
+    def of_types(self, types: Collection[str]) -> list[int]:
+        """Which things of these types did we know by then?"""
+        table = schema.entity
+        query = sa.select(table.c.key).where(
+            table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
+        )
+        return list(self._connection.scalars(query.order_by(table.c.key)))
+
+    def counts(self) -> dict[str, int]:
+        """How many things of each type did we know by then?"""
+        table = schema.entity
+        query = sa.select(table.c.type, sa.func.count()).where(table.c.t_from <= self.basis.t)
+        return {row[0]: row[1] for row in self._connection.execute(query.group_by(table.c.type))}
+
+
+def with_document(table: sa.Table) -> sa.Select[Any]:
+    """Select the rows of a table of facts with their document, and the answer it was read from."""
+    document, response = schema.document, schema.response
+    same = sa.and_(response.c.document == table.c.document, response.c.t == table.c.t_from)
+    answer = response.c.body.label("response")
+    return (
+        sa.select(table, document.c.source, document.c.name, answer)
+        .join(document, document.c.id == table.c.document)
+        .outerjoin(response, same)
+    )
+
+
+def until(line: Any, known: bool) -> Instant | None:
+    """Return until when a row was so, as far as is known."""
+    if not known or line.ended_at is None:
+        return None if line.valid_to is None else int(line.valid_to)
+    ends = [int(at) for at in (line.valid_to, line.ended_at) if at is not None]
+    return min(ends)
+
+
+def _nearest(uri: Uri, names: Sequence[Uri], limit: int) -> list[Uri]:
+    close = difflib.get_close_matches(str(uri), [str(name) for name in names], limit, cutoff=0.5)
+    return [Uri(text) for text in close]
