@@ -34,7 +34,7 @@ NO_FACTS = {
     "cli": {
         *("types", "status", "demo", "serve", "send", "import openlineage", "import dbt"),
         *("import files", "source list", "source sweep", "db check"),
-        *("identity merge", "identity split"),
+        *("identity merge", "identity split", "verify", "forget excise", "forget old"),
     },
 }
 

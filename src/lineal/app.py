@@ -30,13 +30,16 @@ from lineal.sources.http import HttpSource
 from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
-from lineal.store import Batch, Store, clock_now, work
+from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
 
 #: How long the background work sleeps where nothing is due, and at most after failures (seconds).
 IDLE, LONGEST_PAUSE = 0.5, 60.0
+
+#: How often the configured retention is applied, a batch each time (seconds).
+RETENTION_PERIOD = 60.0
 
 #: The source that OpenLineage events are kept under.
 OPENLINEAGE = "openlineage"
@@ -72,6 +75,18 @@ class Imported:
     #: How many things of each type are known now.
     things: Mapping[str, int]
     refused: tuple[Refused, ...] = ()
+    #: How many documents were absent, but too many at once to remove them unasked.
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Losing:
+    """What a thing would lose by an excision."""
+
+    uri: Uri
+    #: How many documents speak of it now, and how many edges stay without their attributes.
+    words: int
+    edges: int
 
 
 @dataclass(slots=True)
@@ -231,6 +246,7 @@ class Lineal:
     def _work(self) -> None:
         """Turn after turn; a turn that fails is told and tried again after a while."""
         worker, wait, untidy = self._worker, IDLE, False
+        retire = time.monotonic() + RETENTION_PERIOD
         unswept = dict.fromkeys(self._never_swept(), 0.0)
         while worker is not None and not worker.stop.is_set():
             listed = self._list_one(unswept)
@@ -238,6 +254,9 @@ class Lineal:
                 idle, wait = self.ingest.turn() == 0, IDLE
                 if idle and untidy:
                     self.store.tidy()
+                if idle and time.monotonic() >= retire:
+                    self._drop_some()
+                    retire = time.monotonic() + RETENTION_PERIOD
                 untidy = not idle
             except Exception as error:
                 log.exception("a turn failed", code=getattr(error, "code", "fault"))
@@ -305,6 +324,7 @@ class Lineal:
         paths: Iterable[Path],
         *,
         namespace: str | None = None,
+        removing: bool = False,
         progress: Progress | None = None,
     ) -> Imported:
         """Read dbt's artifacts from files and folders, and take in what they say."""
@@ -321,6 +341,7 @@ class Lineal:
                 cause=f"import dbt {snapshot.prefix}",
                 scope=snapshot.prefix if snapshot.complete else None,
                 said_at=snapshot.said_at,
+                removing=removing,
                 progress=progress,
             )
         return self._imported(tally)
@@ -340,7 +361,9 @@ class Lineal:
         )
         return self._imported(tally)
 
-    def import_files(self, spec: Path, root: Path, *, progress: Progress | None = None) -> Imported:
+    def import_files(
+        self, spec: Path, root: Path, *, removing: bool = False, progress: Progress | None = None
+    ) -> Imported:
         """Read files as a declared source says, and take in what they say."""
         plan = load(
             spec, variables=self.config.variables, shapes=self.shapes, platforms=self._platforms
@@ -352,6 +375,7 @@ class Lineal:
             tally,
             cause=f"import {spec.name}",
             scope="",
+            removing=removing,
             progress=progress,
         )
         return self._imported(tally)
@@ -366,6 +390,7 @@ class Lineal:
             tally.ended,
             things,
             tuple(tally.refused),
+            tally.held,
         )
 
     # ── One thing under many names ───────────────────────────────────────────────────────────
@@ -403,6 +428,43 @@ class Lineal:
         if done.t is None:
             raise Invalid("Somebody did the same meanwhile.", fix="Look at it again.")
         return done.t
+
+    # ── Forgetting ───────────────────────────────────────────────────────────────────────────
+
+    def losing(self, uri: Uri) -> Losing:
+        """Return what an excision of a thing would take; raises `NotFound`."""
+        said = self.ask.get(LOCAL, uri).value.said
+        edges = self.ask.neighbours(LOCAL, uri, limit=0).total or 0
+        return Losing(uri, len(said), edges)
+
+    def excise(self, uris: Sequence[Uri], *, reason: str, actor: str) -> Forgotten:
+        """Remove every value that was ever kept of these; raises `NotFound`, `Invalid`."""
+        if not reason.strip():
+            raise Invalid("An excision needs a reason.", fix="Say it by --reason: it is kept.")
+        return self.store.excise(uris, reason=reason, actor=actor)
+
+    def policy(self, types: Iterable[str], age: Instant, keep: int) -> Policy:
+        """Return which occurrences are old now: what last changed longer ago than *age*."""
+        return Policy(frozenset(types), self._clock() - age, keep)
+
+    def droppable(self, policy: Policy) -> tuple[int, int]:
+        """Return how many occurrences a policy would drop, and how many as old are needed."""
+        return self.store.droppable(policy)
+
+    def drop_old(self, policy: Policy, *, actor: str) -> Iterator[Forgotten]:
+        """Drop what a policy lets go, a bounded batch at a time."""
+        more = True
+        while more:
+            done = self.store.drop(policy, actor=actor)
+            more = done.more
+            yield done
+
+    def _drop_some(self) -> None:
+        """Apply the configured retention once, in a moment in which nothing else is due."""
+        for kind, (age, keep) in self.config.retention.items():
+            done = self.store.drop(self.policy([kind], age, keep), actor="retention")
+            if done.things:
+                log.info("old occurrences dropped", type=kind, count=len(done.things), t=done.t)
 
     # ── How it stands ────────────────────────────────────────────────────────────────────────
 

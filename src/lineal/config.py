@@ -7,6 +7,7 @@ the environment over the default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,9 @@ class Config:
     #: Names of data sets that mean others, as ``namespace old.*=namespace new.*``
     #: (``LINEAL_REWRITES``, parted by ``,``).
     rewrites: Mapping[str, str] = field(default_factory=dict)
+    #: Which occurrences are dropped when, as ``type=age/keep`` such as ``run=90d/10``: age in
+    #: microseconds, and how many of each whole stay (``LINEAL_RETENTION``, parted by ``,``).
+    retention: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,6 +55,7 @@ class Config:
             platform_order=_words(found.get("LINEAL_PLATFORM_ORDER", "")),
             platforms=_pairs(found, "LINEAL_PLATFORMS", "alias=platform"),
             rewrites=_pairs(found, "LINEAL_REWRITES", "namespace old.*=namespace new.*"),
+            retention=_retention(found.get("LINEAL_RETENTION", "")),
             variables=dict(found),
         )
 
@@ -87,3 +92,21 @@ def _pairs(found: Mapping[str, str], name: str, form: str) -> dict[str, str]:
             raise ConfigError(f"{name} holds {part!r}.", fix=f"Write {form}, parted by commas.")
         pairs[alias.strip()] = platform.strip()
     return pairs
+
+
+_POLICY = re.compile(r"([a-z][a-z0-9-]*)=(\d+)([hdw])/(\d+)")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+
+
+def _retention(text: str) -> dict[str, tuple[int, int]]:
+    policies = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        found = _POLICY.fullmatch(part)
+        if found is None:
+            raise ConfigError(
+                f"LINEAL_RETENTION holds {part!r}.",
+                fix="Write type=age/keep, such as run=90d/10, parted by commas.",
+            )
+        kind, count, unit, keep = found.groups()
+        policies[kind] = (int(count) * _HOURS[unit] * 3_600_000_000, int(keep))
+    return policies

@@ -60,6 +60,8 @@ class Tally:
     begun: int = 0
     ended: int = 0
     refused: list[Refused] = field(default_factory=list)
+    #: How many documents a snapshot lacked, but too many at once to believe it.
+    held: int = 0
 
     def add(self, committed: Committed) -> None:
         """Add what a commit did."""
@@ -358,7 +360,7 @@ class Ingest:
             absent = work.unlisted(ledger.driver, name, generation)
             gone = sum(absent.values())
             living = len(work.living(ledger.driver, name))
-            held = gone > max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
+            held = _too_many(gone, living)
             now = self._store.now()
             for document, was_listed in absent.items():
                 if not (held and was_listed):
@@ -393,6 +395,7 @@ class Ingest:
         cause: str,
         scope: str | None,
         said_at: Instant | None = None,
+        removing: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """
@@ -400,7 +403,9 @@ class Ingest:
 
         *scope* is the beginning of the names of the documents that the snapshot covers; None
         where it covers nothing whole. Nothing is removed where an item was refused, and a
-        snapshot that is older than what we have of its scope says nothing.
+        snapshot that is older than what we have of its scope says nothing. Where it lacks too
+        much of what was there (`HELD_SHARE`), nothing is removed unless *removing* says so: a
+        file that was cut short looks just like that.
         """
         if scope is not None and self._is_past(source, scope, said_at):
             items, scope = self._superseded(items, tally), None
@@ -415,7 +420,7 @@ class Ingest:
             if progress is not None:
                 progress(tally.read, None, source)
         if scope is not None and len(tally.refused) == before:
-            self._remove_absent(source, scope, seen, tally, cause, said_at)
+            self._remove_absent(source, scope, seen, tally, cause, said_at, removing=removing)
 
     def _is_past(self, source: str, scope: str, said_at: Instant | None) -> bool:
         with self._store.looking() as driver:
@@ -440,10 +445,17 @@ class Ingest:
         tally: Tally,
         cause: str,
         said_at: Instant | None,
+        *,
+        removing: bool,
     ) -> None:
         with self._store.looking() as driver:
-            absent = [name for name in work.living(driver, source, scope) if name not in seen]
+            living = work.living(driver, source, scope)
+            absent = [name for name in living if name not in seen]
             subjects = work.subjects(driver, source, absent)
+        if not removing and _too_many(len(absent), len(living)):
+            tally.held += len(absent)
+            log.warning("removals held", source=source, absent=len(absent), living=len(living))
+            return
         now = self._store.now()
         removals = [Removal(source, name, Uri(subjects[name]), now, said_at) for name in absent]
         for some in _chunks(iter(removals), BATCH):
@@ -454,6 +466,11 @@ class Ingest:
         self._pool.shutdown(wait=True, cancel_futures=True)
         for source in self._fetched.values():
             source.close()
+
+
+def _too_many(absent: int, living: int) -> bool:
+    """Is so much absent that a fault is likelier than a removal?"""
+    return absent > max(HELD_FLOOR, min(HELD_COUNT, int(living * HELD_SHARE)))
 
 
 def _cause(words: Sequence[tuple[Dirty, Record | Removal, str | None]]) -> str:

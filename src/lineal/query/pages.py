@@ -17,6 +17,7 @@ from lineal.model import (
     Json,
     Response,
     Said,
+    iso,
 )
 from lineal.query.things import Brief, Things, answer, plain, spoken
 from lineal.store import Derived
@@ -72,7 +73,8 @@ class Happening:
     at: Instant
     actor: str
     cause: str
-    #: ``said``, ``changed``, ``removed``, ``corrected``, ``deleted``, ``joined``, ``parted``.
+    #: ``said``, ``changed``, ``removed``, ``corrected``, ``deleted``, ``joined``,
+    #: ``parted``, ``forgotten``.
     what: str
     source: str
     #: Attribute to (before, after); for edges the relation and the other end.
@@ -83,7 +85,19 @@ class Happening:
 def entity(things: Things, key: int) -> Answer[Entity]:
     """Return a thing as all its names and sources together say."""
     value = things.merged([key])[key]
-    return answer(things.reader, value, total=1, fresh_at=value.confirmed_at)
+    notes = [told for member in things.groups([key])[key] for told in _forgotten(things, member)]
+    return answer(things.reader, value, total=1, fresh_at=value.confirmed_at, notes=notes)
+
+
+def _forgotten(things: Things, key: int) -> list[str]:
+    """Say that a thing was forgotten on purpose, when, by whom and why."""
+    found = things.reader.forgotten([key]).get(key)
+    if found is None:
+        return []
+    t, how, reason = found
+    at, actor, _ = things.reader.transactions([t]).get(t, (0, "", ""))
+    what = "Its values were removed" if how == "excised" else "It was dropped"
+    return [f"{what} on purpose in transaction {t} ({iso(at)}) by {actor}: {reason}."]
 
 
 def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbour, ...]]:
@@ -184,11 +198,20 @@ def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, 
     for member in things.groups([key])[key]:
         events.extend(_said_events(things.reader.record_history(member)))
         events.extend(_edge_events(things, member))
+        events.extend(_forgetting_events(things, member))
     when = things.reader.transactions({event.t for event in events})
     dated = [_dated(event, when) for event in events]
     dated.sort(key=lambda event: (-event.t, event.source, event.what, str(event.details)))
     why = [f"list: {limit} of {len(dated)} events"] if len(dated) > limit else []
     return answer(things.reader, tuple(dated[:limit]), why=why, total=len(dated))
+
+
+def _forgetting_events(things: Things, key: int) -> list[Happening]:
+    found = things.reader.forgotten([key]).get(key)
+    if found is None:
+        return []
+    t, how, reason = found
+    return [Happening(t, 0, "", "", "forgotten", how, {"reason": (None, reason)})]
 
 
 def _dated(event: Happening, when: dict[int, tuple[Instant, str, str]]) -> Happening:

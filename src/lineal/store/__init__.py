@@ -29,7 +29,7 @@ from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
 from lineal.store.facts import together
-from lineal.store.forgetting import Forgetting, Forgotten, Policy
+from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
 from lineal.store.links import Derived
 from lineal.store.names import Names
@@ -233,6 +233,9 @@ class Store:
             if sorted(known) != rows:
                 ledger.delete(schema.registered, known)
                 ledger.insert(schema.registered, rows)
+                # Another source's word may count first now: what is found by it is made anew.
+                projecting.begin_again(ledger)
+        self._project()
 
     def digest(self) -> str:
         """Return the digest of all that is so now, whatever way it came to be known."""
@@ -264,6 +267,11 @@ class Store:
         with self._changing() as connection:
             forgetting = Forgetting(connection, self._around, now=self.now)
             return forgetting.drop(policy, actor=actor, limit=limit)
+
+    def droppable(self, policy: Policy) -> tuple[int, int]:
+        """Return how many occurrences `drop` would take, and how many as old are needed."""
+        with self._database.reading() as connection:
+            return droppable(Driver(connection), policy)
 
     def load(
         self,
@@ -320,11 +328,15 @@ class Store:
                 self._around.facets.forget()
                 raise
 
-    def verify(self, progress: Progress | None = None) -> Verdict:
+    def verify(
+        self, progress: Progress | None = None, *, expected: Mapping[int, str] | None = None
+    ) -> Verdict:
         """
         Prove in one snapshot that what is stored agrees with itself, or say what does not.
 
         *progress* is called with the table that is looked at and how many rows of it were seen.
+        *expected* are hashes that earlier verdicts gave, by their transaction: against them a
+        history that was written anew as a whole is found too.
         """
         with self._database.reading() as connection:
             try:
@@ -338,6 +350,7 @@ class Store:
                 self._around.terms,
                 describe=self._around.describe,
                 progress=progress,
+                expected=expected,
             ).verdict()
 
     def tidy(self) -> None:

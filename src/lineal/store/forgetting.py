@@ -123,7 +123,7 @@ class Forgetting:
 
     def drop(self, policy: Policy, *, actor: str, limit: int) -> Forgotten:
         """Drop what a policy lets go and nothing that is kept refers to, at most *limit*."""
-        unneeded = self._unneeded(policy)
+        unneeded = _unneeded(self._driver, policy)
         keys = sorted(unneeded)[:limit]
         if not keys:
             self._turn.give_back()
@@ -156,49 +156,6 @@ class Forgetting:
         self._driver.run(f"DELETE FROM search WHERE {name} {{among}}", keys)
         self._driver.run("DELETE FROM search_name WHERE key {among}", keys)
         self._driver.run("DELETE FROM facet WHERE key {among}", keys)
-
-    def _unneeded(self, policy: Policy) -> set[int]:
-        """Which old occurrences does nothing kept refer to, directly or through another?"""
-        old = self._old(policy)
-        needed = self._supporting(old)
-        while needed:
-            old -= needed
-            needed = {
-                dst
-                for src, dst in self._driver.among(_REFERRED, old)
-                if src not in old and src != dst
-            } & old
-        return old
-
-    def _old(self, policy: Policy) -> set[int]:
-        """Which occurrences are old, and not among the newest of their whole?"""
-        found: set[int] = set()
-        ages: dict[int, int] = {}
-        for kind in sorted(policy.types):
-            for key, newest in self._driver.rows(_AGES, kind):
-                ages[key] = newest
-                if newest < policy.before:
-                    found.add(key)
-        wholes: dict[int, list[int]] = {}
-        for part, whole in self._driver.among(_WHOLES, ages):
-            wholes.setdefault(whole, []).append(part)
-        for parts in wholes.values():
-            parts.sort(key=lambda part: (-ages[part], part))
-            found.difference_update(parts[: policy.keep])
-        return found
-
-    def _supporting(self, old: Collection[int]) -> set[int]:
-        """Which of these does a conclusion rest on, or anything that is kept refer to?"""
-        needed: set[int] = set()
-        for src, kept in self._driver.each(
-            "SELECT src, supports FROM derivation WHERE t_to IS NULL"
-        ):
-            if src not in old:
-                needed.update(key for start, _, end in supports_of(kept) for key in (start, end))
-        needed.update(
-            src_dst[1] for src_dst in self._driver.among(_REFERRED, old) if src_dst[0] not in old
-        )
-        return needed & set(old)
 
     # ── Telling ──────────────────────────────────────────────────────────────────────────────
 
@@ -233,6 +190,53 @@ class Forgetting:
         self._driver.many("UPDATE tx SET salt = ? WHERE t = ?", [(b"", t) for t in sorted(ts)])
         older = self._ledger.find(schema.resealed, "t {among}", self._driver.keys(ts))
         self._ledger.change(schema.resealed, [(row, {"salt": b""}) for row in older])
+
+
+def droppable(driver: Driver, policy: Policy) -> tuple[int, int]:
+    """Return how many old occurrences nothing needs, and how many as old something does."""
+    old = _old(driver, policy)
+    unneeded = _unneeded(driver, policy)
+    return len(unneeded), len(old) - len(unneeded)
+
+
+def _unneeded(driver: Driver, policy: Policy) -> set[int]:
+    """Which old occurrences does nothing kept refer to, directly or through another?"""
+    old = _old(driver, policy)
+    needed = _supporting(driver, old)
+    while needed:
+        old -= needed
+        needed = {
+            dst for src, dst in driver.among(_REFERRED, old) if src not in old and src != dst
+        } & old
+    return old
+
+
+def _old(driver: Driver, policy: Policy) -> set[int]:
+    """Which occurrences are old, and not among the newest of their whole?"""
+    found: set[int] = set()
+    ages: dict[int, int] = {}
+    for kind in sorted(policy.types):
+        for key, newest in driver.rows(_AGES, kind):
+            ages[key] = newest
+            if newest < policy.before:
+                found.add(key)
+    wholes: dict[int, list[int]] = {}
+    for part, whole in driver.among(_WHOLES, ages):
+        wholes.setdefault(whole, []).append(part)
+    for parts in wholes.values():
+        parts.sort(key=lambda part: (-ages[part], part))
+        found.difference_update(parts[: policy.keep])
+    return found
+
+
+def _supporting(driver: Driver, old: Collection[int]) -> set[int]:
+    """Which of these does a conclusion rest on, or anything that is kept refer to?"""
+    needed: set[int] = set()
+    for src, kept in driver.each("SELECT src, supports FROM derivation WHERE t_to IS NULL"):
+        if src not in old:
+            needed.update(key for start, _, end in supports_of(kept) for key in (start, end))
+    needed.update(src_dst[1] for src_dst in driver.among(_REFERRED, old) if src_dst[0] not in old)
+    return needed & set(old)
 
 
 #: In which transactions did values of these things begin?

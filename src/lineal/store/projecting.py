@@ -63,6 +63,12 @@ def project_some(
     return onward != DONE
 
 
+def begin_again(ledger: Ledger) -> None:
+    """Have all search rows made anew, by `project_some`."""
+    known = ledger.find(schema.projection, "name = 'search'")
+    ledger.change(schema.projection, [(row, {"next_key": 1}) for row in known])
+
+
 #: Where a projection stands that is complete.
 DONE = -1
 #: Were all search rows made in this way?

@@ -89,9 +89,10 @@ class Verification:
         *,
         describe: Describe | None,
         progress: Progress | None = None,
+        expected: Mapping[int, str] | None = None,
     ) -> None:
         self._connection, self._reader, self._terms = connection, reader, terms
-        self._describe = describe
+        self._describe, self._expected = describe, dict(expected or {})
         self._driver = Driver(connection)
         self._progress = progress or (lambda _table, _rows: None)
         self._found = _Findings()
@@ -287,7 +288,7 @@ class Verification:
         text = (
             "SELECT t, instant, actor, cause, token, changed, salt, root, hash FROM tx ORDER BY t"
         )
-        instant = 0
+        instant, hashes = 0, dict[int, str]()
         for t, instant, actor, cause, token, changed, salt, root, chain in self._rows("tx", text):
             if t in latest and bytes(salt):
                 self._found.add("tx", f"Transaction {t} has a salt that was forgotten.")
@@ -303,9 +304,16 @@ class Verification:
                     "tx", f"What transaction {t} wrote ({cause}) is not what lies there now."
                 )
             before = seals.chained(before, t, instant, actor, cause, token, bytes(root))
+            if t in self._expected:
+                hashes[t] = bytes(chain).hex()
             if before != bytes(chain):
                 self._found.add("tx", f"The chain is broken at transaction {t}.")
                 before = bytes(chain)
+        for t in sorted(self._expected.keys() - hashes.keys()):
+            self._found.add("tx", f"There is no transaction {t}; there was when its hash was kept.")
+        for t in hashes.keys() & self._expected.keys():
+            if hashes[t] != self._expected[t]:
+                self._found.add("tx", f"History up to {t} is not what it was when that was kept.")
         for t in others.keys() - leaves.keys():
             self._found.add("response", f"Something was written by transaction {t}, which is not.")
         if (expected - 1, instant) != (clock[1], clock[2]) and (expected, clock[1]) != (1, 0):

@@ -16,7 +16,7 @@ from lineal.errors import ConfigError, FileRefused
 from lineal.model import Json
 from lineal.surfaces.cli import failing, tables
 from lineal.surfaces.cli.places import client, db_option, opened, server_of
-from lineal.surfaces.cli.showing import write
+from lineal.surfaces.cli.showing import note, write
 
 if TYPE_CHECKING:
     from lineal.app import Imported
@@ -51,14 +51,25 @@ def openlineage(paths: tuple[Path, ...], db: Path | str | None) -> None:
     _tell(came)
 
 
+_removing = click.option(
+    "--remove-absent",
+    "removing",
+    is_flag=True,
+    help="Remove what is not there any more, however much it is.",
+)
+
+
 @bring.command()
 @paths_argument
+@_removing
 @click.option("--namespace", help="The data platform that dbt wrote to, where its files lack it.")
 @db_option
-def dbt(paths: tuple[Path, ...], namespace: str | None, db: Path | str | None) -> None:
+def dbt(
+    paths: tuple[Path, ...], removing: bool, namespace: str | None, db: Path | str | None
+) -> None:
     """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
     with opened(db, writable=True) as lineal, _bar() as progress:
-        came = lineal.import_dbt(paths, namespace=namespace, progress=progress)
+        came = lineal.import_dbt(paths, namespace=namespace, removing=removing, progress=progress)
     _tell(came)
 
 
@@ -75,17 +86,23 @@ def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
 @bring.command()
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_removing
 @db_option
-def files(spec: Path, root: Path, db: Path | str | None) -> None:
+def files(spec: Path, root: Path, removing: bool, db: Path | str | None) -> None:
     """Read the files below the folder ROOT as the declared source SPEC says."""
     with opened(db, writable=True) as lineal, _bar() as progress:
-        came = lineal.import_files(spec, root, progress=progress)
+        came = lineal.import_files(spec, root, removing=removing, progress=progress)
     _tell(came)
 
 
 def _tell(came: Imported) -> None:
     write(tables.imported(came))
-    if came.refused:
+    if came.held:
+        note(
+            f"{came.held} documents are not there any more, too many at once to be removed unasked:"
+            " nothing was removed. Say --remove-absent if they are really gone."
+        )
+    if came.refused or came.held:
         click.get_current_context().exit(failing.FOUND)
 
 
