@@ -28,6 +28,7 @@ from lineal.search import describe, parse
 from lineal.search.language import FILTERS
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
+from tests.databases import ENGINES, fresh
 
 # ── The language ─────────────────────────────────────────────────────────────────────────────────
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from lineal.query import Questions
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.conftest import ROOT
+from tests.databases import ENGINES, fresh
 
 PAGE = ROOT / "docs" / "explanation" / "time.md"
 DAY = 86_400_000_000
