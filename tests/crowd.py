@@ -11,7 +11,6 @@ import random
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,6 +27,12 @@ VERSIONS = [Uri(f"mlg://model-version/registry/m{number}") for number in range(6
 CELLS = [Uri(f"mlg://ab-cell/exp/x/{number}") for number in range(3)]
 TEST = Uri("mlg://ab-test/exp/x")
 TEAMS = [Uri(f"mlg://team/people/p{number}") for number in range(3)]
+#: Of whom which source speaks.
+DOCUMENTS = [
+    (thing, source)
+    for thing in [*TABLES, *RUNS, *VERSIONS, *CELLS]
+    for source in (["catalog", "lake"] if thing in TABLES else ["tool"])
+]
 THINGS = [*TABLES, *RUNS, *VERSIONS, *CELLS, TEST, *TEAMS]
 
 Word: TypeAlias = Record | Removal
@@ -45,13 +50,13 @@ def opened(place: Path | str, *, writable: bool = True) -> Store:
 def words(chance: random.Random, *, versions: int) -> list[list[Word]]:
     """Return for each document what it says one after the other."""
     return [
-        [_word(chance, thing, source, at) for at in range(1, versions + 1)]
-        for thing in [*TABLES, *RUNS, *VERSIONS, *CELLS]
-        for source in (["catalog", "lake"] if thing in TABLES else ["tool"])
+        [word(chance, thing, source, at) for at in range(1, versions + 1)]
+        for thing, source in DOCUMENTS
     ]
 
 
-def _word(chance: random.Random, thing: Uri, source: str, version: int) -> Word:
+def word(chance: random.Random, thing: Uri, source: str, version: int) -> Word:
+    """Return what a document says in one of its versions."""
     at = version * 1_000
     edges = {
         "dataset": [
@@ -66,21 +71,21 @@ def _word(chance: random.Random, thing: Uri, source: str, version: int) -> Word:
         "ab-cell": [(thing, "cell_of", TEST)],
     }[thing.type]
     told = [edge for edge in edges if edge[0] != edge[2] and chance.random() < 0.8]
-    word = said(
+    record = said(
         thing, told, source=source, document=f"{source}:{thing}", at=50_000, said_at=at,
         name=f"{thing.name} {chance.choice('abcdef')}", tags=chance.sample("uvwxyz", 2),
         version=version,
     )  # fmt: skip
     # What happened outlives its document, so a deleted run would tell what was heard before.
     happens = thing.type in ("run", "model-version")
-    return gone(word, at=60_000, said_at=at) if not happens and chance.random() < 0.1 else word
+    return gone(record, at=60_000, said_at=at) if not happens and chance.random() < 0.1 else record
 
 
 def dealt(
     chance: random.Random, documents: Sequence[Sequence[Word]], *, writers: int
 ) -> list[Hand]:
     """Deal all words to the writers, in random order and batches; a quarter is told by two."""
-    everything = [word for document in documents for word in document]
+    everything = [one for document in documents for one in document]
     everything += chance.sample(everything, len(everything) // 4)
     chance.shuffle(everything)
     hands = [everything[number::writers] for number in range(writers)]
@@ -91,7 +96,7 @@ def _batches(chance: random.Random, hand: list[Word]) -> Hand:
     found = []
     while hand:
         size = chance.randint(1, 4)
-        found.append([replace(word) for word in hand[:size]])
+        found.append(hand[:size])
         hand = hand[size:]
     return found
 

@@ -82,11 +82,22 @@ def _drop(name: str) -> None:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@cache
+def _blank() -> bytes:
+    """Return a file that holds the newest schema: made once, it takes longest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "blank.db"
+        Store(path, shapes=Shapes.builtin()).close()
+        return path.read_bytes()
+
+
 @contextmanager
 def fresh(engine: str, folder: Path) -> Iterator[Path | str]:
     """Yield a database that holds nothing: a file in *folder*, or a PostgreSQL database."""
     if engine == "sqlite":
-        yield folder / f"graph-{next(_numbers)}.db"
+        path = folder / f"graph-{next(_numbers)}.db"
+        path.write_bytes(_blank())
+        yield path
         return
     name = f"lineal_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server(), autocommit=True) as connection:

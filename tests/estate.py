@@ -14,6 +14,7 @@ from lineal.config import Config
 from lineal.model import Uri
 from lineal.query import Brief
 from lineal.testing.estate.server import Estate
+from tests.databases import fresh
 
 SOURCES = Path(package.__file__).parent / "sources"
 
@@ -62,12 +63,12 @@ class Joined:
 
 
 @contextlib.contextmanager
-def joined(folder: Path, *, seed: int = 7, scale: float = 0.1) -> Iterator[Joined]:
+def joined(
+    folder: Path, *, seed: int = 7, scale: float = 0.1, engine: str = "sqlite"
+) -> Iterator[Joined]:
     """Open an estate and a Lineal that listens to it; nothing is delivered yet."""
-    with Estate(seed=seed, scale=scale) as estate:
-        config = Config(
-            db=folder / "estate.db", sources=(SOURCES,), variables={"ESTATE_URL": estate.url}
-        )
+    with Estate(seed=seed, scale=scale) as estate, fresh(engine, folder) as place:
+        config = Config(db=place, sources=(SOURCES,), variables={"ESTATE_URL": estate.url})
         with Lineal.open(config) as lineal:
             yield Joined(estate, lineal)
 

@@ -9,6 +9,7 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import NotFound
 from lineal.model import Layer, Moment, Uri
+from tests.databases import ENGINES
 from tests.estate import Joined, joined
 
 VERSION = Uri("mlg://model-version/registry/ranking-model-v5-20XX0101")
@@ -17,9 +18,11 @@ CELL = Uri("mlg://ab-cell/exp/12345/2")
 TEST = Uri("mlg://ab-test/exp/12345")
 
 
-@pytest.fixture
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
-    with joined(tmp_path_factory.mktemp("r30")) as both:
+@pytest.fixture(params=ENGINES)
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Joined]:
+    with joined(tmp_path_factory.mktemp("r30"), engine=request.param) as both:
         yield both
 
 

@@ -28,6 +28,7 @@ from lineal.search import describe, parse
 from lineal.search.language import FILTERS
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
+from tests.databases import ENGINES, fresh
 
 # ── The language ─────────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +128,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 class Graph:
     """A store, told in short words and searched."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.store = Store(path, shapes=Shapes.builtin(), describe=describe, now=lambda: 10_000)
         self.ask = Questions(self.store)
 
@@ -161,11 +162,12 @@ def gone(text: str) -> Removal:
     return Removal("tool", text, uri(text), 2_000)
 
 
-@pytest.fixture
-def graph(tmp_path: Path) -> Iterator[Graph]:
-    one = Graph(tmp_path / "x.db")
-    yield one
-    one.store.close()
+@pytest.fixture(params=ENGINES)
+def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Graph]:
+    with fresh(request.param, tmp_path) as place:
+        one = Graph(place)
+        yield one
+        one.store.close()
 
 
 def test_the_exact_name_comes_first_then_beginnings_then_words(graph: Graph) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from lineal.query import Questions
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.conftest import ROOT
+from tests.databases import ENGINES, fresh
 
 PAGE = ROOT / "docs" / "explanation" / "time.md"
 DAY = 86_400_000_000
@@ -48,27 +49,21 @@ SUBJECTS = {
 Open: TypeAlias = Callable[[Callable[[], Instant]], Store]
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
+@pytest.fixture(scope="module", params=ENGINES)
 def database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Open]:
     """Open graphs: the one place of this module that knows on which database, by its parameter."""
-    folder, numbers, opened = tmp_path_factory.mktemp("time"), itertools.count(), list[Store]()
-    blank = folder / "blank.db"
-    Store(blank, shapes=Shapes.builtin()).close()
-    # A copy of an empty graph: making one takes longest.
-    empty = blank.read_bytes()
+    folder = tmp_path_factory.mktemp("time")
+    with ExitStack() as stack:
 
-    def open_one(now: Callable[[], Instant]) -> Store:
-        path = folder / f"{next(numbers)}.db"
-        path.write_bytes(empty)
-        rules = [RuleBook(builtin_rules())]
-        opened.append(Store(path, shapes=Shapes.builtin(), rules=rules, now=now))
-        return opened[-1]
+        def open_one(now: Callable[[], Instant]) -> Store:
+            place = stack.enter_context(fresh(request.param, folder))
+            rules = [RuleBook(builtin_rules())]
+            store = Store(place, shapes=Shapes.builtin(), rules=rules, now=now)
+            return stack.enter_context(closing(store))
 
-    yield open_one
-    for store in opened:
-        store.close()
+        yield open_one
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ translates into its own language by one table.
     │   └── SourceGarbled   an answer that is not what the source promised
     └── StoreError          the database
         ├── Busy            another process writes to it
+        │   └── Undone      another transaction was in the way, and this one was undone
         ├── ReadOnly        the file or disk may not be written
         ├── StorageFull     no room left
         ├── NewerSchema     written by a newer version of Lineal
@@ -173,6 +174,10 @@ class Busy(StoreError):
     """Another process writes to this database."""
 
     code = "busy"
+
+
+class Undone(Busy):
+    """Another transaction was in the way, so the database undid this one; it may be done again."""
 
 
 class ReadOnly(StoreError):

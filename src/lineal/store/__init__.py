@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from lineal.errors import ConfigError, Damaged, Unreachable
+from lineal.errors import ConfigError, Damaged, Undone, Unreachable
 from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import digest, migrations, projecting, schema, text, work
@@ -67,8 +67,8 @@ __all__ = [
 ]
 
 
-#: How often a commit whose connection broke is taken up on a new one.
-RECONNECTIONS = 2
+#: How long to wait (seconds) before a commit that was broken off or undone is taken up again.
+AGAIN = (0.0, 0.25, 1.0)
 
 
 #: How many records a first load commits at once.
@@ -174,13 +174,20 @@ class Store:
 
         All of it or nothing. Saying the same again writes no fact. Returns the transaction and
         counts; a batch whose token was committed before is not written again. Where the
-        connection breaks, the database is asked by the batch's token what became of it.
+        connection breaks, the database is asked by the batch's token what became of it: under the
+        clock, so that a commit that is still on its way is waited for.
+
+        Raises:
+            Unreachable: it broke again and again; whether the batch is in is not known, and the
+                same batch with a token of its own may be committed again.
         """
         if batch.token is None and not isinstance(self.place, Path):
             batch = replace(batch, token=uuid.uuid4().hex)
-        for _ in range(RECONNECTIONS):
-            with contextlib.suppress(Unreachable):
+        for pause in AGAIN:
+            try:
                 return self._commit(batch)
+            except (Unreachable, Undone):
+                time.sleep(pause)
         return self._commit(batch)
 
     def _commit(self, batch: Batch) -> Committed:

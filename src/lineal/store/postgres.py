@@ -7,6 +7,7 @@ so that the order of numbers is the order of commits; a reader asks one snapshot
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from lineal.errors import (
     ReadOnly,
     StorageFull,
     StoreError,
+    Undone,
     Unreachable,
 )
 from lineal.store.driver import Driver
@@ -62,6 +64,7 @@ class PostgresDatabase:
         engine = sa.create_engine(
             self._url, connect_args=options, pool_size=8, max_overflow=8, pool_pre_ping=False
         )
+        sa.event.listen(engine, "checkout", _unless_broken)
         self._writer = engine.execution_options(isolation_level="READ COMMITTED")
         self._reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -124,6 +127,19 @@ class PostgresDatabase:
         self._engine.dispose()
 
 
+def _unless_broken(raw: psycopg.Connection, _record: object, _proxy: object) -> None:
+    """
+    Refuse a pooled connection that has something to say, so that another is taken.
+
+    The server speaks unasked to say that it goes, and its going is an end to be read: so a look at
+    the socket finds what broke while nobody used it, without a question to the server.
+    """
+    poll = select.poll()
+    poll.register(raw.pgconn.socket, select.POLLIN)
+    if poll.poll(0):
+        raise sa.exc.DisconnectionError("It broke while nobody used it.")
+
+
 def _parsed(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
@@ -146,7 +162,7 @@ _MEANINGS: dict[str, tuple[type[StoreError] | type[ConfigError], str]] = {
     "25006": (ReadOnly, "Connect to the primary, or give the user the right to write."),
     "28": (ConfigError, "Check user and password in LINEAL_DB."),
     "3D000": (ConfigError, "Create the database first: createdb NAME."),
-    "40": (Busy, "Another transaction was in the way; try again."),
+    "40": (Undone, "Another transaction was in the way; try again."),
     "42501": (ReadOnly, "Give the user the right to create and write tables."),
     "53100": (StorageFull, "Free some room on the server; nothing written so far is lost."),
     "53300": (Busy, "The server has too many connections; close some or allow more."),
