@@ -10,7 +10,7 @@ import traceback
 import click
 
 from lineal import __version__
-from lineal.surfaces.cli import importing, keeping, reading, serving
+from lineal.surfaces.cli import databases, importing, keeping, reading, serving
 from lineal.surfaces.cli.failing import exit_code, sentence
 
 __all__ = ["main"]
@@ -49,6 +49,6 @@ for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
     *(reading.search, reading.get, reading.neighbours, reading.lineage, reading.path),
     *(reading.impact, reading.explain, reading.history, reading.ask, reading.types),
-    *(keeping.status, keeping.source, keeping.db),
+    *(keeping.status, keeping.source, databases.db),
 ):
     main.add_command(command)

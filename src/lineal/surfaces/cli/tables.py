@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Path as Way,
     )
     from lineal.ingest import Swept
+    from lineal.store.copies import Copied, Restored, Standing
 
 Parts = Iterator[RenderableType]
 
@@ -342,6 +343,34 @@ def sources(described: Mapping[str, Sequence[str]]) -> Parts:
 
 def database(path: Path, schema: str | None, t: int, counted: Mapping[str, int]) -> Parts:
     """Show what a database is, and how much it holds."""
-    yield line(f"{path}: schema {schema}, {t} transactions.")
+    yield line(f"{path}: sound, schema {schema}, {t} transactions.")
     yield line(f"{sum(counted.values())} things.")
     yield from counts(counted)
+
+
+def copied(made: Copied) -> Parts:
+    """Show which copy was made, and of when it is."""
+    yield line(f"{made.path}: {made.size:,} bytes, {standing(made.standing)}; read back and sound.")
+
+
+def standing(value: Standing) -> str:
+    """Return in words how a database stands."""
+    seal = f", sealed {value.hash[:16]}" if value.hash else ""
+    return f"schema {value.schema}, transaction {value.t}{seal}"
+
+
+def restored(value: Restored, database: Path) -> Parts:
+    """Show what was put in its place, and where the other lies."""
+    yield line(f"{database}: {standing(value.standing)}.")
+    if value.aside is not None:
+        yield line(f"What was there before is {value.aside}.")
+
+
+def upgraded(path: Path, before: Standing, after: Standing, kept: Path | None) -> Parts:
+    """Show how far a database was brought."""
+    if before == after:
+        yield line(f"{path}: schema {after.schema} is the newest; nothing was done.")
+        return
+    yield line(f"{path}: from schema {before.schema} to {after.schema}, {after.t} transactions.")
+    if kept is not None:
+        yield line(f"As it was before: {kept}.")
