@@ -10,16 +10,18 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import sqlalchemy as sa
 
 from lineal.errors import ConfigError
 from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
-from lineal.store import digest, migrations, schema, text, work
+from lineal.store import digest, exporting, importing, lines, migrations, schema, text, work
 from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
+from lineal.store.exporting import Progress
 from lineal.store.facts import together
 from lineal.store.names import Names
 from lineal.store.reading import Derived, Reader
@@ -159,6 +161,27 @@ class Store:
         """Return the digest of all that is so now, whatever way it came to be known."""
         with self._database.reading() as connection:
             return digest.graph(connection, self._around.terms)
+
+    def export(self, out: IO[bytes], *, progress: Progress | None = None) -> int:
+        """
+        Write all that is held, and all that ever was, as lines that every store reads.
+
+        Returns the last transaction. Raises `Damaged` where something is not as it was written.
+        """
+        with self._database.reading() as connection, exporting.sorting_on_disk(connection):
+            return exporting.export(connection, lines.Writer(out), progress)
+
+    def fill(self, file: IO[bytes], name: str, *, progress: Progress | None = None) -> int:
+        """
+        Fill this database, which must be empty, from an export; all of it or nothing.
+
+        Returns the last transaction. Raises `ConfigError` where the database is in use, and
+        `FileRefused` where the file is no export, was cut, or is not as it was written.
+        """
+        source = lines.Lines(file, name)
+        with self._database.writing() as connection:
+            describe = self._around.describe
+            return importing.fill(connection, source, describe=describe, progress=progress)
 
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""

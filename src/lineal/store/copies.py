@@ -70,10 +70,10 @@ def backup(
         raise ConfigError(
             f"{target} exists already.", fix="Name another file, or overwrite it by --force."
         )
-    with _part(target) as part:
+    with part_of(target) as part:
         standing = _copy(source, part, progress)
         os.replace(part, target)
-    _settle(target)
+    settle(target)
     return Copied(target, standing, target.stat().st_size)
 
 
@@ -91,11 +91,11 @@ def restore(database: Path, copy: Path, *, progress: Progress | None = None) -> 
     owner = own(database)
     try:
         check(copy, thorough=False)
-        with _part(database) as part:
+        with part_of(database) as part:
             standing = _copy(copy, part, progress)
             aside = _set_aside(database) if database.exists() else None
             os.replace(part, database)
-        _settle(database)
+        settle(database)
     finally:
         owner.close()
     return Restored(standing, aside)
@@ -157,7 +157,7 @@ def _exists(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _part(target: Path) -> Iterator[Path]:
+def part_of(target: Path) -> Iterator[Path]:
     """Yield a name beside *target* to write to; what lies there at the end is removed."""
     part = target.with_name(f"{target.name}.part-{os.getpid()}")
     part.unlink(missing_ok=True)
@@ -208,7 +208,7 @@ def _look(path: Path) -> Standing:
         return _standing(path, held)
 
 
-def _settle(path: Path) -> None:
+def settle(path: Path) -> None:
     """See to it that the new name of a file outlives a loss of power."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -121,3 +122,50 @@ def upgrade(file: Path, no_backup: bool) -> None:
     with bar() as progress:
         before, after, kept = copies.upgrade(file, keep=not no_backup, progress=progress)
     write(tables.upgraded(file, before, after, kept))
+
+
+# ── Moving ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@db.command("export")
+@click.argument(
+    "path", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-"
+)
+@click.option("--force", is_flag=True, help="Overwrite the file PATH.")
+@db_option
+def export(db: Path | None, path: Path, force: bool) -> None:
+    """
+    Write all that is held, and all that ever was, as JSON lines that every database reads.
+
+    Writes to the file PATH, packed if its name ends in .gz, or to standard output.
+    """
+    with opened(db, writable=False) as lineal, bar() as progress:
+        from lineal.store import moving
+
+        if str(path) == "-":
+            lineal.store.export(sys.stdout.buffer, progress=progress)
+            return
+        t = moving.export_file(lineal.store, path, force=force, progress=progress)
+    write(tables.exported(path, t))
+
+
+@db.command("import")
+@click.argument(
+    "path", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True)
+)
+@db_option
+def fill(db: Path | None, path: Path) -> None:
+    """
+    Fill an empty database from the export PATH, or from standard input where PATH is -.
+
+    All of it or nothing; each transaction is held against its seal.
+    """
+    with opened(db, writable=True) as lineal, bar() as progress:
+        from lineal.store import moving
+
+        if str(path) == "-":
+            stream = sys.stdin.buffer
+            t = lineal.store.fill(stream, "standard input", progress=progress)
+        else:
+            t = moving.import_file(lineal.store, path, progress=progress)
+    write(tables.filled(lineal.config.db, t))

@@ -374,3 +374,13 @@ def upgraded(path: Path, before: Standing, after: Standing, kept: Path | None) -
     yield line(f"{path}: from schema {before.schema} to {after.schema}, {after.t} transactions.")
     if kept is not None:
         yield line(f"As it was before: {kept}.")
+
+
+def exported(path: Path, t: int) -> Parts:
+    """Show where an export lies, and of when it is."""
+    yield line(f"{path}: everything up to transaction {t}.")
+
+
+def filled(path: Path, t: int) -> Parts:
+    """Show what was filled from an export."""
+    yield line(f"{path}: filled up to transaction {t}; every seal holds.")
