@@ -78,6 +78,16 @@ def _steps() -> Iterator[tuple[list[Record | Removal], str]]:
     yield [told], "somebody else speaks of a version"
 
 
+def last_words() -> list[Record]:
+    """Return what each document that lives said last."""
+    words: dict[tuple[str, str], Record | Removal] = {}
+    first = [*world.models(), *world.models(world.CHANGED, "ready")[2:], *world.work()]
+    first += [*world.experiments(), *world.data(), *world.serving()]
+    for word in [*first, *(word for step, _ in _steps() for word in step)]:
+        words[(word.source, word.document)] = word
+    return [word for word in words.values() if isinstance(word, Record)]
+
+
 def _without(said: Record, kind: str) -> Record:
     return replace(said, edges=tuple(one for one in said.edges if one.kind != kind))
 

@@ -94,7 +94,7 @@ class Store:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
                     f"{self._database.path} is not a Lineal database of this version.",
-                    fix="Open it once with `lineal serve`, which brings it up to date.",
+                    fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",
                 )
 
     @property
