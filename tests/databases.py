@@ -106,3 +106,13 @@ def fresh(engine: str, folder: Path) -> Iterator[Path | str]:
         yield _named(server(), name)
     finally:
         _drop(name)
+
+
+@cache
+def lasting(folder: Path) -> str:
+    """Return a PostgreSQL database that belongs to a folder, until the test process ends."""
+    name = f"lineal_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_template()}"')
+    atexit.register(_drop, name)
+    return _named(server(), name)

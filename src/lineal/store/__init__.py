@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import sqlalchemy as sa
@@ -21,13 +22,24 @@ import sqlalchemy as sa
 from lineal.errors import ConfigError, Damaged, Undone, Unreachable
 from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
-from lineal.store import digest, migrations, projecting, schema, text, work
+from lineal.store import (
+    digest,
+    exporting,
+    importing,
+    lines,
+    migrations,
+    projecting,
+    schema,
+    text,
+    work,
+)
 from lineal.store.basis import Basis, basis_of
 from lineal.store.batches import Batch, Committed, Fence, Grammar, Surroundings
 from lineal.store.between import Between
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
+from lineal.store.exporting import Moved
 from lineal.store.facts import together
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
@@ -132,7 +144,7 @@ class Store:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
                     f"{self._database.name} is not a Lineal database of this version.",
-                    fix="Open it once with `lineal serve`, which brings it up to date.",
+                    fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",
                 )
 
     def _project(self) -> None:
@@ -359,6 +371,26 @@ class Store:
                 progress=progress,
                 expected=expected,
             ).verdict()
+
+    def export(self, out: IO[bytes], *, progress: Moved | None = None) -> int:
+        """
+        Write all that is held, and all that ever was, as lines that every store reads.
+
+        Returns the last transaction. Raises `Damaged` where something is not as it was written.
+        """
+        with self._database.reading() as connection, exporting.sorting_on_disk(connection):
+            return exporting.export(connection, lines.Writer(out), progress)
+
+    def fill(self, file: IO[bytes], name: str, *, progress: Moved | None = None) -> int:
+        """
+        Fill this database, which must be empty, from an export; all of it or nothing.
+
+        Returns the last transaction. Raises `ConfigError` where the database is in use, and
+        `FileRefused` where the file is no export, was cut, or is not as it was written.
+        """
+        source = lines.Lines(file, name)
+        with self._changing() as connection:
+            return importing.fill(connection, source, self._around, progress=progress)
 
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""

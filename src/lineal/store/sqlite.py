@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from lineal.errors import Busy, ConfigError, Damaged, ReadOnly, StorageFull, StoreError
+from lineal.store.owner import own
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -59,7 +58,7 @@ class SqliteDatabase:
         self._glancing = threading.local()
         self._glances: list[sqlite3.Connection] = []
         if writable:
-            self._own()
+            self._owner = own(path)
         elif not path.exists():
             raise ConfigError(
                 f"There is no database at {path}.",
@@ -88,32 +87,6 @@ class SqliteDatabase:
         return str(self.path)
 
     # ── Opening ──────────────────────────────────────────────────────────────────────────────
-
-    def _own(self) -> None:
-        """Take the owner lock, so that no second process writes."""
-        lock_path = self.path.with_name(self.path.name + ".lock")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            owner = lock_path.open("a+")
-        except OSError as error:
-            raise ReadOnly(
-                f"{self.path} may not be written: {error.strerror}.",
-                fix="Make its folder writable, or name another database by --db.",
-            ) from error
-        try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner.seek(0)
-            holder = owner.read().strip() or "another process"
-            owner.close()
-            raise Busy(
-                f"{self.path} is being written by {holder}.",
-                fix="Stop that one, send your question to it by --server, or use another file.",
-            ) from error
-        owner.truncate(0)
-        owner.write(f"process {os.getpid()}")
-        owner.flush()
-        self._owner = owner
 
     def _connected_writer(self) -> sa.Engine:
         with translated(self.path):

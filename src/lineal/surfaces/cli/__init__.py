@@ -10,7 +10,15 @@ import traceback
 import click
 
 from lineal import __version__
-from lineal.surfaces.cli import caring, identity, importing, keeping, reading, serving
+from lineal.surfaces.cli import (
+    caring,
+    databases,
+    identity,
+    importing,
+    keeping,
+    reading,
+    serving,
+)
 from lineal.surfaces.cli.failing import exit_code, sentence
 
 __all__ = ["main"]
@@ -50,6 +58,6 @@ for command in (
     *(reading.search, reading.get, reading.neighbours, reading.lineage, reading.path),
     identity.identity,
     *(reading.impact, reading.explain, reading.history, reading.diff, reading.ask, reading.types),
-    *(keeping.status, keeping.source, keeping.db, caring.verify, caring.forget),
+    *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)

@@ -46,7 +46,7 @@ def bring() -> None:
 @db_option
 def openlineage(paths: tuple[Path, ...], db: Path | str | None) -> None:
     """Read OpenLineage events from files and folders."""
-    with opened(db, writable=True) as lineal, _bar() as progress:
+    with opened(db, writable=True) as lineal, bar() as progress:
         came = lineal.import_openlineage(paths, progress=progress)
     _tell(came)
 
@@ -68,7 +68,7 @@ def dbt(
     paths: tuple[Path, ...], removing: bool, namespace: str | None, db: Path | str | None
 ) -> None:
     """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
-    with opened(db, writable=True) as lineal, _bar() as progress:
+    with opened(db, writable=True) as lineal, bar() as progress:
         came = lineal.import_dbt(paths, namespace=namespace, removing=removing, progress=progress)
     _tell(came)
 
@@ -78,7 +78,7 @@ def dbt(
 @db_option
 def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
     """Read DataHub's metadata change proposals from files and folders."""
-    with opened(db, writable=True) as lineal, _bar() as progress:
+    with opened(db, writable=True) as lineal, bar() as progress:
         came = lineal.import_datahub(paths, progress=progress)
     _tell(came)
 
@@ -90,7 +90,7 @@ def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
 @db_option
 def files(spec: Path, root: Path, removing: bool, db: Path | str | None) -> None:
     """Read the files below the folder ROOT as the declared source SPEC says."""
-    with opened(db, writable=True) as lineal, _bar() as progress:
+    with opened(db, writable=True) as lineal, bar() as progress:
         came = lineal.import_files(spec, root, removing=removing, progress=progress)
     _tell(came)
 
@@ -107,7 +107,7 @@ def _tell(came: Imported) -> None:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Progress | None]:
+def bar() -> Iterator[Progress | None]:
     """Show a bar on a terminal, and nothing anywhere else."""
     if not sys.stderr.isatty():
         yield None
@@ -119,11 +119,11 @@ def _bar() -> Iterator[Progress | None]:
     words = TextColumn("{task.description}", markup=False)
     with Bar(
         words, BarColumn(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("reading", total=None)
+    ) as shown:
+        task = shown.add_task("reading", total=None)
 
         def moved(done: int, total: int | None, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            shown.update(task, completed=done, total=total, description=what)
 
         yield moved
 

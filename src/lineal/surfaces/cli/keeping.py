@@ -1,4 +1,4 @@
-"""Looking after an installation: how its sources stand, sweeping them, checking its database."""
+"""Looking after an installation: how its sources stand, and sweeping them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lineal.surfaces.cli.places import (
     db_option,
     format_option,
     needing_the_server,
-    opened,
     opened_with,
     placed,
     settings,
@@ -103,25 +102,3 @@ def sweep(
     write(tables.swept(swept, drained))
     if swept.held or not drained.complete:
         context.exit(failing.FOUND)
-
-
-# ── The database ─────────────────────────────────────────────────────────────────────────────────
-
-
-@click.group()
-def db() -> None:
-    """Look at the database itself."""
-
-
-@db.command()
-@db_option
-def check(db: Path | str | None) -> None:
-    """Open the database for reading, and show its schema and how much it holds."""
-    with opened(db, writable=False) as lineal:
-        from lineal.access import LOCAL
-        from lineal.store import migrations
-
-        with lineal.store.looking() as driver:
-            schema = migrations.current(driver.connection)
-        counted = lineal.ask.counts(LOCAL)
-        write(tables.database(lineal.store.name, schema, counted.basis_t, counted.value))

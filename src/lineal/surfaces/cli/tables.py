@@ -10,6 +10,8 @@ from rich.console import RenderableType
 from lineal.surfaces.cli.showing import cell, line, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lineal.app import Drained, Imported
     from lineal.client.answers import (
         Because,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         Path as Way,
     )
     from lineal.ingest import Swept
+    from lineal.store.copies import Copied, Restored, Standing
 
 Parts = Iterator[RenderableType]
 
@@ -415,6 +418,44 @@ def sources(described: Mapping[str, Sequence[str]]) -> Parts:
 
 def database(name: str, schema: str | None, t: int, counted: Mapping[str, int]) -> Parts:
     """Show what a database is, and how much it holds."""
-    yield line(f"{name}: schema {schema}, {t} transactions.")
+    yield line(f"{name}: sound, schema {schema}, {t} transactions.")
     yield line(f"{sum(counted.values())} things.")
     yield from counts(counted)
+
+
+def copied(made: Copied) -> Parts:
+    """Show which copy was made, and of when it is."""
+    yield line(f"{made.path}: {made.size:,} bytes, {standing(made.standing)}; read back and sound.")
+
+
+def standing(value: Standing) -> str:
+    """Return in words how a database stands."""
+    seal = f", sealed {value.hash[:16]}" if value.hash else ""
+    return f"schema {value.schema}, transaction {value.t}{seal}"
+
+
+def restored(value: Restored, database: Path) -> Parts:
+    """Show what was put in its place, and where the other lies."""
+    yield line(f"{database}: {standing(value.standing)}.")
+    if value.aside is not None:
+        yield line(f"What was there before is {value.aside}.")
+
+
+def upgraded(path: Path, before: Standing, after: Standing, kept: Path | None) -> Parts:
+    """Show how far a database was brought."""
+    if before == after:
+        yield line(f"{path}: schema {after.schema} is the newest; nothing was done.")
+        return
+    yield line(f"{path}: from schema {before.schema} to {after.schema}, {after.t} transactions.")
+    if kept is not None:
+        yield line(f"As it was before: {kept}.")
+
+
+def exported(path: Path, t: int) -> Parts:
+    """Show where an export lies, and of when it is."""
+    yield line(f"{path}: everything up to transaction {t}.")
+
+
+def filled(name: str, t: int) -> Parts:
+    """Show what was filled from an export."""
+    yield line(f"{name}: filled up to transaction {t}; every seal holds.")
