@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection
@@ -109,9 +110,10 @@ def _fits(query: Query, row: SearchRow) -> bool:
 
 
 def _folded(words: str) -> str:
-    """Return words as full text compares them: in small letters, without accents."""
+    """Return words as full text compares them: in small letters, without accents, one space."""
     apart = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return re.sub(r"[\W_]+", " ", plain).strip()
 
 
 def _frequent(values: dict[str, int]) -> dict[str, int]:
