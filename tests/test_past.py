@@ -38,7 +38,7 @@ from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from lineal.store import work as marks
-from lineal.surfaces import formats
+from lineal.surfaces import differing, formats
 
 #: How many answers are recorded over all histories. More is more of the same, only slower.
 ANSWERS = 1_000
@@ -112,7 +112,7 @@ def _put(ask: Questions, one: Question) -> Any:
         "impact": lambda: formats.impact(ask.impact(LOCAL, [first], at)),
         "explain": lambda: formats.explanation(ask.explain(LOCAL, *_edge_of(first, last), at)),
         "counts": lambda: formats.counts(ask.counts(LOCAL, at)),
-        "diff": lambda: formats.differences(ask.diff(LOCAL, first, Moment(known_t=1), at)),
+        "diff": lambda: differing.differences(ask.diff(LOCAL, first, Moment(known_t=1), at)),
         "owners": lambda: formats.owned(ask.owners_of_chain(LOCAL, first, at)),
         "search": lambda: _hits(ask, first, at),
     }

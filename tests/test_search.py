@@ -351,6 +351,20 @@ def test_what_did_not_fit_then_is_not_found_then(graph: Graph) -> None:
     assert graph.find("status:active", then).value.facets["status"] == {"active": 1}
     assert [graph.find(text, now).total for text in ("plays", "tag:gold")] == [2, 2]
     assert graph.find("clicks", then).total == 0
+
+
+def test_a_phrase_fits_then_as_it_does_now(graph: Graph) -> None:
+    """Whatever parts its words, and whatever accents they bear."""
+    graph.say(thing("dataset a", name="Café-plays_per day v5"))
+
+    for text in ('"cafe plays per"', "café day", "PLAYS v5", "plays_per"):
+        assert graph.find(text, Moment(known_t=1)).total == graph.find(text).total == 1, text
+
+
+def test_the_note_of_a_search_of_the_past_says_what_it_misses(graph: Graph) -> None:
+    graph.say(thing("dataset b"))
+    then = Moment(known_t=1)
+
     assert "what fitted then and does not today is not found" in graph.find("b", then).notes[0]
 
 

@@ -106,10 +106,11 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
     group = things.groups([key])[key]
     links = {(link.src, link.kind, link.dst) for link in reader.outward(group, kinds)}
     links |= {(link.src, link.kind, link.dst) for link in reader.inward(group, kinds)}
-    chosen = sorted(links)[:limit]
+    uris = reader.uris({end for src, _, dst in links for end in (src, dst)})
+    # By what all databases agree on: keys differ from one to the other.
+    chosen = sorted(links, key=lambda link: (uris[link[0]], link[1], uris[link[2]]))[:limit]
     claims = reader.claims(chosen)
-    ends = {end for src, _, dst in chosen for end in (src, dst)}
-    uris, briefs = reader.uris(ends), things.briefs(ends)
+    briefs = things.briefs({end for src, _, dst in chosen for end in (src, dst)})
     found = []
     for src, kind, dst in chosen:
         outward = src in group
@@ -201,7 +202,7 @@ def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, 
         events.extend(_forgetting_events(things, member))
     when = things.reader.transactions({event.t for event in events})
     dated = [_dated(event, when) for event in events]
-    dated.sort(key=lambda event: (-event.t, event.source, event.what, str(event.details)))
+    dated.sort(key=_place)
     why = [f"list: {limit} of {len(dated)} events"] if len(dated) > limit else []
     return answer(things.reader, tuple(dated[:limit]), why=why, total=len(dated))
 
@@ -212,6 +213,12 @@ def _forgetting_events(things: Things, key: int) -> list[Happening]:
         return []
     t, how, reason = found
     return [Happening(t, 0, "", "", "forgotten", how, {"reason": (None, reason)})]
+
+
+def _place(event: Happening) -> tuple[int, str, str, str, str]:
+    """Newest first; what happened at once always in the same order."""
+    other = "" if event.other is None else str(event.other.uri)
+    return -event.t, event.source, event.what, str(event.details), other
 
 
 def _dated(event: Happening, when: dict[int, tuple[Instant, str, str]]) -> Happening:

@@ -65,7 +65,9 @@ class Things:
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
         """Return these things, each as its own records say."""
         wanted = set(keys)
-        self._entities.update(self.reader.entities(wanted - self._entities.keys()))
+        unknown = wanted - self._entities.keys()
+        if unknown:
+            self._entities.update(self.reader.entities(unknown))
         return {key: self._entities[key] for key in wanted}
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:

@@ -105,7 +105,8 @@ class Between:
         table, wanted = schema.edge_out, set(pairs)
         found: dict[tuple[int, int], set[int]] = defaultdict(set)
         for some in slices(src for src, _ in wanted):
-            targets = sorted({dst for src, dst in wanted if src in set(some)})
+            own = set(some)
+            targets = sorted({dst for src, dst in wanted if src in own})
             for t, changed in ((table.c.t_from, self._begun), (table.c.t_to, self._ended)):
                 query = sa.select(table.c.src, table.c.dst, t).where(
                     table.c.src.in_(some), changed(table)

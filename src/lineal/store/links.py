@@ -182,7 +182,8 @@ class Links(Snapshot):
         row, wanted = schema.edge_out.c, set(edges)
         kinds = self.kinds({kind for _, kind, _ in wanted})
         for some in slices(src for src, _, _ in wanted):
-            targets = {dst for src, _, dst in wanted if src in set(some)}
+            own = set(some)
+            targets = {dst for src, _, dst in wanted if src in own}
             query = with_document(schema.edge_out).where(
                 row.src.in_(some), row.kind.in_(kinds), condition
             )

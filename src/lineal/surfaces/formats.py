@@ -29,18 +29,9 @@ if TYPE_CHECKING:
         Sharer,
         Trial,
     )
-    from lineal.query.diff import (
-        Because,
-        ClaimChange,
-        Differences,
-        EdgeChange,
-        NameChange,
-        ThingChange,
-    )
     from lineal.query.pages import Reason, Support
     from lineal.shapes import Shapes
     from lineal.shapes.declarations import Attribute, EdgeKind, EntityType
-    from lineal.store import Basis
     from lineal.store.work import DeadLetter, SourceHealth
 
 Object = dict[str, Json]
@@ -233,93 +224,6 @@ def _happening(one: Happening) -> Object:
             for name, (before, after) in one.details.items()
         },
         "other": None if one.other is None else thing(one.other),
-    }
-
-
-# ── What differs ─────────────────────────────────────────────────────────────────────────────────
-
-
-def differences(answer: Answer[Differences]) -> Object:
-    """Return what differs between two moments, and why."""
-    value = answer.value
-    counts: Object = {name: _counts(some) for name, some in value.counts.items()}
-    body: Object = {
-        "before": _basis(value.before),
-        "after": _basis(value.after),
-        "along": value.along,
-        "counts": counts,
-        "things": [_thing_change(one) for one in value.things],
-        "edges": [_edge_change(one) for one in value.edges],
-        "names": [_name_change(one) for one in value.names],
-    }
-    return envelope(answer, body)
-
-
-def _basis(basis: Basis) -> Object:
-    return {"t": basis.t, "known_at": iso(basis.known_at), "valid_at": iso(basis.valid_at)}
-
-
-def _because(because: Because) -> Object:
-    return {
-        "how": because.how,
-        "t": because.t,
-        "at": when(because.at),
-        "actor": because.actor,
-        "cause": because.cause,
-    }
-
-
-def _thing_change(one: ThingChange) -> Object:
-    return {
-        "what": one.what,
-        "thing": thing(one.thing),
-        "before": None if one.before is None else str(one.before),
-        "after": None if one.after is None else str(one.after),
-        "changes": [
-            {
-                "name": change.name,
-                "before": change.before,
-                "after": change.after,
-                "because": _because(change.because),
-            }
-            for change in one.changes
-        ],
-        "because": _because(one.because),
-    }
-
-
-def _edge_change(one: EdgeChange) -> Object:
-    return {
-        "what": one.what,
-        "start": thing(one.start),
-        "kind": one.kind,
-        "end": thing(one.end),
-        "claims": [_claim_change(claim) for claim in one.claims],
-        "because": _because(one.because),
-    }
-
-
-def _claim_change(one: ClaimChange) -> Object:
-    return {
-        "what": one.what,
-        "source": one.source,
-        "document": one.document,
-        "before": one.before,
-        "after": one.after,
-        "attributes": {
-            name: {"before": before, "after": after}
-            for name, (before, after) in one.attributes.items()
-        },
-        "because": _because(one.because),
-    }
-
-
-def _name_change(one: NameChange) -> Object:
-    return {
-        "what": one.what,
-        "thing": thing(one.thing),
-        "name": str(one.name),
-        "because": _because(one.because),
     }
 
 

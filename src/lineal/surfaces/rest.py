@@ -14,10 +14,11 @@ from lineal.access import visitor
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Budget, Moment, Uri, Viewer
 from lineal.query import Ask, Lineage, Questions
-from lineal.surfaces import asked, formats
+from lineal.surfaces import asked, differing, formats
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.drawing import layout as arranged
 from lineal.surfaces.picture import shown
+from lineal.surfaces.rest_differences import Differences
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -262,13 +263,13 @@ def _add_walks(api: APIRouter, lineal: Lineal) -> None:
 
 
 def _add_differences(api: APIRouter, ask: Questions) -> None:
-    answered = models.Answered[models.Differences]
+    answered = models.Answered[Differences]
 
     @api.get("/diff", tags=["differences"], **_answered(answered, 404))
     def diff(uri: UriParam, earlier: Earlier, read: Read, limit: Limit = 500) -> Response:
         """Return what differs of a thing and what it is joined to, between two moments."""
         told = ask.diff(read.viewer, Uri(uri), earlier, read.moment, limit=limit)
-        return json_response(formats.differences(told))
+        return json_response(differing.differences(told))
 
     @api.get("/diff/lineage", tags=["differences"], **_answered(answered, 404))
     def diff_lineage(
@@ -285,7 +286,7 @@ def _add_differences(api: APIRouter, ask: Questions) -> None:
         told = ask.diff_lineage(
             read.viewer, starts, earlier, read.moment, up=up, down=down, ask=way, limit=limit
         )
-        return json_response(formats.differences(told))
+        return json_response(differing.differences(told))
 
     @api.get("/diff/type", tags=["differences"], **_answered(answered))
     def diff_type(
@@ -296,7 +297,7 @@ def _add_differences(api: APIRouter, ask: Questions) -> None:
     ) -> Response:
         """Return what differs of all things of a type and their edges, between two moments."""
         told = ask.diff_type(read.viewer, name, earlier, read.moment, limit=limit)
-        return json_response(formats.differences(told))
+        return json_response(differing.differences(told))
 
 
 def _places(lineal: Lineal, answer: Answer[Lineage]) -> dict[str, tuple[float, float]]:

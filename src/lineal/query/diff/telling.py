@@ -147,14 +147,21 @@ class Telling:
         Whether an edge is there is told of all; what is said of it is compared of *most*.
         """
         stayed = [edge for edge in edges if edge.what == "stayed"]
-        for side, raw in ((self._was, "before"), (self._now, "after")):
-            side.learn_claims({one for edge in stayed[:most] for one in getattr(edge, raw)})
+        self._was.learn_claims({one for edge in stayed[:most] for one in edge.before})
+        self._now.learn_claims({one for edge in stayed[:most] for one in edge.after})
+        self._was.learn_things(self._ends({one for edge in edges for one in edge.before}))
+        self._now.learn_things(self._ends({one for edge in edges for one in edge.after}))
         found = [self._edge(edge, edge.what) for edge in edges if edge.what != "stayed"]
         for edge in stayed[:most]:
             claims = self._claims(edge)
             if claims:
                 found.append(self._edge(edge, "changed", claims))
         return found, max(0, len(stayed) - most)
+
+    def _ends(self, edges: Iterable[EdgeKey]) -> set[int]:
+        """Return all names of what edges join."""
+        ends = {end for start, _, stop in edges for end in (start, stop)}
+        return {name for end in ends for name in self._aliases[end]}
 
     def _edge(self, edge: Edge, what: str, claims: tuple[ClaimFound, ...] = ()) -> EdgeFound:
         side = self._was if what == "vanished" else self._now
@@ -281,6 +288,8 @@ class Telling:
         self, found: Sequence[EdgeFound], causes: Causes, look: Look | None, most: int
     ) -> tuple[EdgeChange, ...]:
         """Return edges with their causes; where *look* is given, the question is asked again."""
+        self._was.learn_claims({edge for one in found for edge in one.edge.before})
+        self._now.learn_claims({edge for one in found for edge in one.edge.after})
         found = [self.claims_of(one) for one in found]
         sought: list[Sought] = []
         for one in found:

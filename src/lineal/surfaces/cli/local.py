@@ -10,7 +10,7 @@ from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
 from lineal.query import Ask
-from lineal.surfaces import asked, formats, formats_identity
+from lineal.surfaces import asked, differing, formats, formats_identity
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
@@ -100,7 +100,7 @@ class Local:
     ) -> Answer[Differences]:
         """Return what differs of a thing and what is around it, between two moments."""
         moments = _moment(before), _moment(times)
-        return _as(formats.differences(self._ask.diff(LOCAL, Uri(uri), *moments, limit=limit)))
+        return _as(differing.differences(self._ask.diff(LOCAL, Uri(uri), *moments, limit=limit)))
 
     def diff_lineage(
         self,
@@ -116,14 +116,14 @@ class Local:
         found = self._ask.diff_lineage(
             LOCAL, [Uri(uri)], _moment(before), _moment(times), up=up, down=down, limit=limit
         )
-        return _as(formats.differences(found))
+        return _as(differing.differences(found))
 
     def diff_type(
         self, kind: str, before: Times, *, limit: int, **times: Unpack[Times]
     ) -> Answer[Differences]:
         """Return what differs of all things of a type, between two moments."""
         moments = _moment(before), _moment(times)
-        return _as(formats.differences(self._ask.diff_type(LOCAL, kind, *moments, limit=limit)))
+        return _as(differing.differences(self._ask.diff_type(LOCAL, kind, *moments, limit=limit)))
 
     def search(
         self, text: str, *, limit: int, offset: int, **times: Unpack[Times]
