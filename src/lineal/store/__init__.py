@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from lineal.errors import ConfigError
 from lineal.model import NOW, Instant, Moment, Viewer
 from lineal.shapes import Shapes
-from lineal.store import digest, exporting, importing, lines, migrations, schema, text, work
+from lineal.store import copies, digest, exporting, importing, lines, migrations, schema, text, work
 from lineal.store.basis import Basis, basis_of
 from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
 from lineal.store.database import Database
@@ -27,6 +27,7 @@ from lineal.store.names import Names
 from lineal.store.reading import Derived, Reader
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow, Wanted
+from lineal.store.trouble import ROOM, Trouble, probe_file
 from lineal.store.writing import Batch, Committed, Fence, Grammar, Surroundings, Transaction
 
 __all__ = [
@@ -75,6 +76,7 @@ class Store:
         now: Callable[[], Instant] = clock_now,
     ) -> None:
         self._database = Database(path, writable=writable)
+        self._trouble = Trouble(self._probe, self._check)
         self._shapes = shapes
         self._around = Surroundings(Grammar(shapes), Terms(), Names(), tuple(rules), describe)
         self.now = now
@@ -85,17 +87,51 @@ class Store:
             raise
 
     def _prepare(self) -> None:
-        """Bring the schema up to date, or check that it is."""
+        """See that the file is sound, and bring the schema up to date; or check that it is."""
         if self._database.writable:
-            with self._database.writing() as connection:
+            self._check()
+            with self._writing() as connection:
                 migrations.upgrade(connection)
             return
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
                     f"{self._database.path} is not a Lineal database of this version.",
                     fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",
                 )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._trouble.noticed(writes=True), self._database.writing() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._trouble.noticed(writes=False), self._database.reading() as connection:
+            yield connection
+
+    def _check(self) -> None:
+        with self._database.reading() as connection:
+            copies.look_over(self.path, connection)
+
+    def _probe(self) -> None:
+        """Take some room for a moment, in the database and beside it, and commit nothing new."""
+        probe_file(self.path)
+        much = {"source": "", "received_at": 0, "body": " " * ROOM}
+        with self._database.writing() as connection:
+            room = connection.begin_nested()
+            connection.execute(sa.insert(schema.inbox).values(much))
+            room.rollback()
+            connection.execute(sa.update(schema.clock).values(t=schema.clock.c.t))
+
+    def raise_if_troubled(self) -> None:
+        """
+        Raise what is wrong with the database now: a write or read failed, and still would.
+
+        Raises:
+            StorageFull, ReadOnly, Damaged: as `commit` and `read` do.
+        """
+        self._trouble.raise_if_any()
 
     @property
     def path(self) -> Path:
@@ -115,7 +151,7 @@ class Store:
         counts; a batch whose token was committed before is not written again.
         """
         try:
-            with self._database.writing() as connection:
+            with self._writing() as connection:
                 known = _committed(connection, batch.token)
                 if known is not None:
                     return Committed(known, {"same": len(batch.words)})
@@ -130,20 +166,20 @@ class Store:
     @contextlib.contextmanager
     def read(self, viewer: Viewer, moment: Moment = NOW) -> Iterator[Reader]:
         """Open a reader at one basis and one moment; everything in the block is of one snapshot."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             basis = basis_of(connection, moment, self.now())
             yield Reader(connection, viewer, basis, self._around.terms)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[sa.Connection]:
         """Open a transaction for the functions of `lineal.store.work`, which write no facts."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             yield connection
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[sa.Connection]:
         """Open a snapshot for the functions of `lineal.store.work` that only look."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             yield connection
 
     def register(self, platforms: Mapping[tuple[str, str], str]) -> None:
@@ -152,14 +188,14 @@ class Store:
             {"type": kind, "platform": platform, "source": source}
             for (kind, platform), source in sorted(platforms.items())
         ]
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             connection.execute(sa.delete(schema.registered))
             if rows:
                 connection.execute(sa.insert(schema.registered), rows)
 
     def digest(self) -> str:
         """Return the digest of all that is so now, whatever way it came to be known."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return digest.graph(connection, self._around.terms)
 
     def export(self, out: IO[bytes], *, progress: Progress | None = None) -> int:
@@ -168,7 +204,7 @@ class Store:
 
         Returns the last transaction. Raises `Damaged` where something is not as it was written.
         """
-        with self._database.reading() as connection, exporting.sorting_on_disk(connection):
+        with self._reading() as connection, exporting.sorting_on_disk(connection):
             return exporting.export(connection, lines.Writer(out), progress)
 
     def fill(self, file: IO[bytes], name: str, *, progress: Progress | None = None) -> int:
@@ -179,13 +215,13 @@ class Store:
         `FileRefused` where the file is no export, was cut, or is not as it was written.
         """
         source = lines.Lines(file, name)
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             describe = self._around.describe
             return importing.fill(connection, source, describe=describe, progress=progress)
 
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""
-        with self._database.writing() as connection:
+        with self._writing() as connection:
             text.tidy(connection)
 
     def close(self) -> None:
