@@ -23,6 +23,7 @@ from lineal.errors import ConfigError, Damaged, Undone, Unreachable
 from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import (
+    copies,
     digest,
     exporting,
     importing,
@@ -48,6 +49,7 @@ from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow, Wanted
+from lineal.store.trouble import ROOM, Trouble, probe_file
 from lineal.store.verifying import Disagreement, Progress, Verdict, Verification
 from lineal.store.writing import SYSTEM, Transaction
 
@@ -120,6 +122,7 @@ class Store:
     ) -> None:
         self.place = place
         self._database = connected(place, writable=writable)
+        self._trouble = Trouble(self._probe, self._check)
         self._shapes = shapes
         self._around = Surroundings(
             Grammar(shapes), Terms(), Names(), text.Facets(), tuple(rules), describe
@@ -134,18 +137,55 @@ class Store:
             raise
 
     def _prepare(self) -> None:
-        """Bring the schema up to date, or check that it is."""
+        """See that the file is sound, and bring the schema up to date; or check that it is."""
         if self._database.writable:
-            with self._database.writing() as connection:
+            self._check()
+            with self._writing() as connection:
                 migrations.upgrade(connection)
             self._project()
             return
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             if migrations.current(connection) != migrations.newest():
                 raise ConfigError(
                     f"{self._database.name} is not a Lineal database of this version.",
                     fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",
                 )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._trouble.noticed(writes=True), self._database.writing() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._trouble.noticed(writes=False), self._database.reading() as connection:
+            yield connection
+
+    def _check(self) -> None:
+        """See that a file is sound before it is served; a server looks after its own."""
+        if isinstance(self.place, Path):
+            with self._database.reading() as connection:
+                copies.look_over(self.place, connection)
+
+    def _probe(self) -> None:
+        """Take some room for a moment, in the database and beside it, and commit nothing new."""
+        if isinstance(self.place, Path):
+            probe_file(self.place)
+        much = {"source": "", "received_at": 0, "body": " " * ROOM}
+        with self._database.writing() as connection:
+            room = connection.begin_nested()
+            connection.execute(sa.insert(schema.inbox).values(much))
+            room.rollback()
+            connection.execute(sa.update(schema.clock).values(t=schema.clock.c.t))
+
+    def raise_if_troubled(self) -> None:
+        """
+        Raise what is wrong with the database now: a write or read failed, and still would.
+
+        Raises:
+            StorageFull, ReadOnly, Damaged: as `commit` and `read` do.
+        """
+        self._trouble.raise_if_any()
 
     def _project(self) -> None:
         """Make the search rows anew where they were made in another way, in bounded commits."""
@@ -215,14 +255,14 @@ class Store:
     @contextlib.contextmanager
     def read(self, viewer: Viewer, moment: Moment = NOW) -> Iterator[Reader]:
         """Open a reader at one basis and one moment; everything in the block is of one snapshot."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             basis = basis_of(connection, moment, self.now())
             yield Reader(connection, viewer, basis, self._around.terms)
 
     @contextlib.contextmanager
     def between(self, viewer: Viewer, before: Moment, after: Moment = NOW) -> Iterator[Between]:
         """Open readers at two moments and at what lies between; all of it is of one snapshot."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             now = self.now()
             yield Between(
                 connection,
@@ -234,13 +274,13 @@ class Store:
     @contextlib.contextmanager
     def working(self) -> Iterator[Ledger]:
         """Open a transaction for the functions of `lineal.store.work`, which write no facts."""
-        with self._database.writing() as connection, Ledger(Driver(connection)) as ledger:
+        with self._writing() as connection, Ledger(Driver(connection)) as ledger:
             yield ledger
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[Driver]:
         """Open a snapshot for the functions of `lineal.store.work` that only look."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             yield Driver(connection)
 
     def register(self, platforms: Mapping[tuple[str, str], str]) -> None:
@@ -258,7 +298,7 @@ class Store:
 
     def digest(self) -> str:
         """Return the digest of all that is so now, whatever way it came to be known."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return digest.graph(connection, self._around.terms)
 
     def excise(self, uris: Sequence[Uri], *, reason: str, actor: str) -> Forgotten:
@@ -289,7 +329,7 @@ class Store:
 
     def droppable(self, policy: Policy) -> tuple[int, int]:
         """Return how many occurrences `drop` would take, and how many as old are needed."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return droppable(Driver(connection), policy)
 
     def load(
@@ -340,7 +380,7 @@ class Store:
         """Open a write transaction; what was met in one that is undone is not remembered."""
         with self._one_at_a_time:
             try:
-                with self._database.writing() as connection:
+                with self._writing() as connection:
                     yield connection
             except BaseException:
                 self._around.terms.forget()
@@ -357,7 +397,7 @@ class Store:
         *expected* are hashes that earlier verdicts gave, by their transaction: against them a
         history that was written anew as a whole is found too.
         """
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             try:
                 basis = basis_of(connection, NOW, self.now())
             except Damaged as error:
@@ -378,7 +418,7 @@ class Store:
 
         Returns the last transaction. Raises `Damaged` where something is not as it was written.
         """
-        with self._database.reading() as connection, exporting.sorting_on_disk(connection):
+        with self._reading() as connection, exporting.sorting_on_disk(connection):
             return exporting.export(connection, lines.Writer(out), progress)
 
     def fill(self, file: IO[bytes], name: str, *, progress: Moved | None = None) -> int:

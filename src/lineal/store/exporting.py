@@ -49,7 +49,10 @@ def export(connection: sa.Connection, out: lines.Writer, progress: Moved | None 
     Raises:
         Damaged: a transaction is not as it was sealed; the message names it.
     """
-    return _Export(connection, out, progress).run()
+    try:
+        return _Export(connection, out, progress).run()
+    except (ValueError, TypeError, LookupError) as error:
+        raise Damaged(f"A row cannot be read: {error}.", fix=_FIX) from error
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import sys
 from datetime import UTC, datetime
@@ -47,11 +48,8 @@ def own(path: Path) -> IO[str]:
 
 def _myself() -> str:
     """Name this process: its command, without options, which may hold secrets; id; since when."""
-    words = [Path(sys.argv[0]).stem if sys.argv and sys.argv[0] else "python"]
-    for word in sys.argv[1:]:
-        if word.startswith("-"):
-            break
-        words.append(word)
-    command = "lineal" if words[0] == "__main__" else words[0]
+    name = Path(sys.argv[0]).stem if sys.argv else ""
+    command = {"__main__": "lineal", "": "python", "-c": "python"}.get(name, name)
+    words = itertools.takewhile(lambda word: not word.startswith("-"), sys.argv[1:])
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{' '.join([command, *words[1:]])} (process {os.getpid()}, since {since})"
+    return f"{' '.join([command, *words])} (process {os.getpid()}, since {since})"

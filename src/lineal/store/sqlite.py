@@ -106,7 +106,11 @@ class SqliteDatabase:
                 _read_only(address), ("SELECT 1 FROM sqlite_master LIMIT 1", *_READ_PRAGMAS)
             )
         except sqlite3.OperationalError:
-            # A read-only disk cannot hold the shared memory of WAL; the file itself is at rest.
+            # A read-only disk cannot hold the shared memory of WAL; the file itself is at rest,
+            # unless the last commits still lie in the log beside it.
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.exists() and log.stat().st_size:
+                raise
             return _configured(_read_only(f"{address}&immutable=1"), _READ_PRAGMAS)
 
     def close(self) -> None:
@@ -222,6 +226,8 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("read-only", ReadOnly, "Make the file, its folder and its disk writable."),
     ("unable to open", ReadOnly, "Check that the folder exists and may be written."),
     ("not a database", Damaged, "Name a Lineal database by --db, or restore a backup."),
+    ("could not decode", Damaged, "Restore a backup; do not write to this file."),
+    ("unsupported file format", Damaged, "Restore a backup; do not write to this file."),
     ("malformed", Damaged, "Restore a backup; do not write to this file."),
     ("disk i/o error", Damaged, "Check the disk, then restore a backup."),
     ("database is locked", Busy, "Another program holds it; stop that one or try again."),
@@ -239,6 +245,11 @@ def translated(path: Path) -> Iterator[None]:
             if found in text.lower():
                 raise meaning(f"{path}: {text}.", fix=fix) from error
         raise StoreError(f"{path}: {text}.", fix="Please report this.") from error
+    except UnicodeDecodeError as error:
+        raise Damaged(
+            f"{path} holds what is no text: {error}.",
+            fix="Restore a backup; do not write to this file.",
+        ) from error
     except OSError as error:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise ReadOnly(f"{path} may not be written: {error.strerror}.") from error

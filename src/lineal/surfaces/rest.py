@@ -48,7 +48,9 @@ def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
         413: "The body is above a limit.",
         415: "The body is of a type or encoding that is not read.",
         422: "An argument is not well formed.",
+        500: "The database is damaged.",
         503: "The database cannot be used for now.",
+        507: "There is no room left for the database.",
     }
     return {code: {"description": texts[code], "content": content} for code in codes}
 

@@ -68,11 +68,15 @@ def _add_probes(app: FastAPI, lineal: Lineal) -> None:
         return rest.json_response({"status": "ok"})
 
     @app.get(
-        "/readyz", tags=["standing"], response_model=models.Status, responses=rest.problems(503)
+        "/readyz",
+        tags=["standing"],
+        response_model=models.Status,
+        responses=rest.problems(500, 503, 507),
     )
     def ready() -> Response:
-        """Return whether the database can be asked."""
+        """Return whether the database can be asked and written; if not, the error says why."""
         lineal.health()
+        lineal.store.raise_if_troubled()
         return rest.json_response({"status": "ok"})
 
 
