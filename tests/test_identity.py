@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from lineal.query import Ask, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
+from tests.databases import ENGINES, fresh
 
 SHAPES = Shapes.builtin()
 
@@ -53,23 +53,13 @@ def short(of: Uri) -> str:
     return f"{of.type} {'/'.join(of.parts[1:])}"
 
 
-@cache
-def blank() -> bytes:
-    """Return the file of a graph that holds nothing: made once, it takes longest."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        Store(path, shapes=SHAPES).close()
-        return path.read_bytes()
-
-
 class Graph:
     """A store with all that the app gives it, told in short words."""
 
-    def __init__(self, path: Path) -> None:
-        path.write_bytes(blank())
+    def __init__(self, place: Path | str) -> None:
         self.now = 1_000
         self.store = Store(
-            path,
+            place,
             shapes=SHAPES,
             rules=[PartsFollow(SHAPES.level_kinds), RuleBook(builtin_rules())],
             describe=describe,
@@ -127,9 +117,9 @@ class Graph:
 
 
 @contextmanager
-def graph() -> Iterator[Graph]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Graph(Path(folder) / "x.db")
+def graph(engine: str = "sqlite") -> Iterator[Graph]:
+    with tempfile.TemporaryDirectory() as folder, fresh(engine, Path(folder)) as place:
+        made = Graph(place)
         with closing(made.store):
             yield made
 
@@ -612,7 +602,8 @@ def test_names_and_conclusions_are_what_follows_from_scratch(
             assert one.inferred("trained_for") == concluded
 
 
-@settings(max_examples=40)
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=20)
 @given(
     st.lists(st.sets(NUMBERS, max_size=5), min_size=DOCUMENTS, max_size=DOCUMENTS),
     st.permutations(range(DOCUMENTS)),
@@ -620,14 +611,15 @@ def test_names_and_conclusions_are_what_follows_from_scratch(
     HISTORY,
 )
 def test_the_digest_depends_neither_on_order_nor_on_what_was_said_before(
+    engine: str,
     changed: list[set[int]],
     order: list[int],
     together: list[bool],
     before: list[list[tuple[int, set[int]]]],
 ) -> None:
-    """Split into commits anyhow, in any order, and after any other history."""
+    """Split into commits anyhow, in any order, after any other history, on either database."""
     words = dict(told(word) for word in enumerate(changed))
-    with graph() as one, graph() as other:
+    with graph() as one, graph(engine) as other:
         one.commit(*(one.word(document, edges) for document, edges in words.items()))
         for commit in before:
             for word in commit:

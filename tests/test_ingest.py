@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TypeAlias, cast
 from urllib.parse import quote
@@ -21,9 +17,8 @@ from lineal.config import Config
 from lineal.errors import InvalidEvent, NotFound, SourceDown, SourceGarbled
 from lineal.ingest import GRACE, TRIES
 from lineal.model import Instant, Json, State, Uri
-from lineal.shapes import Shapes
-from lineal.store import Store
 from lineal.testing.estate.server import Estate
+from tests.databases import ENGINES, fresh
 from tests.estate import SOURCES, uri_of
 
 MODEL = uri_of("model", "ranking-v5")
@@ -67,10 +62,9 @@ class Joined:
         return self.lineal.ask.get(LOCAL, MODEL).value.attributes["description"]
 
     def rows(self, query: str) -> list[tuple[Json, ...]]:
-        """Look into the file itself, as another program would."""
-        path = self.lineal.store.path
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            return connection.execute(query).fetchall()
+        """Look into the database itself."""
+        with self.lineal.store.looking() as driver:
+            return driver.rows(query)
 
     def watched(self, document: str = "model:ranking-v5") -> tuple[Json, ...]:
         """Return how often a document was tried, when it is due, and whether it is dirty."""
@@ -79,15 +73,6 @@ class Joined:
             f"WHERE source = 'registry' AND document = '{document}'"
         )
         return row
-
-
-@cache
-def empty() -> bytes:
-    """Return the file of a graph that holds nothing: made once, it takes longest."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        Store(path, shapes=Shapes.builtin()).close()
-        return path.read_bytes()
 
 
 @contextlib.contextmanager
@@ -103,19 +88,24 @@ def small() -> Iterator[Estate]:
 
 
 @contextlib.contextmanager
-def listening(estate: Estate, folder: Path) -> Iterator[Joined]:
+def listening(estate: Estate, place: Path | str) -> Iterator[Joined]:
     """Open a Lineal that listens to an estate."""
-    clock, path = Clock(), folder / "x.db"
-    if not path.exists():
-        path.write_bytes(empty())
-    config = Config(db=path, sources=(SOURCES,), variables={"ESTATE_URL": estate.url})
+    clock = Clock()
+    config = Config(db=place, sources=(SOURCES,), variables={"ESTATE_URL": estate.url})
     with Lineal.open(config, clock=clock) as lineal:
         yield Joined(estate, lineal, clock)
 
 
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Yield a fresh database of each engine."""
+    with fresh(request.param, tmp_path) as found:
+        yield found
+
+
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[Joined]:
-    with small() as estate, listening(estate, tmp_path) as one:
+def both(place: Path | str) -> Iterator[Joined]:
+    with small() as estate, listening(estate, place) as one:
         yield one
 
 
@@ -139,11 +129,11 @@ def test_an_event_is_on_disk_before_it_is_acknowledged(both: Joined) -> None:
     ]
 
 
-def test_an_event_that_was_taken_outlives_the_process(tmp_path: Path) -> None:
+def test_an_event_that_was_taken_outlives_the_process(place: Path | str) -> None:
     with small() as estate:
-        with listening(estate, tmp_path) as before:
+        with listening(estate, place) as before:
             before.tell()
-        with listening(estate, tmp_path) as after:
+        with listening(estate, place) as after:
             after.work()
             assert after.state() is State.HYDRATED
             assert after.rows("SELECT * FROM inbox") == []

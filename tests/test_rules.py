@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from itertools import islice, permutations
 from pathlib import Path
@@ -23,6 +21,7 @@ from lineal.model import EdgeStatement, Instant, Layer, Moment, Record, Removal,
 from lineal.query import Questions
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
+from tests.databases import ENGINES, fresh
 
 SHAPES = Shapes.builtin()
 FOLDER = files("lineal.enrich") / "builtin"
@@ -34,13 +33,15 @@ Edge = tuple[str, str, str]
 # ── Graphs that conclude ─────────────────────────────────────────────────────────────────────────
 
 
-@cache
-def empty() -> bytes:
-    """Return the file of a graph that holds nothing: made once, it takes longest."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        Store(path, shapes=SHAPES).close()
-        return path.read_bytes()
+#: On which database the tests that run now make their graphs.
+_engine = ["sqlite"]
+
+
+@pytest.fixture(scope="module", params=ENGINES, autouse=True)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Say on which database: the one place of this module that knows."""
+    _engine[:] = [request.param]
+    return _engine[0]
 
 
 class Graph:
@@ -88,14 +89,15 @@ def uri(thing: str) -> Uri:
 
 @contextmanager
 def graph(*rules: Rule) -> Iterator[Graph]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.db"
-        path.write_bytes(empty())
-        made: list[Graph] = []
-        book = RuleBook(rules or builtin_rules())
-        with closing(Store(path, shapes=SHAPES, rules=[book], now=lambda: made[0].now)) as store:
-            made.append(Graph(store))
-            yield made[0]
+    made: list[Graph] = []
+    book = RuleBook(rules or builtin_rules())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fresh(_engine[0], Path(folder)) as place,
+        closing(Store(place, shapes=SHAPES, rules=[book], now=lambda: made[0].now)) as store,
+    ):
+        made.append(Graph(store))
+        yield made[0]
 
 
 # ── Fixtures ─────────────────────────────────────────────────────────────────────────────────────
@@ -238,8 +240,8 @@ def test_saying_the_same_again_concludes_nothing_anew() -> None:
 
         assert one.say("chain", *CHAIN) is None
         assert one.say("more", (R, "run_of", "pipeline p")) == 2
-        with closing(sqlite3.connect(one.store.path)) as connection:
-            assert connection.execute("SELECT count(*) FROM derivation").fetchone() == (1,)
+        with one.store.looking() as driver:
+            assert driver.row("SELECT count(*) FROM derivation") == (1,)
 
 
 def test_a_conclusion_begins_when_the_last_of_its_supports_does() -> None:

@@ -82,11 +82,7 @@ class PostgresDatabase:
         """Look who answers."""
         with self.reading() as connection:
             version = int(connection.scalar(sa.text("SHOW server_version_num")) or 0)
-        if version < OLDEST * 10_000:
-            raise ConfigError(
-                f"{self.name} is PostgreSQL {version // 10_000}.",
-                fix=f"Use PostgreSQL {OLDEST} or newer.",
-            )
+        refuse_older(self.name, version)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -140,10 +136,19 @@ def _unless_broken(raw: psycopg.Connection, _record: object, _proxy: object) -> 
         raise sa.exc.DisconnectionError("It broke while nobody used it.")
 
 
+def refuse_older(name: str, version: int) -> None:
+    """Raise `ConfigError` for a server of a version, as its ``server_version_num``, too old."""
+    if version < OLDEST * 10_000:
+        raise ConfigError(
+            f"{name} is PostgreSQL {version // 10_000}.",
+            fix=f"Use PostgreSQL {OLDEST} or newer.",
+        )
+
+
 def _parsed(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise ConfigError(
             "The database is neither a file nor a URL.",
             fix="Write postgresql://user@host:5432/database.",
@@ -153,6 +158,10 @@ def _parsed(url: str) -> sa.URL:
             f"{parsed.drivername} is no database of Lineal.",
             fix="Name a file, or write postgresql://user@host:5432/database.",
         )
+    # Written as a parameter it would be shown, as the rest of a URL is.
+    password = parsed.query.get("password")
+    if isinstance(password, str):
+        parsed = parsed.difference_update_query(["password"]).set(password=password)
     return parsed.set(drivername="postgresql+psycopg")
 
 
@@ -182,7 +191,7 @@ def translated(name: str) -> Iterator[None]:
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         found = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         code = getattr(found, "sqlstate", None) or ""
-        text = str(found).strip().replace("\n", " ")
+        text = _plain(str(found))
         for length in (5, 3, 2):
             if code[:length] in _MEANINGS and len(code) >= length:
                 meaning, fix = _MEANINGS[code[:length]]
@@ -192,11 +201,21 @@ def translated(name: str) -> Iterator[None]:
         raise StoreError(f"{name}: {text}.", fix="Please report this.") from error
 
 
+def _plain(text: str) -> str:
+    """Return what the server said in one line, without what is said of every connection."""
+    line = " ".join(text.rpartition("FATAL:")[2].split())
+    return (
+        line.partition(" Is the server running")[0].removeprefix("connection failed: ").rstrip(".")
+    )
+
+
 def _connection_error(name: str, text: str) -> Exception:
     """An error before there was a session has no code, only a text."""
     lowered = text.lower()
     if "does not exist" in lowered:
-        return ConfigError(f"{name}: {text}.", fix="Create it first: createdb, createuser.")
+        return ConfigError(
+            f"{name}: {text}.", fix="Create it (createdb, createuser), or correct LINEAL_DB."
+        )
     if "password" in lowered or "authentication" in lowered or "no pg_hba" in lowered:
         return ConfigError(f"{name}: {text}.", fix="Check user and password in LINEAL_DB.")
     if "too many" in lowered:
