@@ -423,6 +423,22 @@ def test_what_comes_back_after_its_deletion_is_there_again(known: Joined) -> Non
     assert known.state() is State.HYDRATED
 
 
+def test_a_late_event_revives_nothing(known: Joined) -> None:
+    """An event that was sent before the deletion comes after it: the source is asked, and decides."""
+    known.estate.change.delete("model", "ranking-v5", announce=False)
+    known.tell(gone=True)
+    known.work()
+    digest = known.lineal.store.digest()
+
+    for _ in range(3):
+        known.tell()
+        known.work()
+        known.clock.wait(GRACE / SECOND + 1)
+
+    assert known.state() is State.DELETED
+    assert known.lineal.store.digest() == digest
+
+
 # ── Sweeps ───────────────────────────────────────────────────────────────────────────────────────
 
 
