@@ -57,17 +57,22 @@ def export(connection: sa.Connection, out: lines.Writer, progress: Moved | None 
 
 @contextlib.contextmanager
 def sorting_on_disk(connection: sa.Connection) -> Iterator[None]:
-    """Let SQLite sort in files for this while; *connection* must not have begun to read."""
+    """Let SQLite sort in files for this while; nothing may have been read on *connection* yet."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, sqlite3.Connection):
         yield
         return
-    raw.execute("PRAGMA temp_store=FILE")
+    _between_snapshots(raw, "PRAGMA temp_store=FILE")
     try:
         yield
     finally:
-        connection.rollback()
-        raw.execute("PRAGMA temp_store=MEMORY")
+        _between_snapshots(raw, "PRAGMA temp_store=MEMORY")
+
+
+def _between_snapshots(raw: sqlite3.Connection, setting: str) -> None:
+    """Change a setting that cannot be changed inside a transaction, and begin another."""
+    for statement in ("ROLLBACK", setting, "BEGIN"):
+        raw.execute(statement)
 
 
 class _Told(NamedTuple):
