@@ -424,7 +424,7 @@ def test_what_comes_back_after_its_deletion_is_there_again(known: Joined) -> Non
 
 
 def test_a_late_event_revives_nothing(known: Joined) -> None:
-    """An event that was sent before the deletion comes after it: the source is asked, and decides."""
+    """An event sent before the deletion comes after it: the source is asked, and decides."""
     known.estate.change.delete("model", "ranking-v5", announce=False)
     known.tell(gone=True)
     known.work()
