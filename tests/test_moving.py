@@ -24,7 +24,9 @@ from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
 from lineal.errors import ConfigError, Damaged, FileRefused
+from lineal.model import Uri
 from lineal.store import Batch, exporting, moving, schema, work
+from lineal.store.forgetting import Policy
 from lineal.surfaces.cli import failing, main
 from tests import past, world
 from tests.databases import lasting
@@ -113,12 +115,47 @@ def test_nothing_is_lost_by_a_move_into_another_database_and_back(
         assert there.store.digest() == whole.digest
         assert past.answers(there) == whole.answers
         assert rest(there) == whole.rest
+        assert there.store.verify().disagreements == ()
     with opened("sqlite", tmp_path / "back", whole.clock) as back:
         fill(back, moved)
         assert back.store.digest() == whole.digest
         assert exported(back) == whole.file
 
     assert moved == whole.file
+
+
+@pytest.mark.parametrize("engine", sorted(FACTORIES))
+@pytest.mark.parametrize("other", sorted(FACTORIES))
+def test_what_was_forgotten_stays_forgotten_and_the_seals_hold(
+    engine: str, other: str, tmp_path: Path
+) -> None:
+    """Values excised twice, a run dropped: the later seals move too, and `verify` agrees."""
+    clock = world.Clock(world.FIRST)
+    with opened(engine, tmp_path / "here", clock) as here:
+        past.tell(here, clock)
+        clock.at += past.DAY
+        here.store.excise([world.V5, world.TITLES], reason="a person asked", actor="dpo")
+        lone = Uri("mlg://run/orchestrator/nightly/1")
+        told = world.record(
+            "orchestrator", lone, {"name": "1"}, [world.edge(lone, "reads", world.PLAYS)]
+        )
+        here.store.commit(Batch([told], "someone", "a run"))
+        policy = Policy(frozenset({"run"}), before=clock.at, keep=0)
+        assert here.store.drop(policy, actor="retention").things == (lone,)
+        late = world.record("notes", world.TITLES, {"name": "t", "rows": 1})
+        here.store.commit(Batch([late], "someone", "said again"))
+        here.store.excise([world.TITLES, world.PLAYS], reason="and again", actor="dpo")
+        assert here.store.verify().sound
+        file, digest = exported(here), here.store.digest()
+    with opened(other, tmp_path / "there", clock) as there:
+        fill(there, file)
+        verdict = there.store.verify()
+
+        assert (verdict.sound, verdict.disagreements) == (True, ())
+        assert there.store.digest() == digest
+        assert exported(there) == file
+    assert b"90000" not in file
+    assert file.count(b'"forgot":') == 3
 
 
 def test_two_exports_of_one_database_are_the_same_bytes(whole: Whole, tmp_path: Path) -> None:

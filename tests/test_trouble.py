@@ -325,8 +325,15 @@ def by_export(lineal: Lineal, whole: bytes) -> bool:
     return facts(exported(lineal)) == facts(whole)
 
 
+def by_verify(lineal: Lineal, _whole: bytes) -> bool:
+    """Whether everything that is stored agrees with itself."""
+    if not lineal.store.verify().sound:
+        raise Damaged("What is stored does not agree with itself.")
+    return True
+
+
 #: Every way in which damage to a fact is looked for in a file that was served.
-LOOKS: tuple[Callable[[Lineal, bytes], bool], ...] = (by_export,)
+LOOKS: tuple[Callable[[Lineal, bytes], bool], ...] = (by_verify, by_export)
 
 
 def outcome(path: Path, whole: bytes) -> str:

@@ -17,12 +17,13 @@ _FACETS = ("status", "domain", "environment", "stage", "kind")
 def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchRow:
     """Return the search row of a thing."""
     name = attributes.get("name")
-    called = name if isinstance(name, str) and name else uri.name
-    ids = " ".join((uri.platform, *uri.segments))
+    kind, platform, *segments = uri.parts
+    called = name if isinstance(name, str) and name else segments[-1]
+    ids = " ".join((platform, *segments))
     description = " ".join(value for key in _TEXTS if isinstance(value := attributes.get(key), str))
     facets = {
-        "type": frozenset({uri.type}),
-        "platform": frozenset({uri.platform}),
+        "type": frozenset({kind}),
+        "platform": frozenset({platform}),
         "tag": frozenset(_tags(attributes.get("tags"))),
     }
     for facet in _FACETS:

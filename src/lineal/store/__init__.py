@@ -7,6 +7,7 @@ takes a `Viewer`. `Store.working` is for what is still to do (inbox, marks), whi
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 import uuid
@@ -347,7 +348,7 @@ class Store:
         can be begun again. *progress* is called with how many are in.
         """
         count, items = 0, iter(records)
-        with self._database.hurried():
+        with self._database.hurried(), _uncollected():
             while some := list(islice(items, LOADED)):
                 self._commit(Batch(some, actor, cause))
                 count += len(some)
@@ -364,7 +365,8 @@ class Store:
         """
         if not isinstance(viewer, Viewer):
             raise TypeError("Nothing is read without a viewer.")
-        rows = self._database.glance(_SAID_NOW, (uri,))
+        with self._trouble.noticed(writes=False):
+            rows = self._database.glance(_SAID_NOW, (uri,))
         if len(rows) > 1:
             with self.read(viewer) as reader:
                 (key,) = reader.keys([uri]).values()
@@ -443,3 +445,15 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector of cycles off: a load makes millions of values, and no cycle."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -19,7 +19,7 @@ from lineal.store import facts, schema
 from lineal.store.driver import Driver
 from lineal.store.facts import EdgeId
 from lineal.store.reading import Reader
-from lineal.store.rows import Rows, Standing
+from lineal.store.rows import BegunEdge, Rows, Standing
 from lineal.store.seals import Owner
 
 _Span: TypeAlias = "tuple[Instant, Instant | None]"
@@ -156,11 +156,9 @@ class Following:
             end = ends.get(edge, _End(self._now, "removed"))
             self._rows.end_edge(self._owner, edge, standing[edge], end.at, end.reason)
         for edge in changed & spans.keys():
-            self._rows.begin_edge(
-                self._owner, self._document, (keys[edge[0]], keys[edge[2]]), edge,
-                valid_from=spans[edge][0], valid_to=spans[edge][1], said=False,
-                layer="inferred", attributes=None,
-            )  # fmt: skip
+            begun = BegunEdge(*spans[edge], said=False, layer="inferred", attributes=None)
+            ends_of = (keys[edge[0]], keys[edge[2]])
+            self._rows.begin_edge(self._owner, self._document, ends_of, edge, begun)
         return changed
 
     def _standing_derivations(self, starts: Iterable[int]) -> dict[_Name, Standing]:

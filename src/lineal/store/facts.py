@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Response, Statement, Uri
-from lineal.store.rows import Standing
+from lineal.store.rows import BegunEdge, Standing
 
 #: Tells "event" from "state" for a kind and the types at its two ends.
 Nature: TypeAlias = Callable[[str, str, str], str]
@@ -153,16 +153,6 @@ class BegunStatement(NamedTuple):
     body: str
 
 
-class BegunEdge(NamedTuple):
-    """A claim that begins."""
-
-    valid_from: Instant
-    valid_to: Instant | None
-    said: bool
-    layer: str
-    attributes: str | None
-
-
 class Ending(NamedTuple):
     """A row that ends: until when it was so, and why."""
 
@@ -247,9 +237,10 @@ def edge_difference(
 
 def begun_edge(statement: EdgeStatement, record: Record, old: Standing | None = None) -> BegunEdge:
     """Return a claim as the row that it begins; it goes on from *old* where that says the same."""
-    start = since(statement.valid_from, record)
     if old is not None and statement.valid_from is None:
         start = Since(old.valid_from, said=old.valid_said)
+    else:
+        start = since(statement.valid_from, record)
     return BegunEdge(
         start.at,
         statement.valid_to,

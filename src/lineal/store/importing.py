@@ -20,7 +20,7 @@ from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver
 from lineal.store.exporting import AT_ONCE, REMEMBERED, WORK, Moved
 from lineal.store.ledger import Ledger
-from lineal.store.rows import Rows, Standing, pack
+from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.sealing import Sealing
 from lineal.store.terms import Terms
 
@@ -45,6 +45,8 @@ def fill(
         FileRefused: the file cannot be read, or does not hold what it was sealed with; whoever
             opened the transaction must undo it.
     """
+    # Another process may write to the same server: from here on it waits.
+    Ledger(Driver(connection)).hold_clock()
     used = [table.name for table in _USED if _any(connection, table)]
     if used:
         raise ConfigError(
@@ -296,11 +298,9 @@ class _Import:
         edge = (_uri(said.start), said.kind, _uri(said.end))
         ends = (self._key(said.start), self._key(said.end))
         if isinstance(said, lines.EdgeBegun):
-            rows.begin_edge(
-                owner, document, ends, edge, valid_from=said.valid_from, valid_to=said.valid_to,
-                said=said.said, layer=said.layer,
-                attributes=lines.text_of(said.attributes) or None,
-            )  # fmt: skip
+            attributes = lines.text_of(said.attributes) or None
+            begun = BegunEdge(said.valid_from, said.valid_to, said.said, said.layer, attributes)
+            rows.begin_edge(owner, document, ends, edge, begun)
             return
         kept = [[self._key(start), kind, self._key(end)] for start, kind, end in said.supports]
         rows.begin_derivation(

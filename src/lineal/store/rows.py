@@ -34,6 +34,16 @@ class Standing(NamedTuple):
     layer: str = "declared"
 
 
+class BegunEdge(NamedTuple):
+    """A claim that begins."""
+
+    valid_from: Instant
+    valid_to: Instant | None
+    said: bool
+    layer: str
+    attributes: str | None
+
+
 class Rows:
     """What one transaction writes to the facts."""
 
@@ -76,16 +86,12 @@ class Rows:
         document: int,
         ends: tuple[int, int],
         edge: tuple[Uri, str, Uri],
-        *,
-        valid_from: Instant,
-        valid_to: Instant | None,
-        said: bool,
-        layer: str,
-        attributes: str | None,
+        begun: BegunEdge,
     ) -> None:
         """Begin both copies of a claim."""
         src, dst = ends
         kind = self._kinds.get(edge[1]) or self._kind(edge[1])
+        valid_from, valid_to, said, layer, attributes = begun
         code, t = _LAYER[layer], self._t
         self._begun["edge_out"].append((
             src, kind, dst, document, t, None, valid_from, valid_to, said, None, None, code,

@@ -158,13 +158,13 @@ _PART = "::"
 
 def _pairs(row: SearchRow) -> list[tuple[str, str]]:
     """Return the facets that are kept: a key whose values are kept is found by them."""
-    return [
-        (name, value)
-        for name, values in row.facets.items()
-        if name not in _OWN
-        for value in values
-        if not any(other.startswith(value + _PART) for other in values)
-    ]
+    found = []
+    for name, values in row.facets.items():
+        if name in _OWN:
+            continue
+        keys = {value.partition(_PART)[0] for value in values if _PART in value}
+        found += [(name, value) for value in values if value not in keys]
+    return found
 
 
 def write_rows(
@@ -215,20 +215,17 @@ def _write_facets(
     facets: Facets, ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]
 ) -> None:
     _delete(ledger.driver, "facet", "key", stale)
-    numbers = facets.numbers(ledger, {pair for row in rows.values() for pair in _pairs(row)})
+    pairs = {key: _pairs(row) for key, row in rows.items()}
+    numbers = facets.numbers(ledger, {pair for some in pairs.values() for pair in some})
     ledger.driver.insert(
         schema.facet,
-        [(key, number) for key, row in rows.items() for number in _numbered(row, numbers)],
+        [(key, at) for key, some in pairs.items() for at in sorted(map(numbers.__getitem__, some))],
     )
 
 
 def _delete(driver: Driver, table: str, column: str, keys: Collection[int]) -> None:
     if keys:
         driver.run(f"DELETE FROM {table} WHERE {column} {{among}}", driver.keys(keys))
-
-
-def _numbered(row: SearchRow, numbers: Mapping[tuple[str, str], int]) -> list[int]:
-    return sorted({numbers[pair] for pair in _pairs(row)})
 
 
 _INSERT_TEXT = "INSERT INTO search (rowid, name, words, description) VALUES (?, ?, ?, ?)"

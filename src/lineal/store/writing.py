@@ -20,7 +20,7 @@ from lineal.store.conclusions import Change, Following
 from lineal.store.documents import Document, Word, older, outcome
 from lineal.store.driver import Driver
 from lineal.store.reading import Reader
-from lineal.store.rows import Rows, Standing, pack
+from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
 
 SYSTEM = Viewer("system")
@@ -307,14 +307,11 @@ class Transaction:
             )  # fmt: skip
         word.wrote = word.wrote or bool(begun)
 
-    def _begin_edges(self, word: Word, begun: Mapping[facts.EdgeId, facts.BegunEdge]) -> None:
+    def _begin_edges(self, word: Word, begun: Mapping[facts.EdgeId, BegunEdge]) -> None:
+        name, keys, begin = word.name, self._keys, self._rows.begin_edge
+        self._edges.update(begun)
         for edge, row in begun.items():
-            self._edges.add(edge)
-            self._rows.begin_edge(
-                word.name, word.id, (self._keys[edge[0]], self._keys[edge[2]]), edge,
-                valid_from=row.valid_from, valid_to=row.valid_to, said=row.said,
-                layer=row.layer, attributes=row.attributes,
-            )  # fmt: skip
+            begin(name, word.id, (keys[edge[0]], keys[edge[2]]), edge, row)
         word.wrote = word.wrote or bool(begun)
 
     def _end_statements(self, word: Word, ended: Mapping[Uri, facts.Ending]) -> None:
