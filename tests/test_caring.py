@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from lineal.access import LOCAL
 from lineal.app import Lineal
+from lineal.app.background import Pace
 from lineal.config import Config
 from lineal.errors import ConfigError, Invalid
 from lineal.ingest import Tally
@@ -132,6 +134,28 @@ def test_a_retention_is_configured_in_one_line() -> None:
     assert found == {"run": (90 * DAY, 10), "evaluation": (14 * DAY, 0)}
     with pytest.raises(ConfigError, match="run=ever"):
         Config.from_environment({"LINEAL_RETENTION": "run=ever"})
+
+
+def test_a_configured_retention_is_applied_in_the_background(tmp_path: Path) -> None:
+    lone = Uri("mlg://run/orchestrator/weekly-ranking-trainer/forgotten-run")
+    with world.told(tmp_path) as lineal:
+        said = [Record("orchestrator", "run/lone", lone, (Statement(lone, {}),), (), world.FIRST)]
+        lineal.store.commit(Batch(said, "sweep", "one more run"))
+        path = lineal.store.path
+    config = Config.from_environment({"LINEAL_DB": str(path), "LINEAL_RETENTION": "run=1h/0"})
+
+    with Lineal.open(config, pace=Pace(idle=0.01, retention=0.01)) as lineal:
+        lineal.start()
+        until = time.monotonic() + 30
+        while (
+            lineal.ask.get(LOCAL, lone).value.state is not State.FORGOTTEN
+            and time.monotonic() < until
+        ):
+            time.sleep(0.01)
+        lineal.stop()
+
+        assert lineal.ask.get(LOCAL, lone).value.state is State.FORGOTTEN
+        assert lineal.ask.get(LOCAL, world.RUN).value.state is not State.FORGOTTEN
 
 
 # ── What a snapshot may remove ───────────────────────────────────────────────────────────────────

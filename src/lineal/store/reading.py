@@ -204,17 +204,18 @@ class Reader(Links):
             return {key: (at, False) for key, at in recorded.items()}
         watch, document, record = schema.watch, schema.document, schema.record
         same = sa.and_(watch.c.source == document.c.source, watch.c.document == document.c.name)
-        said = record.join(document, document.c.id == record.c.document).join(watch, same)
-        about = document.join(watch, same)
+        tables = record.join(document, document.c.id == record.c.document).join(watch, same)
+        alive = sa.case((self._alive(record), 1), else_=0)
+        query = (
+            sa.select(record.c.key, watch.c.confirmed_at, watch.c.error)
+            .select_from(tables)
+            .where(sa.or_(alive == 1, document.c.subject == record.c.key))
+            .order_by(record.c.key, alive, document.c.source, document.c.name)
+        )
         found: dict[int, tuple[Instant | None, bool]] = {}
         for some in slices(keys):
-            for key, tables in ((document.c.subject, about), (record.c.key, said)):
-                query = sa.select(key, watch.c.confirmed_at, watch.c.error).select_from(tables)
-                if key is record.c.key:
-                    query = query.where(self._alive(record))
-                query = query.order_by(key, document.c.source, document.c.name)
-                for line in self._connection.execute(query.where(key.in_(some))):
-                    found[line[0]] = (line[1], line[2] is not None)
+            for key, at, error in self._connection.execute(query.where(record.c.key.in_(some))):
+                found[key] = (at, error is not None)
         return found
 
     def record_history(self, key: int) -> list[Said]:

@@ -196,7 +196,8 @@ class Transaction:
 
     def _replace(self, words: Sequence[Word]) -> None:
         """Replace each document's statements and edges by its new word."""
-        self._excised = {row[0] for row in self._driver.rows(EXCISED)}
+        rows = self._driver.among(_EXCISED, set(self._keys.values()))
+        self._excised = {row[0] for row in rows}
         known = [word for word in words if word.row is not None]
         said, edges = self._said(known), self._stated(known)
         for word in words:
@@ -432,8 +433,8 @@ class Transaction:
         )
 
 
-#: Which things had their values removed on purpose?
-EXCISED = "SELECT key FROM forgotten WHERE how = 'excised'"
+#: Which of these things had their values removed on purpose?
+_EXCISED = "SELECT key FROM forgotten WHERE how = 'excised' AND key {among}"
 #: What did these documents of a source last say?
 _KNOWN_DOCUMENTS = """
     SELECT id, source, name, subject, digest, said_at, live, fine, touched

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from lineal.access import LOCAL
+from lineal.app.background import PACE, Background, Pace
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, Invalid, LinealError
+from lineal.errors import ConfigError, Invalid
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.normalise import Platforms, rewrites
@@ -34,12 +33,6 @@ from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
-
-#: How long the background work sleeps where nothing is due, and at most after failures (seconds).
-IDLE, LONGEST_PAUSE = 0.5, 60.0
-
-#: How often the configured retention is applied, a batch each time (seconds).
-RETENTION_PERIOD = 60.0
 
 #: The source that OpenLineage events are kept under.
 OPENLINEAGE = "openlineage"
@@ -89,15 +82,6 @@ class Losing:
     edges: int
 
 
-@dataclass(slots=True)
-class _Worker:
-    """The background thread that keeps the graph up with its sources."""
-
-    thread: threading.Thread
-    stop: threading.Event = field(default_factory=threading.Event)
-    wake: threading.Event = field(default_factory=threading.Event)
-
-
 class Lineal:
     """One installation: a store, its sources, and the questions that may be asked."""
 
@@ -108,6 +92,7 @@ class Lineal:
         plans: Sequence[SourcePlan],
         *,
         clock: Callable[[], Instant] = clock_now,
+        pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
         self.ask = Questions(store, platforms=config.platform_order)
@@ -118,14 +103,21 @@ class Lineal:
             plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
         }
         self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
-        self._worker: _Worker | None = None
+        self._background = Background(
+            self.ingest, tidy=store.tidy, drop_some=self._drop_some, pace=pace
+        )
 
     # ── Opening and closing ──────────────────────────────────────────────────────────────────
 
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, config: Config, *, writable: bool = True, clock: Callable[[], Instant] = clock_now
+        cls,
+        config: Config,
+        *,
+        writable: bool = True,
+        clock: Callable[[], Instant] = clock_now,
+        pace: Pace = PACE,
     ) -> Iterator[Lineal]:
         """
         Open an installation and close it at the end of the block.
@@ -149,7 +141,7 @@ class Lineal:
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, clock=clock)
+            lineal = cls(config, store, plans, clock=clock, pace=pace)
         except BaseException:
             store.close()
             raise
@@ -193,13 +185,13 @@ class Lineal:
     def receive(self, source: str | None, events: Sequence[Mapping[str, Json]]) -> int:
         """Keep events durably; raises `InvalidEvent`, and then keeps none of them."""
         count = self.ingest.receive(source, events)
-        self._wake()
+        self._background.wake()
         return count
 
     def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
         """Keep OpenLineage events durably; those that are invalid are refused one by one."""
         outcomes = list(self.ingest.take_log(OPENLINEAGE, events))
-        self._wake()
+        self._background.wake()
         refused = tuple(
             (index, str(error)) for index, error in enumerate(outcomes) if error is not None
         )
@@ -218,71 +210,19 @@ class Lineal:
     def sweep(self, source: str) -> Swept:
         """List everything that a source has and mark what differs."""
         swept = self.ingest.sweep(source)
-        self._wake()
+        self._background.wake()
         return swept
 
     # ── Working in the background ────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Begin to keep up with the sources in the background."""
-        if self._worker is None:
-            # What is loaded by now stays: the collector need not go through it again and again.
-            gc.freeze()
-            self._worker = _Worker(threading.Thread(target=self._work, name="ingest", daemon=True))
-            self._worker.thread.start()
+        heard = {one.source for one in self.health()}
+        self._background.start(unlisted=sorted(self._sources.keys() - heard))
 
     def stop(self) -> None:
         """Stop the background work after the turn that is being done."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop.set()
-            worker.wake.set()
-            worker.thread.join(timeout=30)
-
-    def _wake(self) -> None:
-        if self._worker is not None:
-            self._worker.wake.set()
-
-    def _work(self) -> None:
-        """Turn after turn; a turn that fails is told and tried again after a while."""
-        worker, wait, untidy = self._worker, IDLE, False
-        retire = time.monotonic() + RETENTION_PERIOD
-        unswept = dict.fromkeys(self._never_swept(), 0.0)
-        while worker is not None and not worker.stop.is_set():
-            listed = self._list_one(unswept)
-            try:
-                idle, wait = self.ingest.turn() == 0, IDLE
-                if idle and untidy:
-                    self.store.tidy()
-                if idle and time.monotonic() >= retire:
-                    self._drop_some()
-                    retire = time.monotonic() + RETENTION_PERIOD
-                untidy = not idle
-            except Exception as error:
-                log.exception("a turn failed", code=getattr(error, "code", "fault"))
-                idle, wait = True, min(wait * 2, LONGEST_PAUSE)
-            if idle and not listed:
-                worker.wake.wait(timeout=wait)
-                worker.wake.clear()
-
-    def _list_one(self, unswept: dict[str, float]) -> bool:
-        """List one of these sources whole, if one is due; a failure is tried again later."""
-        now = time.monotonic()
-        name = next((name for name, due in unswept.items() if due <= now), None)
-        if name is None:
-            return False
-        try:
-            self.ingest.sweep(name)
-            del unswept[name]
-        except LinealError as error:
-            log.warning("a source cannot be listed", source=name, error=str(error))
-            unswept[name] = now + LONGEST_PAUSE
-        return True
-
-    def _never_swept(self) -> list[str]:
-        """Which sources were never heard of? They are listed whole at the start."""
-        heard = {one.source for one in self.health()}
-        return sorted(self._sources.keys() - heard)
+        self._background.stop()
 
     # ── Imports ──────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,110 @@
+"""No question and no commit reads a whole table: what it costs must not grow with the graph."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from lineal.access import LOCAL
+from lineal.app import Lineal
+from lineal.model import Moment, Record, Statement, Uri
+from lineal.store import Batch
+from tests import world
+
+#: What may be read whole, and why.
+WHOLE = {
+    # A parameter: the keys that are asked about.
+    "json_each",
+    # As many rows as there are words, and sources, that the installation declares.
+    "term",
+    "registered",
+    # One row.
+    "clock",
+}
+
+#: The text index's own statements, which the text index plans.
+OF_THE_INDEX = "'main'.'search_"
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """Hear every statement on SQLite, with its values in it."""
+    heard: list[str] = []
+
+    def listen(connection: Any, *_: object) -> None:
+        connection.set_trace_callback(heard.append)
+
+    sa.event.listen(sa.pool.Pool, "checkout", listen)
+    try:
+        yield heard
+    finally:
+        sa.event.remove(sa.pool.Pool, "checkout", listen)
+
+
+def scanned(path: Path, heard: list[str]) -> dict[str, str]:
+    """Which tables does the planner read from end to end, and in which statement?"""
+    found: dict[str, str] = {}
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in dict.fromkeys(heard):
+            asks = re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", statement)
+            if not asks or OF_THE_INDEX in statement:
+                continue
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
+                table = re.match(r"SCAN (\w+)\b(?! VIRTUAL TABLE INDEX \d+:M)", step)
+                if table and table[1] not in WHOLE:
+                    found[table[1]] = statement
+    return found
+
+
+def ask_everything(lineal: Lineal, moment: Moment) -> None:
+    """Ask each question of one thing, of some things, and of the names of things."""
+    ask = lineal.ask
+    for uri in (world.V5, world.RUN, world.PLAYS, world.ALICE):
+        ask.get(LOCAL, uri, moment)
+        ask.neighbours(LOCAL, uri, moment=moment)
+        ask.history(LOCAL, uri, moment=moment)
+        ask.names(LOCAL, uri, moment)
+        ask.lineage(LOCAL, [uri], moment=moment)
+        ask.impact(LOCAL, [uri], moment)
+        ask.diff(LOCAL, uri, Moment(known_t=1), moment)
+        ask.owners_of_chain(LOCAL, uri, moment)
+    ask.explain(LOCAL, world.V5, "trained_for", world.TEST, moment)
+    ask.paths(LOCAL, world.PLAYS, world.V5, moment=moment)
+    ask.search(LOCAL, "ranking", moment=moment)
+    ask.search(LOCAL, "type:dataset plays", moment=moment)
+
+
+def test_no_question_reads_a_whole_table(tmp_path: Path) -> None:
+    with overheard() as heard, world.told(tmp_path) as lineal:
+        for moment in (Moment(), Moment(known_t=1)):
+            heard.clear()
+            ask_everything(lineal, moment)
+
+            assert len(heard) > 100
+            assert scanned(lineal.store.path, heard) == {}
+
+
+def test_no_commit_reads_a_whole_table(tmp_path: Path) -> None:
+    uri = Uri("mlg://dataset/warehouse/prod/new/table")
+    said = [Record("warehouse", "new", uri, (Statement(uri, {"rows": 1}),), (), world.NOW)]
+    with overheard() as heard, world.told(tmp_path) as lineal:
+        heard.clear()
+        lineal.store.commit(Batch(said, "sweep", "a table more"))
+
+        assert len(heard) > 10
+        assert scanned(lineal.store.path, heard) == {}
+
+
+def test_a_whole_read_is_heard(tmp_path: Path) -> None:
+    with overheard() as heard, world.told(tmp_path) as lineal:
+        heard.clear()
+        with lineal.store.looking() as driver:
+            driver.row("SELECT count(*) FROM document WHERE subject = 1")
+
+        assert set(scanned(lineal.store.path, heard)) == {"document"}
