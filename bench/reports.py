@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.store import BATCH, Measured, Row
+from bench.store import BATCH, WARM_UP, Measured, Row
 
 FOLDER = Path(__file__).parent / "reports"
 
@@ -72,9 +72,10 @@ def _page(
         "; ".join(f"{name}: {value}" for name, value in about.items()) + ".",
         "",
         "Everything is durable (`synchronous=FULL`, `synchronous_commit=on`), search rows, rules,"
-        f" seals and feed included; batches of {BATCH}, each with the upkeep that follows it. The"
-        " peer is a plain SQLite file of the same things and edges with an index each way: no"
-        " history, search or reasons. A ratio is Lineal's figure over the peer's in this run.",
+        f" seals and feed included; batches of {BATCH} after {WARM_UP} to warm up, each with the"
+        " upkeep that follows it. The peer is a plain SQLite file of the same things and edges with"
+        " an index each way: no history, search or reasons. A ratio is Lineal's figure over the"
+        " peer's in this run.",
         "",
     ]
     for one in every:

@@ -32,8 +32,8 @@ def test_a_small_run_reports_every_figure(tmp_path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert all(f"| {row.what} |" in page for row in found.rows)
     whole = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert len(whole["figures"]["sqlite"]) == len(found.rows)
-    assert all(row["value"] > 0 for row in whole["figures"]["sqlite"])
+    assert len(whole["figures"][found.engine]) == len(found.rows)
+    assert all(row["value"] > 0 for row in whole["figures"][found.engine])
 
 
 def test_the_graph_is_the_same_for_the_same_seed_and_of_the_stated_density() -> None:

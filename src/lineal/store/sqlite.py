@@ -33,7 +33,7 @@ _PRAGMAS = (
 )
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
 #: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
-_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=4000", "PRAGMA cache_size=-262144")
+_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=4000", "PRAGMA cache_size=-524288")
 #: How many pages of the full-text index one piece of upkeep merges.
 _MERGE = 300
 
