@@ -33,7 +33,9 @@ NO_FACTS = {
     "client": {"types", "health"},
     "cli": {
         *("types", "status", "demo", "serve", "send", "import openlineage", "import dbt"),
-        *("import files", "source list", "source sweep", "db check"),
+        *("import files", "source list", "source sweep", "import datahub"),
+        # A database as a whole, with all its times.
+        *("db check", "db backup", "db restore", "db upgrade", "db export", "db import"),
         *("identity merge", "identity split", "verify", "forget excise", "forget old"),
     },
 }
