@@ -25,7 +25,7 @@ check: .venv/lineal ## Check format, lint, types and the direction of imports
 bench: .venv/lineal ## Measure; every published number comes from here
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about ten minutes)
+bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about four minutes)
 	@$(BIN)/python -m bench store --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can

@@ -54,8 +54,11 @@ class Background:
         # What is loaded by now stays: the collector need not go through it again and again.
         gc.freeze()
         self._unlisted = dict.fromkeys(unlisted, 0.0)
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
+        # Its own word to stop: a thread that was slow to end must not go on with the next.
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, args=(self._stopping,), name="ingest", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,11 +73,11 @@ class Background:
         """Say that something is due."""
         self._due.set()
 
-    def _work(self) -> None:
+    def _work(self, stopping: threading.Event) -> None:
         """Turn after turn; a turn that fails is told and tried again after a while."""
         wait, untidy = self._pace.idle, False
         retire = time.monotonic() + self._pace.retention
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             listed = self._list_one()
             try:
                 idle, wait = self._ingest.turn() == 0, self._pace.idle
