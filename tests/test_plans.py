@@ -56,7 +56,7 @@ def scanned(path: Path, heard: list[str]) -> dict[str, str]:
             if not asks or OF_THE_INDEX in statement:
                 continue
             for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
-                table = re.match(r"SCAN (\w+)\b(?! VIRTUAL TABLE INDEX \d+:M)", step)
+                table = re.match(r"SCAN (\w+)\b(?! VIRTUAL TABLE INDEX \d+:[M=])", step)
                 if table and table[1] not in WHOLE:
                     found[table[1]] = statement
     return found

@@ -38,7 +38,6 @@ SPREAD_BY = {
     "edge_in": "dst",
     "derivation": "src",
     "search_name": "key",
-    "facet": "key",
 }
 #: The tables with two times, of which each query must name a basis.
 TIMED = {table.name for table in schema.FACTS}

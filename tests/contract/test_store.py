@@ -22,6 +22,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.store import Batch, Committed, Fence, work
+from lineal.store.rows import unpack_feed
 from tests.graphs import (
     HOURS,
     JOB,
@@ -415,10 +416,7 @@ def test_the_feed_names_what_changed(graph: Graph) -> None:
     with graph.store.looking() as driver:
         names = {row[0]: row[1] for row in driver.rows("SELECT key, uri FROM entity")}
         feed = driver.rows("SELECT actor, cause, changed FROM tx ORDER BY t")
-    changed = [
-        {names[int.from_bytes(bytes(keys)[at : at + 8], "little")] for at in range(0, len(keys), 8)}
-        for _, _, keys in feed
-    ]
+    changed = [{names[key] for key in unpack_feed(bytes(keys))} for _, _, keys in feed]
 
     assert changed == [{PLAYS, TITLES, TEAM}, {PLAYS}, {PLAYS, TEAM}]
     assert {line[:2] for line in feed} == {("test", "a test")}

@@ -61,7 +61,9 @@ TABLES = sorted([*(table.name for table in schema.metadata.sorted_tables), "sear
 def columns(graph: Graph, table: str) -> list[str]:
     if table != "search":
         return [column.name for column in schema.metadata.tables[table].columns]
-    return ["rowid", "name", "words", "description"] if _is_file(graph) else ["key", "tokens"]
+    if _is_file(graph):
+        return ["rowid", "name", "words", "description", "facets"]
+    return ["key", "tokens", "facets"]
 
 
 def _is_file(graph: Graph) -> bool:
@@ -84,6 +86,8 @@ def other(table: str, column: str, value: object) -> object:
     """Return another value that could stand there too."""
     if column == "tokens":
         return "'other':1A"
+    if isinstance(value, list):
+        return [*value, 0]
     kind = str if table == "search" else kind_of(schema.metadata.tables[table].columns[column].type)
     if kind is bool:
         return not value

@@ -248,7 +248,7 @@ class Store:
             transaction = Transaction(connection, self._around, now=self.now)
             committed = transaction.apply(batch)
         transaction.learned()
-        if len(batch.words) >= LARGE:
+        if committed.t is not None and len(batch.words) >= LARGE:
             # Else work put off would pile up under a load that leaves no idle moment.
             self._database.tidy()
         return committed

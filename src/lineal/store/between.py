@@ -16,7 +16,7 @@ from lineal.errors import InvalidQuery
 from lineal.store import schema
 from lineal.store.basis import Basis
 from lineal.store.reading import Reader
-from lineal.store.rows import unpack
+from lineal.store.rows import unpack_feed
 from lineal.store.slices import SLICE, slices
 
 #: Over how many transactions the feed is read; over more, the facts themselves are looked through.
@@ -132,7 +132,9 @@ class Between:
         """Read the feed: every transaction names what it changed."""
         table, entity = schema.tx, schema.entity
         query = sa.select(table.c.changed).where(self._within(table.c.t))
-        keys = {key for packed in self._connection.scalars(query) for key in unpack(packed)}
+        keys = {
+            key for packed in self._connection.scalars(query) for key in unpack_feed(bytes(packed))
+        }
         found: set[int] = set()
         for some in slices(keys):
             of_type = sa.select(entity.c.key).where(entity.c.key.in_(some), entity.c.type == kind)

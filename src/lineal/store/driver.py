@@ -7,11 +7,11 @@ that SQLAlchemy opened. A text says ``?`` for a value and ``{among}`` for "is on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
 import sqlalchemy as sa
 
 Row: TypeAlias = "tuple[Any, ...]"
@@ -55,7 +55,7 @@ class Driver:
     def keys(self, keys: Iterable[int] | Iterable[str]) -> object:
         """Return keys as the one value that ``{among}`` takes."""
         ordered = sorted(keys)
-        return json.dumps(ordered) if self.is_sqlite else ordered
+        return msgspec.json.encode(ordered, enc_hook=str).decode() if self.is_sqlite else ordered
 
     def run(self, text: str, *values: object) -> int:
         """Run a statement; return how many rows it changed."""

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from lineal.errors import Damaged
 from lineal.store import lines, migrations, schema, seals
-from lineal.store.rows import unpack
+from lineal.store.rows import unpack, unpack_feed
 from lineal.store.sealing import Sealing
 from lineal.store.slices import slices
 
@@ -225,7 +225,7 @@ class _Export:
         named: _Peeked[tuple[str, int]],
         before: bytes,
     ) -> bytes:
-        t, changed = row["t"], unpack(bytes(row["changed"]))
+        t, changed = row["t"], unpack_feed(bytes(row["changed"]))
         self._learn(changed)
         uris = [self._uri(key) for key in changed]
         line = lines.Transaction(

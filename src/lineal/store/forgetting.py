@@ -155,7 +155,6 @@ class Forgetting:
         name = "rowid" if self._driver.is_sqlite else "key"
         self._driver.run(f"DELETE FROM search WHERE {name} {{among}}", keys)
         self._driver.run("DELETE FROM search_name WHERE key {among}", keys)
-        self._driver.run("DELETE FROM facet WHERE key {among}", keys)
 
     # ── Telling ──────────────────────────────────────────────────────────────────────────────
 

@@ -20,7 +20,7 @@ from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver
 from lineal.store.exporting import AT_ONCE, REMEMBERED, WORK, Moved
 from lineal.store.ledger import Ledger
-from lineal.store.rows import BegunEdge, Rows, Standing, pack
+from lineal.store.rows import BegunEdge, Rows, Standing, pack, pack_feed
 from lineal.store.sealing import Sealing
 from lineal.store.terms import Terms
 
@@ -243,7 +243,7 @@ class _Import:
         self._learn(head.changed)
         seal = (bytes.fromhex(head.salt), bytes.fromhex(head.root), self._hash)
         told = (head.t, head.instant, head.actor, head.cause, head.token)
-        changed = pack(map(self._key, head.changed))
+        changed = pack_feed(map(self._key, head.changed))
         self._driver.insert(schema.tx, [(*told, changed, *seal)])
         resealed = [
             (head.t, one.at, bytes.fromhex(one.salt), bytes.fromhex(one.root))

@@ -7,11 +7,15 @@ seals of the transaction as it is gathered.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from operator import sub
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from lineal.errors import Damaged
 from lineal.model import Instant, Uri
 from lineal.store import schema, seals
 from lineal.store.driver import Driver
@@ -206,3 +210,37 @@ def pack(keys: Iterable[int]) -> bytes:
 def unpack(packed: bytes) -> tuple[int, ...]:
     """Return what `pack` packed."""
     return struct.unpack(f"<{len(packed) // 8}q", packed)
+
+
+#: How a feed is packed: as it is, or in steps from key to key, compressed; from how many keys on.
+_PLAIN, _STEPS, _MANY = b"\x00", b"\x01", 32
+
+
+def pack_feed(keys: Iterable[int]) -> bytes:
+    """Return the keys that a transaction changed, packed."""
+    ordered = sorted(set(keys))
+    if len(ordered) < _MANY:
+        return _PLAIN + struct.pack(f"<{len(ordered)}q", *ordered)
+    steps = map(sub, ordered, [0, *ordered])
+    return _STEPS + zlib.compress(struct.pack(f"<{len(ordered)}q", *steps), 1)
+
+
+def unpack_feed(packed: bytes) -> tuple[int, ...]:
+    """
+    Return what `pack_feed` packed, in ascending order.
+
+    Raises:
+        Damaged: it is not what was packed.
+    """
+    try:
+        if packed[:1] == _PLAIN:
+            return unpack(packed[1:])
+        if packed[:1] != _STEPS:
+            raise struct.error("it is packed in no known way")
+        steps = unpack(zlib.decompress(packed[1:]))
+    except (zlib.error, struct.error) as error:
+        raise Damaged(
+            f"The feed of a transaction cannot be read: {error}.",
+            fix="See what else is wrong with `lineal verify`, and restore a backup.",
+        ) from error
+    return tuple(accumulate(steps))

@@ -5,7 +5,7 @@ Four families, told apart because they may be spread over machines differently o
 * **facts** (``entity``, ``uri``, ``record``, ``edge_out``, ``edge_in``, ``derivation``) are rows
   that are only ever inserted, and ended once. Every key begins with the key of the thing the row
   belongs to, so that one thing's facts lie together;
-* **projections** (``search_name``, ``facet``, and the full-text table ``search``) follow the facts
+* **projections** (``search_name``, and ``search``, full text and facets) follow the facts
   in the same commit and can be made again from them;
 * **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
@@ -167,15 +167,6 @@ search_name = Table(
     Index("search_name_by_folded", "folded", "key"),
 )
 
-facet = Table(
-    "facet",
-    metadata,
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("facet", Integer, primary_key=True, autoincrement=False),
-    Index("facet_by_facet", "facet", "key"),
-    sqlite_with_rowid=False,
-)
-
 #: How far the search rows were made by which way of making them.
 projection = Table(
     "projection",
@@ -228,7 +219,7 @@ tx = Table(
     Column("actor", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("token", Text),
-    #: The feed: the keys of what this transaction changed, as packed 64-bit integers.
+    #: The feed: the keys of what this transaction changed, packed (`lineal.store.rows`).
     Column("changed", LargeBinary, nullable=False),
     #: What makes the digests of this transaction's rows unguessable; see `lineal.store.seals`.
     Column("salt", LargeBinary, nullable=False),

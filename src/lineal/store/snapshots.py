@@ -67,10 +67,12 @@ class Snapshot:
 
     def kinds(self, words: Collection[str]) -> list[int]:
         """Which numbers do those of these kinds have of which there ever was an edge?"""
-        if not self._knows_terms:
+        known = self._terms.known(words)
+        if len(known) < len(words) and not self._knows_terms:
             self._terms.load(self._connection)
             self._knows_terms = True
-        return self._terms.known(words)
+            known = self._terms.known(words)
+        return known
 
     # ── Names ────────────────────────────────────────────────────────────────────────────────
 

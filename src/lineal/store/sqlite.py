@@ -54,6 +54,8 @@ class SqliteDatabase:
         self.path = path
         self.writable = writable
         self._write_lock = threading.RLock()
+        #: Whether upkeep merges full text too.
+        self._merges = True
         self._owner: IO[str] | None = None
         self._glancing = threading.local()
         self._glances: list[sqlite3.Connection] = []
@@ -153,12 +155,16 @@ class SqliteDatabase:
 
     @contextlib.contextmanager
     def hurried(self) -> Iterator[None]:
-        """Let commits of this block be durable only at its end."""
+        """Let commits of this block be durable, and full text merged, only at its end."""
         self._set("PRAGMA synchronous=NORMAL")
+        self._merges = False
         try:
             yield
         finally:
+            self._merges = True
             self._set("PRAGMA synchronous=FULL")
+            with self.writing() as connection:
+                connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
             self.tidy()
 
     def _set(self, pragma: str) -> None:
@@ -187,10 +193,11 @@ class SqliteDatabase:
 
         On the writer's own connection, between two commits: there must be no second one.
         """
-        with self.writing() as connection:
-            connection.exec_driver_sql(
-                f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
-            )
+        if self._merges:
+            with self.writing() as connection:
+                connection.exec_driver_sql(
+                    f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
+                )
         self._set("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextlib.contextmanager
@@ -216,7 +223,9 @@ def _configured(connection: sqlite3.Connection, statements: Sequence[str]) -> sq
 
 
 def _exec(connection: sa.Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement)
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    raw.execute(statement)
 
 
 #: What SQLite says, and what it means. The first text found decides.

@@ -1,20 +1,20 @@
 """Search rows on disk: how a thing can be found by name, by words and by facet.
 
-Texts are broken into tokens here, once, so that both databases find the same. Rows are written in
-the order of their keys: out of order, FTS5 flushes at each row.
+Texts are broken into tokens here, once, so that both databases find the same. Facets lie beside
+them as numbers in the same inverted index: a list of them in order costs a byte or two a thing.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from lineal.model import Json, Uri
 from lineal.store import schema
@@ -22,8 +22,10 @@ from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 from lineal.store.slices import slices
 
-#: Full text: on SQLite an FTS5 table, on PostgreSQL tokens with an inverted index.
-_SEARCH = sa.table("search", sa.column("rowid"), sa.column("key"), sa.column("tokens"))
+#: Full text and facets: on SQLite an FTS5 table, on PostgreSQL columns with inverted indexes.
+_SEARCH = sa.table(
+    "search", sa.column("rowid"), sa.column("key"), sa.column("tokens"), sa.column("facets")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ def tokens(text: str) -> list[str]:
 
 def _texts(row: SearchRow) -> tuple[str, str, str]:
     """Return the tokens of name, words and description, as FTS5 holds them."""
-    name, words, description = (
-        " ".join(tokens(text)) for text in (row.name, row.words, row.description)
-    )
-    return name, words, description
+    return _told(row.name), _told(row.words), _told(row.description)
+
+
+def _told(text: str) -> str:
+    return " ".join(tokens(text))
 
 
 def _vector(row: SearchRow) -> str:
@@ -181,55 +184,54 @@ def write_rows(
     *new* are those that have none yet, *old* the rows of those of which that is known: what is
     the same in them is left alone.
     """
-    before, fresh = old or {}, set(new)
-    for what, write in (
-        (_name_of, _write_names),
-        (_texts, _write_texts),
-        (_pairs, partial(_write_facets, facets)),
-    ):
-        moved = [
-            key for key in sorted(rows) if key not in before or what(before[key]) != what(rows[key])
-        ]
-        write(ledger, {key: rows[key] for key in moved}, set(moved) - fresh)
+    before, fresh, driver = old or {}, set(new), ledger.driver
+    ordered = sorted(rows)
+    named = [
+        key for key in ordered if key not in before or _name_of(rows[key]) != _name_of(before[key])
+    ]
+    lines = [(key, *_name_of(rows[key])) for key in named]
+    if fresh.issuperset(named):
+        driver.insert(schema.search_name, lines)
+    else:
+        driver.many(_REPLACE_NAME, lines)
+    pairs = {key: _pairs(rows[key]) for key in ordered}
+    numbers = facets.numbers(ledger, {pair for some in pairs.values() for pair in some})
+    found = {key: sorted(numbers[pair] for pair in some) for key, some in pairs.items()}
+    texts = {key: _texts(rows[key]) for key in ordered}
+    moved = [
+        key
+        for key in ordered
+        if key not in before
+        or texts[key] != _texts(before[key])
+        or set(pairs[key]) != set(_pairs(before[key]))
+    ]
+    if driver.is_sqlite:
+        # Out of the order of their keys, or one half before the other, FTS5 flushes at each row.
+        text = _INSERT_TEXT if fresh.issuperset(moved) else _REPLACE_TEXT
+        driver.many(text, [(key, _listed(found[key]), *texts[key]) for key in moved])
+    else:
+        driver.many(_REPLACE_VECTOR, [(key, _vector(rows[key]), found[key]) for key in moved])
 
 
 def _name_of(row: SearchRow) -> tuple[str, bool]:
     return row.name.casefold(), row.deleted
 
 
-def _write_names(ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]) -> None:
-    _delete(ledger.driver, "search_name", "key", stale)
-    ledger.driver.insert(schema.search_name, [(key, *_name_of(row)) for key, row in rows.items()])
+def _listed(facets: Iterable[int]) -> str:
+    """Return the numbers of facets as FTS5 holds them."""
+    return " ".join(map(str, facets))
 
 
-def _write_texts(ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]) -> None:
-    driver = ledger.driver
-    _delete(driver, "search", "rowid" if driver.is_sqlite else "key", stale)
-    if driver.is_sqlite:
-        driver.many(_INSERT_TEXT, [(key, *_texts(row)) for key, row in rows.items()])
-    else:
-        driver.many(_INSERT_VECTOR, [(key, _vector(row)) for key, row in rows.items()])
-
-
-def _write_facets(
-    facets: Facets, ledger: Ledger, rows: Mapping[int, SearchRow], stale: Collection[int]
-) -> None:
-    _delete(ledger.driver, "facet", "key", stale)
-    pairs = {key: _pairs(row) for key, row in rows.items()}
-    numbers = facets.numbers(ledger, {pair for some in pairs.values() for pair in some})
-    ledger.driver.insert(
-        schema.facet,
-        [(key, at) for key, some in pairs.items() for at in sorted(map(numbers.__getitem__, some))],
-    )
-
-
-def _delete(driver: Driver, table: str, column: str, keys: Collection[int]) -> None:
-    if keys:
-        driver.run(f"DELETE FROM {table} WHERE {column} {{among}}", driver.keys(keys))
-
-
-_INSERT_TEXT = "INSERT INTO search (rowid, name, words, description) VALUES (?, ?, ?, ?)"
-_INSERT_VECTOR = "INSERT INTO search (key, tokens) VALUES (?, CAST(? AS tsvector))"
+_REPLACE_NAME = (
+    "INSERT INTO search_name (key, folded, deleted) VALUES (?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET folded = excluded.folded, deleted = excluded.deleted"
+)
+_INSERT_TEXT = "INSERT INTO search (rowid, facets, name, words, description) VALUES (?, ?, ?, ?, ?)"
+_REPLACE_TEXT = _INSERT_TEXT.replace("INSERT", "INSERT OR REPLACE")
+_REPLACE_VECTOR = (
+    "INSERT INTO search (key, tokens, facets) VALUES (?, CAST(? AS tsvector), ?)"
+    " ON CONFLICT (key) DO UPDATE SET tokens = excluded.tokens, facets = excluded.facets"
+)
 
 
 # ── Checking ─────────────────────────────────────────────────────────────────────────────────────
@@ -241,20 +243,37 @@ def differing(driver: Driver, rows: Mapping[int, SearchRow]) -> dict[int, str]:
     names = driver.among("SELECT key, folded, deleted FROM search_name WHERE key {among}", rows)
     stored = {key: (folded, bool(deleted)) for key, folded, deleted in names}
     for key, row in rows.items():
-        if stored.get(key) != (row.name.casefold(), row.deleted):
+        if stored.get(key) != _name_of(row):
             found[key] = "search_name"
-    pairs: dict[int, set[tuple[str, str]]] = {key: set() for key in rows}
-    for key, name, value in driver.among(_STORED_FACETS, rows):
-        pairs[key].add((name, value))
-    found.update({key: "facet" for key, row in rows.items() if pairs[key] != set(_pairs(row))})
+    found.update(dict.fromkeys(_differing_facets(driver, rows), "search"))
     found.update(dict.fromkeys(_differing_texts(driver, rows), "search"))
     return found
 
 
-_STORED_FACETS = """
-    SELECT facet.key, facet_value.name, facet_value.value
-    FROM facet LEFT JOIN facet_value ON facet_value.id = facet.facet WHERE facet.key {among}
-"""
+def _differing_facets(driver: Driver, rows: Mapping[int, SearchRow]) -> set[int]:
+    query = "SELECT key, facets FROM search WHERE key {among}"
+    if driver.is_sqlite:
+        query = query.replace("key", "rowid")
+    kept = {key: _numbers(facets) for key, facets in driver.among(query, rows)}
+    every = {number for some in kept.values() for number in some}
+    pairs = {
+        number: (name, value)
+        for number, name, value in driver.among(
+            "SELECT id, name, value FROM facet_value WHERE id {among}", every
+        )
+    }
+    return {
+        key
+        for key, row in rows.items()
+        if sorted(map(str, map(pairs.get, kept.get(key, ())))) != sorted(map(str, _pairs(row)))
+    }
+
+
+def _numbers(facets: str | Sequence[int]) -> Sequence[int]:
+    """Return the numbers of facets as they lie in either database; 0, which is none, for others."""
+    if not isinstance(facets, str):
+        return facets
+    return [int(part) if part.isdecimal() else 0 for part in facets.split()]
 
 
 def _differing_texts(driver: Driver, rows: Mapping[int, SearchRow]) -> set[int]:
@@ -285,18 +304,23 @@ CANDIDATES = 1_000
 
 def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int]]:
     """Return (key, class of match) of what fits, best class first: 0 exact, 1 prefix, 2 words."""
+    having = [
+        _facets_called(connection, name, values)
+        for name, values in sorted(wanted.facets.items())
+        if name not in _OWN
+    ]
+    if not all(having):
+        return []
+    lacking = {
+        number
+        for name, values in sorted(wanted.without.items())
+        if name not in _OWN
+        for number in _facets_called(connection, name, values)
+    }
+    sqlite = connection.dialect.name == "sqlite"
+    finding = (_InFts5 if sqlite else _InVectors)(having, sorted(lacking))
     found: dict[int, int] = {}
-    steps: list[sa.Select[Any]] = []
-    name = schema.search_name
-    if wanted.text:
-        end = wanted.text + LAST
-        steps.append(sa.select(name.c.key).where(name.c.folded == wanted.text))
-        steps.append(sa.select(name.c.key).where(name.c.folded >= wanted.text, name.c.folded < end))
-    if wanted.words:
-        steps.extend(_by_words(connection.dialect.name, wanted.words))
-    if not steps:
-        steps.append(sa.select(name.c.key))
-    for rank, step in enumerate(steps):
+    for rank, step in enumerate(_steps(wanted, finding)):
         limited = _filtered(step, wanted).limit(CANDIDATES + 1)
         for key in connection.scalars(limited):
             found.setdefault(key, rank if wanted.text or wanted.words else 3)
@@ -305,40 +329,144 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     return sorted(found.items(), key=lambda item: (item[1], item[0]))
 
 
-def _by_words(dialect: str, words: Sequence[str]) -> Iterable[sa.Select[Any]]:
-    """Things in whose name, then things anywhere in whose texts, each of these words begins."""
-    phrases = [found for word in words if (found := tokens(word))]
-    if not phrases:
-        return
-    if dialect == "sqlite":
-        terms = " AND ".join(f'"{" ".join(phrase)}"*' for phrase in phrases)
-        table: sa.ColumnElement[str] = sa.literal_column("search")
-        for asked in (f"name : ({terms})", terms):
-            match = table.op("MATCH")(sa.literal(asked))
-            yield sa.select(_SEARCH.c.rowid.label("key")).where(match)
-        return
-    for weight in ("A", ""):
-        terms = " & ".join(_phrase(phrase, weight) for phrase in phrases)
+def _steps(wanted: Wanted, finding: _Finding) -> Iterable[sa.Select[Any]]:
+    """The queries whose results are candidates, best first."""
+    name = schema.search_name
+    if wanted.text:
+        end = wanted.text + LAST
+        fits = finding.named(name.c.key, wanted.text)
+        yield sa.select(name.c.key).where(name.c.folded == wanted.text, *fits)
+        within = (name.c.folded >= wanted.text, name.c.folded < end)
+        yield sa.select(name.c.key).where(*within, *fits)
+    phrases = [found for word in wanted.words if (found := tokens(word))]
+    if phrases:
+        yield finding.worded(phrases, in_name=True)
+        yield finding.worded(phrases, in_name=False)
+    if not wanted.text and not wanted.words:
+        yield finding.faceted()
+
+
+def _facets_called(connection: sa.Connection, name: str, values: Iterable[str]) -> list[int]:
+    """Return the numbers of a facet's values; ``team`` is any of ``team::…`` too."""
+    value, ordered = schema.facet_value, sorted(values)
+    fits = [
+        sa.and_(value.c.value >= one + _PART, value.c.value < one + _PART + LAST) for one in ordered
+    ]
+    fits.append(value.c.value.in_(ordered))
+    query = sa.select(value.c.id).where(value.c.name == name, sa.or_(*fits))
+    return sorted(connection.scalars(query))
+
+
+class _Finding(Protocol):
+    """How one database finds rows by words and facets."""
+
+    def named(self, key: sa.Column[int], text: str) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on things whose name begins with *text*."""
+
+    def worded(self, phrases: Sequence[Sequence[str]], *, in_name: bool) -> sa.Select[Any]:
+        """Find the things in whose name, or any text, each phrase stands; its last word begun."""
+
+    def faceted(self) -> sa.Select[Any]:
+        """Find the things that have the facets, whatever their texts are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InFts5:
+    """Finds by one match of the full-text table: the facets are its first column."""
+
+    #: Of each group one must be had, and none of the others.
+    having: Sequence[Sequence[int]]
+    lacking: Sequence[int]
+
+    def named(self, key: sa.Column[int], text: str) -> list[sa.ColumnElement[bool]]:
+        asked = tokens(text)
+        named = [f"name : ({self._phrase(asked)})"] if asked else []
+        return self._fitting(key, named)
+
+    def worded(self, phrases: Sequence[Sequence[str]], *, in_name: bool) -> sa.Select[Any]:
+        where = "name" if in_name else "{name words description}"
+        terms = f"{where} : ({' AND '.join(map(self._phrase, phrases))})"
+        return self._matching([terms, *self._facets()], self.lacking)
+
+    def faceted(self) -> sa.Select[Any]:
+        if self.having:
+            return self._matching(self._facets(), self.lacking)
+        name = schema.search_name
+        return sa.select(name.c.key).where(*self._fitting(name.c.key, []))
+
+    def _fitting(self, key: sa.Column[int], terms: list[str]) -> list[sa.ColumnElement[bool]]:
+        fits: list[sa.ColumnElement[bool]] = []
+        if self.having:
+            fits.append(key.in_(self._matching([*terms, *self._facets()])))
+        if self.lacking:
+            fits.append(key.not_in(self._matching([self._any_of(self.lacking)])))
+        return fits
+
+    def _facets(self) -> list[str]:
+        return [self._any_of(numbers) for numbers in self.having]
+
+    @staticmethod
+    def _any_of(numbers: Sequence[int]) -> str:
+        return f"facets : ({' OR '.join(map(str, numbers))})"
+
+    def _matching(self, terms: Sequence[str], lacking: Sequence[int] = ()) -> sa.Select[Any]:
+        asked = " AND ".join(terms)
+        if lacking:
+            asked = f"({asked}) NOT {self._any_of(lacking)}"
+        match = sa.literal_column("search").op("MATCH")(sa.literal(asked))
+        return sa.select(_SEARCH.c.rowid.label("key")).where(match)
+
+    @staticmethod
+    def _phrase(phrase: Sequence[str]) -> str:
+        return f'"{" ".join(phrase)}"*'
+
+
+@dataclass(frozen=True, slots=True)
+class _InVectors:
+    """Finds by the tokens of a row and by the array of its facets, each with an index."""
+
+    having: Sequence[Sequence[int]]
+    lacking: Sequence[int]
+
+    def named(self, key: sa.Column[int], text: str) -> list[sa.ColumnElement[bool]]:
+        if not self.having and not self.lacking:
+            return []
+        return [sa.exists().where(_SEARCH.c.key == key, *self._fitting())]
+
+    def worded(self, phrases: Sequence[Sequence[str]], *, in_name: bool) -> sa.Select[Any]:
+        terms = " & ".join(self._phrase(phrase, "A" if in_name else "") for phrase in phrases)
         match = _SEARCH.c.tokens.op("@@")(sa.cast(sa.literal(terms), TSQUERY))
-        yield sa.select(_SEARCH.c.key).where(match)
+        return sa.select(_SEARCH.c.key).where(match, *self._fitting())
 
+    def faceted(self) -> sa.Select[Any]:
+        return sa.select(_SEARCH.c.key).where(*self._fitting())
 
-def _phrase(phrase: Sequence[str], weight: str) -> str:
-    """Tokens that follow each other, the last of which may go on."""
-    exact = f":{weight}" if weight else ""
-    told = [f"'{token}'{exact}" for token in phrase[:-1]]
-    told.append(f"'{phrase[-1]}':*{weight}")
-    return f"({' <-> '.join(told)})"
+    def _fitting(self) -> list[sa.ColumnElement[bool]]:
+        fits = [self._any_of(numbers) for numbers in self.having]
+        return [*fits, *([~self._any_of(self.lacking)] if self.lacking else [])]
+
+    @staticmethod
+    def _any_of(numbers: Sequence[int]) -> sa.ColumnElement[bool]:
+        wanted = sa.cast(list(numbers), ARRAY(sa.Integer))
+        return _SEARCH.c.facets.bool_op("&&")(wanted)
+
+    @staticmethod
+    def _phrase(phrase: Sequence[str], weight: str) -> str:
+        """Tokens that follow each other, the last of which may go on."""
+        exact = f":{weight}" if weight else ""
+        told = [f"'{token}'{exact}" for token in phrase[:-1]]
+        told.append(f"'{phrase[-1]}':*{weight}")
+        return f"({' <-> '.join(told)})"
 
 
 def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
-    inner = step.subquery()
-    key = inner.c[0]
+    """Keep those of the asked types, and of the things asked among."""
+    key = step.subquery().c[0]
     query = sa.select(key)
-    for name, values in sorted(wanted.facets.items()):
-        query = query.where(_having(key, name, values))
-    for name, values in sorted(wanted.without.items()):
-        query = query.where(~_having(key, name, values))
+    if "type" in wanted.facets:
+        query = query.where(_of_type(key, wanted.facets["type"]))
+    if "type" in wanted.without:
+        query = query.where(~_of_type(key, wanted.without["type"]))
     if wanted.among is not None:
         query = query.where(key.in_(sorted(wanted.among)))
     if wanted.not_among:
@@ -346,40 +474,40 @@ def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     return query
 
 
-def _having(key: Any, name: str, values: frozenset[str]) -> sa.ColumnElement[bool]:
-    entity, facet, value = schema.entity, schema.facet, schema.facet_value
-    if name in _OWN:
-        return sa.exists().where(entity.c.key == key, entity.c.type.in_(sorted(values)))
-    fits = [
-        sa.and_(value.c.value >= one + _PART, value.c.value < one + _PART + LAST) for one in values
-    ]
-    fits.append(value.c.value.in_(sorted(values)))
-    wanted = sa.select(value.c.id).where(value.c.name == name, sa.or_(*fits))
-    return sa.exists().where(facet.c.key == key, facet.c.facet.in_(wanted))
+def _of_type(key: Any, types: frozenset[str]) -> sa.ColumnElement[bool]:
+    entity = schema.entity
+    return sa.exists().where(entity.c.key == key, entity.c.type.in_(sorted(types)))
 
 
 def facet_counts(
     connection: sa.Connection, keys: Sequence[int], names: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """How many of these things have which value of these facets?"""
-    facet, value, entity = schema.facet, schema.facet_value, schema.entity
-    found = {name: dict[str, int]() for name in names}
+    key = _SEARCH.c.rowid if connection.dialect.name == "sqlite" else _SEARCH.c.key
+    value, entity = schema.facet_value, schema.entity
+    held: Counter[tuple[str, str]] = Counter()
     for some in slices(keys):
-        kept = (
-            sa.select(facet.c.key, value.c.name, value.c.value)
-            .join(facet, facet.c.facet == value.c.id)
-            .where(facet.c.key.in_(some), value.c.name.in_(sorted(names)))
-        )
-        own = sa.select(entity.c.key, sa.literal("type"), entity.c.type).where(
-            entity.c.key.in_(some)
-        )
-        held = {
-            (key, name, each)
-            for query in (kept, own)
-            for key, name, called in connection.execute(query)
-            for each in (called, called.partition(_PART)[0])
+        types = sa.select(entity.c.type, sa.func.count()).where(entity.c.key.in_(some))
+        for called, count in connection.execute(types.group_by(entity.c.type)):
+            held["type", called] += count
+        kept = connection.scalars(sa.select(_SEARCH.c.facets).where(key.in_(some)))
+        things = [_numbers(facets) for facets in kept]
+        every = {number for numbers in things for number in numbers}
+        pairs = {
+            number: (name, called)
+            for part in slices(every)
+            for number, name, called in connection.execute(
+                sa.select(value.c.id, value.c.name, value.c.value).where(
+                    value.c.id.in_(part), value.c.name.in_(sorted(names))
+                )
+            )
         }
-        for _, name, called in held:
-            if name in found:
-                found[name][called] = found[name].get(called, 0) + 1
+        for numbers in things:
+            had = {pairs[number] for number in numbers if number in pairs}
+            # A tag counts whole and under its key.
+            held.update(had | {(name, called.partition(_PART)[0]) for name, called in had})
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    for (name, called), count in sorted(held.items()):
+        if name in found:
+            found[name][called] = count
     return found

@@ -13,7 +13,7 @@ from lineal.model import Instant, Uri
 from lineal.store import schema, seals
 from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
-from lineal.store.rows import pack
+from lineal.store.rows import pack_feed
 
 
 class Turn:
@@ -48,7 +48,8 @@ class Turn:
         told = [*others, seals.feed_line(changed)]
         root = seals.root(leaves.salt, leaves.sums(), named, told)
         head = (self.t, self.instant, actor, cause, token)
-        row = (*head, pack(changed.values()), leaves.salt, root, seals.chained(chain, *head, root))
+        feed = pack_feed(changed.values())
+        row = (*head, feed, leaves.salt, root, seals.chained(chain, *head, root))
         self._driver.insert(schema.tx, [row])
         self.ledger.write()
         self._driver.run(

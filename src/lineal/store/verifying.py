@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from lineal.errors import InvalidUri
+from lineal.errors import Damaged, InvalidUri
 from lineal.model import Uri
 from lineal.store import digest, ledger, schema, seals, text
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
 from lineal.store.projecting import search_rows
 from lineal.store.reading import Reader
-from lineal.store.rows import unpack
+from lineal.store.rows import unpack_feed
 from lineal.store.terms import Terms
 from lineal.store.text import Describe
 
@@ -295,7 +295,11 @@ class Verification:
             if t != expected:
                 self._found.add("tx", f"Transaction {expected} is missing.")
             expected = t + 1
-            known = [self._uris.get(key, "?") for key in unpack(bytes(changed))]
+            try:
+                known = [self._uris.get(key, "?") for key in unpack_feed(bytes(changed))]
+            except Damaged as error:
+                self._found.add("tx", f"Transaction {t}: {error}")
+                known = []
             told = [*others.get(t, ()), seals.feed_line(known)]
             found = leaves[t]
             made = seals.root(found.salt, found.sums(), self._born.get(t, ()), told)
@@ -359,7 +363,7 @@ class Verification:
         feeds = self._driver.among("SELECT t, changed FROM tx WHERE t {among}", ts)
         found = {}
         for t, changed in feeds:
-            line = seals.feed_line(self._uris[key] for key in unpack(bytes(changed)))
+            line = seals.feed_line(self._uris[key] for key in unpack_feed(bytes(changed)))
             told = [*others.get(t, ()), line]
             salt, sums = leaves[t].salt, leaves[t].sums()
             found[t] = (salt, seals.root(salt, sums, self._born.get(t, ()), told))
@@ -403,7 +407,7 @@ class Verification:
             for key, table in text.differing(self._driver, made.rows).items():
                 self._found.add(table, f"{self._uris[key]} is found by something else.")
             self._progress("search", at + len(some))
-        for table in ("search_name", "facet", "search"):
+        for table in ("search_name", "search"):
             name = "rowid" if table == "search" and self._driver.is_sqlite else "key"
             stray = self._driver.rows(
                 f"SELECT DISTINCT {name} FROM {table} WHERE {name} NOT IN (SELECT key FROM entity)"

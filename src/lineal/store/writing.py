@@ -223,7 +223,7 @@ class Transaction:
     def _said(self, words: Sequence[Word]) -> dict[int, dict[Uri, Standing]]:
         """Which statements of these documents stand?"""
         rows = self._standing(_STANDING_RECORDS, words)
-        uris = self._around.names.uris(self._driver, {row[0] for row in rows})
+        uris = self._uris_of({row[0] for row in rows})
         found: dict[int, dict[Uri, Standing]] = {}
         for key, document, t_from, valid_from, valid_to, said, body in rows:
             row = Standing((key, document, t_from), t_from, valid_from, valid_to, bool(said), body)
@@ -233,7 +233,7 @@ class Transaction:
     def _stated(self, words: Sequence[Word]) -> dict[int, dict[facts.EdgeId, Standing]]:
         """Which claims of these documents stand?"""
         rows = self._standing(_STANDING_EDGES, words)
-        uris = self._around.names.uris(self._driver, {key for row in rows for key in row[0:3:2]})
+        uris = self._uris_of({key for row in rows for key in row[0:3:2]})
         found: dict[int, dict[facts.EdgeId, Standing]] = {}
         for src, kind, dst, document, t_from, valid_from, valid_to, said, layer, body in rows:
             key = (src, kind, dst, document, t_from)
@@ -241,6 +241,14 @@ class Transaction:
             row = Standing(key, t_from, valid_from, valid_to, bool(said), body, word)
             name = (uris[src], self._around.terms.word(self._connection, kind), uris[dst])
             found.setdefault(document, {})[name] = row
+        return found
+
+    def _uris_of(self, keys: set[int]) -> dict[int, Uri]:
+        """What are the URIs of these keys? Most were just asked for the other way round."""
+        found = {key: uri for uri, key in self._keys.items() if key in keys}
+        missing = keys - found.keys()
+        if missing:
+            found.update(self._around.names.uris(self._driver, missing))
         return found
 
     def _standing(self, text: str, words: Sequence[Word]) -> list[Any]:

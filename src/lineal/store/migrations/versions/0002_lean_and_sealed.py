@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from lineal.store import seals
+from lineal.store.rows import pack_feed
 
 revision = "0002"
 down_revision = "0001"
@@ -68,13 +69,6 @@ def _search() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     op.drop_table("facet")
     op.create_table(
-        "facet",
-        sa.Column("key", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("facet", sa.Integer, primary_key=True, autoincrement=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("facet_by_facet", "facet", ["facet", "key"])
-    op.create_table(
         "facet_value",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("name", sa.Text, nullable=False),
@@ -92,14 +86,18 @@ def _search() -> None:
     op.execute("DROP TABLE IF EXISTS search")
     if sqlite:
         op.execute(
-            "CREATE VIRTUAL TABLE search USING fts5(name, words, description, "
-            'tokenize="unicode61 remove_diacritics 2")'
+            "CREATE VIRTUAL TABLE search USING fts5(facets, name, words, description,"
+            ' columnsize=0, tokenize="unicode61 remove_diacritics 2")'
         )
         op.execute("INSERT INTO search (search, rank) VALUES ('automerge', 0)")
         op.execute("INSERT INTO search (search, rank) VALUES ('crisismerge', 64)")
         return
-    op.execute("CREATE TABLE search (key BIGINT PRIMARY KEY, tokens tsvector NOT NULL)")
+    op.execute(
+        "CREATE TABLE search (key BIGINT PRIMARY KEY, tokens tsvector NOT NULL,"
+        " facets INTEGER[] NOT NULL)"
+    )
     op.execute("CREATE INDEX search_by_token ON search USING gin (tokens)")
+    op.execute("CREATE INDEX search_by_facet ON search USING gin (facets)")
 
 
 def _compare_bytes() -> None:
@@ -341,19 +339,24 @@ def _seal(connection: sa.Connection) -> None:
         named.setdefault(t, []).append(uri)
     owners, uris = _owners(connection), _uris(connection)
     answers: dict[int, list[str]] = {}
+    feeds: dict[int, bytes] = {}
     for document, t, body in connection.execute(sa.text("SELECT document, t, body FROM response")):
         answers.setdefault(t, []).append(seals.response_line(owners[document], body))
     for t, changed in connection.execute(sa.text("SELECT t, changed FROM tx")):
         keys = struct.unpack(f"<{len(changed) // 8}q", bytes(changed))
         answers.setdefault(t, []).append(seals.feed_line(uris[key] for key in keys))
+        feeds[t] = pack_feed(keys)
     before = seals.GENESIS
     for t, instant, actor, cause, token in heads:
         leaf = leaves[t]
         root = seals.root(leaf.salt, leaf.sums(), named.get(t, ()), answers.get(t, ()))
         before = seals.chained(before, t, instant, actor, cause, token, root)
         connection.execute(
-            sa.text("UPDATE tx SET salt = :salt, root = :root, hash = :hash WHERE t = :t"),
-            {"salt": leaf.salt, "root": root, "hash": before, "t": t},
+            sa.text(
+                "UPDATE tx SET changed = :feed, salt = :salt, root = :root, hash = :hash"
+                " WHERE t = :t"
+            ),
+            {"feed": feeds[t], "salt": leaf.salt, "root": root, "hash": before, "t": t},
         )
 
 
