@@ -94,8 +94,9 @@ _SAID_NOW = """
     JOIN record ON record.key = uri.key AND record.t_to IS NULL AND record.body <> 'null'
     WHERE uri.uri = ?
 """
-#: A batch of so many words is followed by a piece of upkeep at once.
-LARGE = 250
+#: After how many new documents commits are followed by a piece of upkeep, and how many of them one
+#: counts for that changed: it lies at a place of its own.
+TIDY_AFTER, A_CHANGE = 1_400, 3
 
 
 def clock_now() -> Instant:
@@ -129,6 +130,7 @@ class Store:
             Grammar(shapes), Terms(), Names(), text.Facets(), tuple(rules), describe
         )
         self.now = now
+        self._put_off = 0
         # What is remembered of a transaction that is undone is forgotten before the next begins.
         self._one_at_a_time = threading.RLock()
         try:
@@ -248,9 +250,13 @@ class Store:
             transaction = Transaction(connection, self._around, now=self.now)
             committed = transaction.apply(batch)
         transaction.learned()
-        if committed.t is not None and len(batch.words) >= LARGE:
-            # Else work put off would pile up under a load that leaves no idle moment.
-            self._database.tidy()
+        if committed.t is not None:
+            documents = committed.documents
+            moved = documents.get("changed", 0) + documents.get("removed", 0)
+            self._put_off += documents.get("new", 0) + A_CHANGE * moved
+            if self._put_off >= TIDY_AFTER:
+                # Else work put off would pile up under a load that leaves no idle moment.
+                self.tidy()
         return committed
 
     @contextlib.contextmanager
@@ -436,6 +442,7 @@ class Store:
 
     def tidy(self) -> None:
         """Do a bounded piece of the upkeep that commits put off."""
+        self._put_off = 0
         self._database.tidy()
 
     def compact(self) -> None:

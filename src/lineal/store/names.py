@@ -28,7 +28,7 @@ class Names:
             self._keys.clear()
             self._uris.clear()
         self._keys.update(keys)
-        self._uris.update((key, uri) for uri, key in keys.items())
+        self._uris.update(zip(keys.values(), keys, strict=True))
 
     def keys(self, driver: Driver, uris: Collection[Uri]) -> dict[Uri, int]:
         """Which of these are known, and under which key?"""

@@ -179,7 +179,8 @@ class Rows:
             rows.sort(key=_key_of_ending)
             self._driver.many(_ending(schema.metadata.tables[name]), rows)
         for name, rows in sorted(self._begun.items()):
-            rows.sort(key=_KEY_OF[name])
+            # Each row begins with its key, and no key comes twice.
+            rows.sort()
             self._driver.insert(schema.metadata.tables[name], rows)
             rows.clear()
         self._ended.clear()
@@ -187,13 +188,6 @@ class Rows:
 
 def _key_of_ending(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return row[3:]
-
-
-def _first(count: int) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    return lambda row: row[:count]
-
-
-_KEY_OF = {table.name: _first(len(table.primary_key)) for table in schema.FACTS}
 
 
 def _ending(table: sa.Table) -> str:

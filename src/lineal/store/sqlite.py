@@ -33,7 +33,7 @@ _PRAGMAS = (
 )
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
 #: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
-_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=4000", "PRAGMA cache_size=-524288")
+_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=8000", "PRAGMA cache_size=-524288")
 #: How many pages of the full-text index one piece of upkeep merges.
 _MERGE = 300
 
@@ -92,7 +92,13 @@ class SqliteDatabase:
 
     def _connected_writer(self) -> sa.Engine:
         with translated(self.path):
-            engine = sa.create_engine("sqlite://", creator=self._open_writer, poolclass=StaticPool)
+            # A transaction is committed or undone by whoever opened it: nothing is left to reset.
+            engine = sa.create_engine(
+                "sqlite://",
+                creator=self._open_writer,
+                poolclass=StaticPool,
+                pool_reset_on_return=None,
+            )
             event.listen(engine, "begin", lambda connection: _exec(connection, "BEGIN IMMEDIATE"))
             engine.connect().close()
         return engine
