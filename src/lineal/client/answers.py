@@ -5,6 +5,7 @@ The forms are those of the REST interface; nothing here does anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, NotRequired, TypeAlias, TypedDict, TypeVar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -19,6 +20,26 @@ class Times(TypedDict, total=False):
     known_at: str | None
     #: As it was so at that ISO time.
     valid_at: str | None
+
+
+class Walk(TypedDict, total=False):
+    """How a walk is gone; what is not said is as fits the question."""
+
+    #: ``logical`` (pipelines and wholes) or ``exact`` (runs and versions).
+    grain: str | None
+    #: Only over edges of these kinds, or of these layers.
+    kinds: Sequence[str]
+    layers: Sequence[str]
+    #: Only things of these types are told.
+    types: Sequence[str]
+    #: Columns themselves, not their data sets.
+    columns: bool
+    #: The budget: steps, things, edges that are looked at, rows that are read, milliseconds.
+    depth: int | None
+    nodes: int | None
+    edges: int | None
+    rows: int | None
+    ms: int | None
 
 
 class Answer(TypedDict, Generic[Value]):
@@ -369,6 +390,16 @@ class Lineage(TypedDict):
     arrows: list[Arrow]
     upstream: dict[str, int]
     downstream: dict[str, int]
+    cycles: list[Cycle]
+
+
+class Cycle(TypedDict):
+    """Things that feed each other: a shortest way round, of *size* things in all."""
+
+    things: list[Thing]
+    words: str
+    size: int
+    feedback: bool
 
 
 class Path(TypedDict):
@@ -376,7 +407,26 @@ class Path(TypedDict):
 
     words: str
     weakest: str
+    weakest_link: Arrow | None
     arrows: list[Arrow]
+
+
+class Shared(Thing):
+    """Something that several things have in common; *depths* in the order of the starts."""
+
+    depths: list[int]
+    possible: bool
+    live: bool
+    nearest: bool
+
+
+class Common(TypedDict):
+    """What several things have in common on one side, nearest first."""
+
+    starts: list[Thing]
+    upstream: bool
+    things: list[Shared]
+    by_type: dict[str, int]
 
 
 class Hit(Thing):

@@ -12,15 +12,17 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from lineal.errors import Invalid
-from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
-from lineal.query import diff, finding, identity, pages, walks
+from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
+from lineal.query import diff, finding, identity, impact, pages, walks, ways
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
+from lineal.query.impact import Hit, Impact
 from lineal.query.pages import Explanation, Happening, Neighbour
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Thirteen, Trial
-from lineal.query.walks import Arrow, Ask, Hit, Impact, Lineage, Node, Path
+from lineal.query.walks import Arrow, Ask, Cycle, Lineage, Node
+from lineal.query.ways import Common, Path, Shared
 from lineal.search import parse
 from lineal.store import Store
 
@@ -28,7 +30,9 @@ __all__ = [
     "Arrow",
     "Ask",
     "Brief",
+    "Common",
     "Consumer",
+    "Cycle",
     "Differences",
     "Evidence",
     "Explanation",
@@ -45,12 +49,17 @@ __all__ = [
     "Path",
     "Preview",
     "Questions",
+    "Shared",
     "Sharer",
     "Suggestion",
     "Trial",
 ]
 
 _ASK = Ask()
+#: What a question may cost that is asked without a budget of its own.
+_USUAL = Budget()
+#: The thirteen walk from many things at once.
+_WIDE = Ask(Budget(nodes=50_000, edges=200_000))
 
 
 class Questions:
@@ -61,8 +70,8 @@ class Questions:
         self._store, self._platforms = store, tuple(platforms)
 
     @contextlib.contextmanager
-    def _things(self, viewer: Viewer, moment: Moment) -> Iterator[Things]:
-        with self._store.read(viewer, moment) as reader:
+    def _things(self, viewer: Viewer, moment: Moment, budget: Budget = _USUAL) -> Iterator[Things]:
+        with self._store.read(viewer, moment, budget) as reader:
             yield Things(reader, self._store.shapes, self._platforms)
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
@@ -168,8 +177,8 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[Lineage]:
         """What was this made from, and what is made from it?"""
-        with self._things(viewer, moment) as things:
-            keys = [things.key(uri) for uri in uris]
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in _several(uris)]
             return walks.lineage(things, keys, up=up, down=down, ask=ask)
 
     def paths(
@@ -183,8 +192,32 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[tuple[Path, ...]]:
         """By which shortest ways does one of these feed the other?"""
-        with self._things(viewer, moment) as things:
-            return walks.paths(things, things.key(start), things.key(end), k=k, ask=ask)
+        with self._things(viewer, moment, ask.budget) as things:
+            return ways.paths(things, things.key(start), things.key(end), k=k, ask=ask)
+
+    def between(
+        self, viewer: Viewer, start: Uri, end: Uri, moment: Moment = NOW, *, ask: Ask = _ASK
+    ) -> Answer[Lineage]:
+        """What lies on any way by which one of these feeds the other?"""
+        with self._things(viewer, moment, ask.budget) as things:
+            return ways.between(things, things.key(start), things.key(end), ask=ask)
+
+    def common(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        moment: Moment = NOW,
+        *,
+        upstream: bool = True,
+        ask: Ask = _ASK,
+        limit: int = 500,
+    ) -> Answer[Common]:
+        """What have all of these in common, upstream or downstream?"""
+        if len(set(uris)) < 2:
+            raise Invalid("One thing alone has nothing in common.", fix="Name two or more.")
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in uris]
+            return ways.common(things, keys, upstream=upstream, ask=ask, limit=limit)
 
     def impact(
         self,
@@ -196,9 +229,9 @@ class Questions:
         limit: int = 500,
     ) -> Answer[Impact]:
         """What would a change of these touch, is any of it live, and who must be told?"""
-        with self._things(viewer, moment) as things:
-            keys = [things.key(uri) for uri in uris]
-            return walks.impact(things, keys, ask=ask, limit=limit)
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in _several(uris)]
+            return impact.impact(things, keys, ask=ask, limit=limit)
 
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 
@@ -327,5 +360,12 @@ class Questions:
     def _thirteen(
         self, viewer: Viewer, uri: Uri, moment: Moment
     ) -> Iterator[tuple[Thirteen, int, Things]]:
-        with self._things(viewer, moment) as things:
-            yield Thirteen(things, _ASK), things.key(uri), things
+        with self._things(viewer, moment, _WIDE.budget) as things:
+            yield Thirteen(things, _WIDE), things.key(uri), things
+
+
+def _several(uris: Sequence[Uri]) -> Sequence[Uri]:
+    """Return the starts of a question; raises `Invalid` where there is none."""
+    if not uris:
+        raise Invalid("It is not said of what is asked.", fix="Name one thing, or several.")
+    return uris

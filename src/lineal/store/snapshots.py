@@ -17,6 +17,7 @@ from lineal.model import (
 from lineal.store import observed, schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
+from lineal.store.meter import Meter, MeteredDriver
 from lineal.store.slices import slices
 from lineal.store.terms import Terms
 
@@ -32,6 +33,7 @@ class Snapshot:
         terms: Terms,
         *,
         keys: dict[Uri, int] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """*keys* are those that a transaction knows already, and goes on to learn."""
         if not isinstance(viewer, Viewer):
@@ -41,12 +43,20 @@ class Snapshot:
         self._knows_terms = False
         self.viewer = viewer
         self.basis = basis
-        self._driver = Driver(connection)
+        #: What the question may still read; None: whatever it needs.
+        self.meter = meter
+        self._driver = Driver(connection) if meter is None else MeteredDriver(connection, meter)
         self._keys: dict[Uri, int] = {} if keys is None else keys
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
+
+    def _found(self, query: sa.Select[Any], most: int | None = None) -> Iterable[Any]:
+        """Return the rows of a query, at most *most*, as far as the question's budget goes."""
+        if self.meter is None:
+            return self._connection.execute(query if most is None else query.limit(most))
+        return self.meter.read(query, most)
 
     def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows that were so at the moment; the basis is part of every query of facts."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 
 from lineal.access import LOCAL
@@ -10,11 +11,12 @@ from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
 from lineal.query import Ask
-from lineal.surfaces import asked, differing, formats, formats_identity
+from lineal.surfaces import asked, differing, formats, formats_identity, formats_walks, walking
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
         Answer,
+        Common,
         Differences,
         Entity,
         Explanation,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         Preview,
         Suggestion,
         Times,
+        Walk,
     )
 
 Value = TypeVar("Value")
@@ -145,23 +148,72 @@ class Local:
         return formats.health(self._lineal.health())
 
     def lineage(
-        self, uri: str, *, up: int, down: int, grain: str | None, **times: Unpack[Times]
+        self,
+        uris: str | Sequence[str],
+        *,
+        up: int,
+        down: int,
+        grain: str | None = None,
+        way: Walk | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Lineage]:
-        """Return what a thing was made from and what is made from it."""
-        found = self._ask.lineage(
-            LOCAL, [Uri(uri)], _moment(times), up=up, down=down, ask=Ask(grain=grain)
-        )
-        return _as(formats.lineage(found))
+        """Return what things were made from and what is made from them."""
+        ask = self._walk(way)
+        ask = ask if grain is None else replace(ask, grain=grain)
+        found = self._ask.lineage(LOCAL, _each(uris), _moment(times), up=up, down=down, ask=ask)
+        return _as(formats_walks.lineage(found))
 
-    def paths(self, start: str, end: str, *, k: int, **times: Unpack[Times]) -> Answer[list[Path]]:
+    def paths(
+        self, start: str, end: str, *, k: int, way: Walk | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Path]]:
         """Return the shortest ways by which one of two things feeds the other."""
-        found = self._ask.paths(LOCAL, Uri(start), Uri(end), _moment(times), k=k)
-        return _as(formats.paths(found))
+        ends = Uri(start), Uri(end)
+        found = self._ask.paths(LOCAL, *ends, _moment(times), k=k, ask=self._walk(way))
+        return _as(formats_walks.paths(found))
 
-    def impact(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[Impact]:
-        """Return what a change of a thing would touch, worst first."""
-        found = self._ask.impact(LOCAL, [Uri(uri)], _moment(times), limit=limit)
-        return _as(formats.impact(found))
+    def between(
+        self, start: str, end: str, *, way: Walk | None = None, **times: Unpack[Times]
+    ) -> Answer[Lineage]:
+        """Return all that lies on any way by which one of two things feeds the other."""
+        ends = Uri(start), Uri(end)
+        found = self._ask.between(LOCAL, *ends, _moment(times), ask=self._walk(way))
+        return _as(formats_walks.lineage(found))
+
+    def common(
+        self,
+        uris: Sequence[str],
+        *,
+        side: str,
+        limit: int,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Common]:
+        """Return what several things have in common, upstream or downstream."""
+        found = self._ask.common(
+            LOCAL,
+            _each(uris),
+            _moment(times),
+            upstream=side == "upstream",
+            ask=self._walk(way),
+            limit=limit,
+        )
+        return _as(formats_walks.common(found))
+
+    def impact(
+        self,
+        uris: str | Sequence[str],
+        *,
+        limit: int,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Impact]:
+        """Return what a change of things would touch, worst first."""
+        ask = self._walk(way)
+        found = self._ask.impact(LOCAL, _each(uris), _moment(times), ask=ask, limit=limit)
+        return _as(formats_walks.impact(found))
+
+    def _walk(self, way: Walk | None) -> Ask:
+        return walking.walk(self._lineal.shapes, way)
 
     def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
         """Return the answer to one of the thirteen questions about a thing."""
@@ -170,7 +222,7 @@ class Local:
             "q1": lambda: formats.feeds(ask.feeds(LOCAL, thing, at)),
             "q2": lambda: formats.listed(ask.data_pipelines(LOCAL, thing, at)),
             "q3": lambda: formats.listed(ask.data_behind(LOCAL, thing, at)),
-            "q4": lambda: formats.lineage(ask.complete_lineage(LOCAL, thing, at)),
+            "q4": lambda: formats_walks.lineage(ask.complete_lineage(LOCAL, thing, at)),
             "q5": lambda: formats.testings(ask.tests_of(LOCAL, thing, at)),
             "q6": lambda: formats.testings(ask.versions_in(LOCAL, thing, at)),
             "q7": lambda: formats.listed(ask.models_downstream(LOCAL, thing, at)),
@@ -188,6 +240,10 @@ class Local:
 
 def _moment(times: Times) -> Moment:
     return asked.moment(times.get("known_at"), times.get("valid_at"))
+
+
+def _each(uris: str | Sequence[str]) -> list[Uri]:
+    return [Uri(uris)] if isinstance(uris, str) else [Uri(uri) for uri in uris]
 
 
 def _as(answer: formats.Object) -> Answer[Value]:
