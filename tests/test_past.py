@@ -111,6 +111,8 @@ def _put(ask: Questions, one: Question) -> Any:
         "paths": lambda: formats_walks.paths(ask.paths(LOCAL, first, last, at)),
         "between": lambda: formats_walks.lineage(ask.between(LOCAL, first, last, at)),
         "common": lambda: formats_walks.common(ask.common(LOCAL, [first, last], at)),
+        "unused": lambda: formats_walks.unused(ask.unused(LOCAL, moment=at, days=1)),
+        "shared": lambda: formats_walks.shared(ask.shared(LOCAL, at)),
         "impact": lambda: formats_walks.impact(ask.impact(LOCAL, [first], at)),
         "explain": lambda: formats.explanation(ask.explain(LOCAL, *_edge_of(first, last), at)),
         "counts": lambda: formats.counts(ask.counts(LOCAL, at)),
@@ -141,6 +143,7 @@ def _hits(ask: Questions, uri: Uri, at: Moment) -> Any:
 
 QUESTIONS = (
     "get", "neighbours", "history", "lineage", "paths", "impact", "explain", "counts", "diff",
+    "between", "common", "unused", "shared",
     "owners", "search",
 )  # fmt: skip
 

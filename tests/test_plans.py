@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.model import Moment, Record, Statement, Uri
-from lineal.query import Questions
+from lineal.query import Change, Questions
 from lineal.store import Batch
 from tests import world
 
@@ -34,7 +34,7 @@ WHOLE = {
 UNASKED = {
     *("counts", "suggestions", "preview_merge", "preview_split", "diff_lineage", "diff_type"),
     *("feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of", "versions_in"),
-    *("models_downstream", "consumers", "sharers", "data_under", "around", "unused"),
+    *("models_downstream", "consumers", "sharers", "data_under", "around", "retirable"),
 }
 
 #: The text index's own statements, which the text index plans.
@@ -87,6 +87,12 @@ def ask_everything(lineal: Lineal, moment: Moment) -> None:
     ask.paths(LOCAL, world.PLAYS, world.V5, moment=moment)
     ask.between(LOCAL, world.PLAYS, world.V5, moment=moment)
     ask.common(LOCAL, [world.V4, world.V5], moment=moment)
+    ask.impact(LOCAL, [world.V5], moment, change=Change("rolled_back"))
+    ask.schema_changes(LOCAL, Moment(known_t=1), moment)
+    ask.shared(LOCAL, moment)
+    ask.unused(LOCAL, world.DATA_TEAM, moment)
+    ask.unused(LOCAL, moment=moment)
+    ask.similar(LOCAL, world.MODEL, moment)
     ask.search(LOCAL, "ranking", moment=moment)
     ask.search(LOCAL, "type:dataset plays", moment=moment)
 

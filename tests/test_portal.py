@@ -142,7 +142,12 @@ def test_links_and_forms_keep_the_moment(client, path, moment):
 def test_no_page_asks_another_server_for_anything(client):
     for path in PAGES:
         html = client.get(path).text
-        assert re.findall(r'(?:src|href)="(?:https?:)?//(?!registry\.example|wiki)', html) == []
+        assert (
+            re.findall(
+                r'(?:src|href)="(?:https?:)?//(?!registry\.example|wiki|chat\.example)', html
+            )
+            == []
+        )
 
 
 # ── Hostile words ────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +324,8 @@ def test_impact_says_how_much_is_live_and_who_must_be_told(client):
     page = look(client, f"/impact?uri={PLAYS}")
 
     assert "9 things would be touched" in page.text
-    assert "8 in live use now" in page.text
+    assert "2 in use now" in page.text
+    assert "8 with something live on them" in page.text
     assert "Nobody owns these" in page.text
 
 

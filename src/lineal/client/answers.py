@@ -430,31 +430,99 @@ class Common(TypedDict):
 
 
 class Hit(Thing):
-    """Something that a change would touch."""
+    """Something that a change would touch; *effect* and *why* where it is said what changes."""
 
     depth: int
     layer: str
     live: bool
+    in_use: bool
     possible: bool
     owners: list[Thing]
     path: str
+    effect: str
+    why: str
 
 
 class Told(TypedDict):
-    """An owner who must be told, and of what; None stands for nobody."""
+    """An owner who must be told, and of what; None stands for nobody. Counts are of all."""
 
     owner: Thing | None
+    contacts: list[str]
+    count: int
+    live: int
+    by_type: dict[str, int]
     things: list[Thing]
+
+
+class Meant(TypedDict):
+    """A change that is meant to be made."""
+
+    what: str
+    to: str | None
 
 
 class Impact(TypedDict):
     """What a change would touch, worst first."""
 
     starts: list[Thing]
+    change: Meant | None
     live: int
+    in_use: int
     by_type: dict[str, int]
+    by_effect: dict[str, int]
     by_owner: list[Told]
     hits: list[Hit]
+
+
+class SchemaChange(TypedDict):
+    """One change of a schema, why it is so, and whom it touches."""
+
+    what: str
+    thing: Thing
+    attribute: str
+    before: Json
+    after: Json
+    because: Because
+    touched: int
+    live: int
+    by_owner: list[Told]
+    hits: list[Hit]
+
+
+class SchemaChanges(TypedDict):
+    """The schema changes of a period, those that touch what is live first."""
+
+    by_what: dict[str, int]
+    changes: list[SchemaChange]
+
+
+class Asset(Thing):
+    """Something that live consumers rest on: how many, and of how many teams."""
+
+    consumers: int
+    teams: int
+    consumed_by: list[Thing]
+    of_teams: list[Thing]
+
+
+class Unused(Thing):
+    """Something that nothing live is made from, and that nothing took from of late."""
+
+    since: str
+    last_used_at: str | None
+    last_used_by: Thing | None
+    owners: list[Thing]
+
+
+class Alike(TypedDict):
+    """A model that consumes like features, with its score and a reason."""
+
+    model: Thing
+    score: float
+    features: list[Thing]
+    only_this: int
+    only_other: int
+    reason: str
 
 
 class Refusal(TypedDict):

@@ -6,7 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeAlias, Unpack
 
-from lineal.client.answers import Answer, Common, Impact, Lineage, Path, Times, Value, Walk
+from lineal.client.answers import (
+    Alike,
+    Answer,
+    Asset,
+    Common,
+    Impact,
+    Lineage,
+    Path,
+    SchemaChanges,
+    Times,
+    Unused,
+    Value,
+    Walk,
+)
 
 #: What goes into a query; several values are said one after the other.
 Parameter: TypeAlias = "str | int | Sequence[str] | None"
@@ -69,12 +82,67 @@ class Walks(ABC):
         self,
         uris: str | Sequence[str],
         *,
+        change: str | None = None,
+        to: str | None = None,
         limit: int | None = None,
         way: Walk | None = None,
         **times: Unpack[Times],
     ) -> Answer[Impact]:
-        """Return what a change of things would touch, worst first, and who must be told."""
-        return self._ask("/impact", uri=_each(uris), limit=limit, **_said(way), **times)
+        """
+        Return what a change of things would touch, worst first, and who must be told.
+
+        *change* is ``dropped``, ``renamed``, ``retyped``, ``redefined`` or ``rolled_back``, and
+        *to* the new name or type, or the version that comes back.
+        """
+        said: dict[str, Parameter] = {"change": change, "to": to, "limit": limit}
+        return self._ask("/impact", uri=_each(uris), **said, **_said(way), **times)
+
+    def schema_changes(
+        self,
+        before: Times,
+        *,
+        types: Sequence[str] = (),
+        limit: int | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[SchemaChanges]:
+        """Return the schema changes from *before* to *times*, and whom each touches."""
+        said: dict[str, Parameter] = {
+            **_types(types),
+            "limit": limit,
+            "from_known_at": before.get("known_at"),
+            "from_valid_at": before.get("valid_at"),
+        }
+        return self._ask("/schema-changes", **said, **times)
+
+    # ── Use ──────────────────────────────────────────────────────────────────────────────────
+
+    def shared(
+        self, *, types: Sequence[str] = (), limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Asset]]:
+        """Return the assets that most live consumers rest on, of the most teams."""
+        return self._ask("/shared", limit=limit, **_types(types), **times)
+
+    def unused(
+        self,
+        uri: str | None = None,
+        *,
+        types: Sequence[str] = (),
+        days: int | None = None,
+        limit: int | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[list[Unused]]:
+        """Return what of an owner, or of all, nothing live or recent is made from, since when."""
+        return self._ask("/unused", uri=uri, days=days, limit=limit, **_types(types), **times)
+
+    def similar(
+        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Alike]]:
+        """Return the models that consume like features as one, the most alike first."""
+        return self._ask("/similar", uri=uri, limit=limit, **times)
+
+
+def _types(types: Sequence[str]) -> dict[str, Parameter]:
+    return {"types": ",".join(types)} if types else {}
 
 
 def _each(uris: str | Sequence[str]) -> Sequence[str]:

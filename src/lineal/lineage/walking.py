@@ -121,6 +121,8 @@ class Way:
     towards: frozenset[str] | None = None
 
 
+#: After how many edges of a level it is asked whether there is time for more.
+_LOOK = 500
 #: Edges of a whole that give way where the same document stated them for its parts (law 3).
 _COARSE = frozenset({"produced_by", "derived_from"})
 
@@ -136,8 +138,9 @@ def walk(
     """
     Walk from *starts* and return all that is reached within *budget*.
 
-    *out_of_time* is asked at each level, and the graph may raise `OutOfTime` in the midst of one:
-    then what was reached by then is returned. What was cut is said in the walk's ``why``.
+    *out_of_time* is asked at each level and within large ones, and the graph may raise `OutOfTime`
+    in the midst of one: then what was reached by then is returned. What was cut is said in the
+    walk's ``why``.
     """
     return _Walker(graph, shapes, way, budget, out_of_time).go(starts)
 
@@ -305,7 +308,9 @@ class _Walker:
         finely = self._stated_finely(links)
         targets = self._targets({self._other(link) for link in links}, links)
         found: list[_Item] = []
-        for link, outward in links:
+        for at, (link, outward) in enumerate(links):
+            if at % _LOOK == _LOOK - 1 and self._out_of_time():
+                raise OutOfTime("The time of the walk is used up.")
             owner = link.src if outward else link.dst
             for item, label in owners[owner]:
                 for target, exact in targets[self._key_of(link, outward)]:

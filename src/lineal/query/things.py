@@ -56,6 +56,11 @@ class Things:
         with contextlib.nullcontext() if self.reader.meter is None else self.reader.meter.finding():
             yield
 
+    @property
+    def budget(self) -> Budget:
+        """What the question may cost; where nobody said, what is usual."""
+        return Budget() if self.reader.meter is None else self.reader.meter.budget
+
     def left(self, budget: Budget, share: float = 1.0) -> Budget:
         """Return what the walks before have left of a budget, or a share of it."""
         nodes = max(0, budget.nodes - self.reached)
@@ -95,14 +100,14 @@ class Things:
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
         """Return these things, each as its own records say."""
         wanted = set(keys)
-        unknown = wanted - self._entities.keys()
+        unknown = {one for one in wanted if one not in self._entities}
         if unknown:
             self._entities.update(self.reader.entities(unknown))
         return {key: self._entities[key] for key in wanted}
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all names of it."""
-        unknown = set(keys) - self._groups.keys()
+        unknown = {one for one in keys if one not in self._groups}
         if unknown:
             for key, group in self.reader.groups(unknown).items():
                 self._groups[key] = group
@@ -110,7 +115,7 @@ class Things:
 
     def one(self, keys: Collection[int]) -> dict[int, int]:
         """Return for each thing the key of the name that stands for it."""
-        unknown = set(keys) - self._one.keys()
+        unknown = {one for one in keys if one not in self._one}
         groups = self.groups(unknown)
         several = {key for group in groups.values() if len(group) > 1 for key in group}
         entities = self.entities(several)

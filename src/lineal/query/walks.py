@@ -112,6 +112,14 @@ def go(
         late = things.out_of_time(ask.budget)
         walked = walk(things.reader, things.shapes, sorted(keys), way, budget, late)
         _say_how_many(things, walked, keys, way)
+    walked.why[:] = [
+        why.replace(f"the limit is {budget.nodes}", f"the limit is {ask.budget.nodes}")
+        if why.startswith("nodes")
+        else why.replace(f"the limit is {budget.edges}", f"the limit is {ask.budget.edges}")
+        if why.startswith("edges")
+        else why
+        for why in walked.why
+    ]
     things.reached += len(walked.reached)
     things.scanned += walked.scanned
     return walked
@@ -161,8 +169,8 @@ def lineage(
         if not reason.startswith("depth")
     ]
     deeper = [
-        f"{_side(sign)}shown {ask_depth} steps deep; there is more"
-        for (walked, sign), ask_depth in zip(sides, _depths(up, down), strict=True)
+        f"{_side(sign)}shown {min(steps, ask.budget.depth)} steps deep; there is more"
+        for (walked, sign), steps in zip(sides, _depths(up, down), strict=True)
         if any(reason.startswith("depth") for reason in walked.why)
     ]
     starts = tuple(sorted(set(things.briefs(keys).values())))
@@ -288,7 +296,7 @@ def _by_type(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 #: How many things are told of before it is asked whether there is time for more.
-SLICE = 250
+SLICE = 200
 
 
 class Shown:
@@ -304,60 +312,52 @@ class Shown:
     ) -> None:
         """Take walks, each with -1 for upstream or 1 for downstream; *types* are those told of."""
         self._things, self._sides = things, sides
-        keys = {key for walked, _ in sides for key in walked.reached}
-        keys |= {
-            end for walked, _ in sides for step in walked.feedback for end in (step.start, step.end)
-        }
-        uris = things.reader.uris(keys)
-        stands = {key: key for key in keys}
-        if not columns:
-            for walked, _ in sides:
-                stands.update(
-                    (part, whole)
-                    for part, _, whole in walked.contained
-                    if uris[part].type == "column"
-                )
-        one = things.one(sorted(set(stands.values())))
-        self._stands = {key: one[stands[key]] for key in keys}
-        wanted = self._nearest_first(types)
-        self._every, self._briefs = len(wanted), self._told(wanted)
+        self._types = types
+        self._wholes = {} if columns else self._wholes_of_columns()
+        #: Each thing that is told, by each of its keys: the one under which it is shown.
+        self._stands: dict[int, int] = {}
+        self._briefs: dict[int, Brief] = {}
+        self._every = self._tell()
 
-    def _nearest_first(self, types: Collection[str] | None) -> list[int]:
-        """Return what is to be told, nearest first; of types that are asked for, and the starts."""
+    def _wholes_of_columns(self) -> dict[int, int]:
+        """Return as which data set each column is shown."""
+        contained = [pair for walked, _ in self._sides for pair in walked.contained]
+        uris = self._things.reader.uris({part for part, _, _ in contained})
+        return {part: whole for part, _, whole in contained if uris[part].type == "column"}
+
+    def _tell(self) -> int:
+        """Read what is told, nearest first, a slice at a time while there is time."""
         depths: dict[int, int] = {}
         for walked, _ in self._sides:
             for key, at in walked.reached.items():
-                shown = self._stands[key]
-                depths[shown] = min(depths.get(shown, at.depth), at.depth)
+                depths[key] = min(depths.get(key, at.depth), at.depth)
             for step in walked.feedback:
-                for key in (step.start, step.end):
-                    depths.setdefault(self._stands[key], 1 << 30)
+                depths.setdefault(step.start, 1 << 30)
+                depths.setdefault(step.end, 1 << 30)
         uris = self._things.reader.uris(depths)
-        return sorted(
-            (
-                key for key, depth in depths.items()
-                if types is None or depth == 0 or uris[key].type in types
-            ),
-            key=lambda key: (depths[key], uris[key]),
-        )  # fmt: skip
-
-    def _told(self, keys: Sequence[int]) -> dict[int, Brief]:
-        """Read things, a slice at a time while there is time."""
-        found: dict[int, Brief] = {}
-        for at in range(0, len(keys), SLICE):
-            if found and self._things.must_end():
+        ordered = sorted(depths, key=lambda key: (depths[key], uris[key]))
+        for first in range(0, len(ordered), SLICE):
+            if first and self._things.must_end():
                 break
-            found.update(self._things.briefs(keys[at : at + SLICE]))
-        return found
+            some = ordered[first : first + SLICE]
+            stands = {key: self._wholes.get(key, key) for key in some}
+            one = self._things.one(sorted(set(stands.values())))
+            shown = {key: one[stands[key]] for key in some}
+            self._stands.update(shown)
+            named = self._things.reader.uris(shown.values())
+            wanted = {
+                shown[key] for key in some
+                if self._types is None or depths[key] == 0 or named[shown[key]].type in self._types
+            }  # fmt: skip
+            self._briefs.update(self._things.briefs(sorted(wanted - self._briefs.keys())))
+        return len(depths)
 
     def why(self) -> list[str]:
         """Say how many things are not told of, because the time was used up."""
-        told = len(self._briefs)
+        told = len(self._stands)
         if told == self._every:
             return []
-        return [
-            f"time: {told} of the {self._every} things that were reached are told, nearest first"
-        ]
+        return [f"time: {told} of the {self._every} things that were reached are told of"]
 
     def nodes(self, starts: Collection[int]) -> tuple[Node, ...]:
         """Return every thing once, nearest first."""
@@ -365,7 +365,7 @@ class Shown:
         sides: dict[int, dict[int, Node]] = defaultdict(dict)
         for walked, sign in self._sides:
             for key, reached in walked.reached.items():
-                shown = self._stands[key]
+                shown = self._stands.get(key, -1)
                 if shown not in self._briefs:
                     continue
                 node = self._node(shown, reached, sign, shown in live)
@@ -389,15 +389,14 @@ class Shown:
             for step in walked.feedback:
                 self._add(found, step, sign, feedback=True)
             for part, kind, whole in sorted(walked.contained):
-                if part in self._stands and whole in self._stands:
-                    step = Step(part, kind, whole, "declared", False, (part, kind, whole))
-                    self._add(found, step, 1, feedback=False)
+                step = Step(part, kind, whole, "declared", False, (part, kind, whole))
+                self._add(found, step, 1, feedback=False)
         return tuple(found[name] for name in sorted(found))
 
     def _add(
         self, found: dict[tuple[Uri, str, Uri], Arrow], step: Step, sign: int, *, feedback: bool
     ) -> None:
-        ends = (self._stands[step.start], self._stands[step.end])
+        ends = (self._stands.get(step.start, -1), self._stands.get(step.end, -1))
         if ends[0] == ends[1] or not all(end in self._briefs for end in ends):
             return
         start, end = (self._briefs[key].uri for key in (ends if sign > 0 else ends[::-1]))

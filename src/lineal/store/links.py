@@ -184,24 +184,26 @@ class Links(Snapshot):
         """Who says that these edges are so?"""
         return self._claims(edges, self._alive(schema.edge_out))
 
-    def claim_history(self, key: int) -> dict[tuple[int, str, int], list[Claim]]:
-        """Which edges did this thing ever have, living and ended, as known by then?"""
-        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
-        row = schema.edge_out.c
-        ends = {
-            (key, self.kind(link.kind), link.dst)
-            for link in self._ever(schema.edge_out, row.src, key)
-        }
-        ends |= {
-            (link.src, self.kind(link.kind), key)
-            for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
-        }
-        found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
-        return found
+    def claim_history(
+        self, key: int, most: int
+    ) -> tuple[dict[tuple[int, str, int], list[Claim]], bool]:
+        """
+        Which edges did this thing ever have, living and ended, as known by then?
 
-    def _ever(self, table: sa.Table, end: sa.Column[Any], key: int) -> list[Any]:
+        At most *most* of them at either end; whether there are more is the second value.
+        """
+        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
+        begun = self._ever(schema.edge_out, schema.edge_out.c.src, key, most)
+        ended = self._ever(schema.edge_in, schema.edge_in.c.dst, key, most)
+        ends = {(key, self.kind(link.kind), link.dst) for link in begun[:most]}
+        ends |= {(link.src, self.kind(link.kind), key) for link in ended[:most]}
+        found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
+        return found, len(begun) > most or len(ended) > most
+
+    def _ever(self, table: sa.Table, end: sa.Column[Any], key: int, most: int) -> list[Any]:
         query = sa.select(table.c.src, table.c.kind, table.c.dst).distinct()
-        return list(self._found(query.where(end == key, table.c.t_from <= self.basis.t)))
+        found = self._found(query.where(end == key, table.c.t_from <= self.basis.t), most + 1)
+        return list(found)
 
     def _claims(
         self, edges: Collection[tuple[int, str, int]], condition: sa.ColumnElement[bool]

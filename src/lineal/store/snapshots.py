@@ -87,7 +87,7 @@ class Snapshot:
     def keys(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         """Which of these are known, and under which key?"""
         wanted = set(uris)
-        missing = wanted - self._keys.keys()
+        missing = {one for one in wanted if one not in self._keys}
         if missing:
             rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
             for text, key in rows:
@@ -99,7 +99,7 @@ class Snapshot:
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         """What are the URIs of these keys?"""
         wanted = set(keys)
-        missing = wanted - self._uris.keys()
+        missing = {one for one in wanted if one not in self._uris}
         if missing:
             rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
             self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
@@ -139,7 +139,7 @@ class Snapshot:
         query = sa.select(table.c.key).where(
             table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
         )
-        return list(self._connection.scalars(query.order_by(table.c.key)))
+        return [key for (key,) in self._found(query.order_by(table.c.key))]
 
     def counts(self) -> dict[str, int]:
         """How many things of each type did we know by then?"""

@@ -6,10 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lineal.model import Answer, Json, Uri
-from lineal.surfaces.formats import Object, counted, envelope, thing, things
+from lineal.surfaces.differing import because
+from lineal.surfaces.formats import Object, counted, envelope, thing, things, when
 
 if TYPE_CHECKING:
-    from lineal.query import Arrow, Common, Cycle, Impact, Lineage, Path
+    from lineal.query import (
+        Alike,
+        Arrow,
+        Asset,
+        Change,
+        Common,
+        Cycle,
+        Hit,
+        Impact,
+        Lineage,
+        Path,
+        SchemaChange,
+        SchemaChanges,
+        Touched,
+        Unused,
+    )
 
 
 def lineage(
@@ -113,27 +129,118 @@ def common(answer: Answer[Common]) -> Object:
 def impact(answer: Answer[Impact]) -> Object:
     """Return what a change would touch, worst first, and who must be told."""
     value = answer.value
-    hits: list[Json] = [
-        {
-            **thing(hit.thing),
-            "depth": hit.depth,
-            "layer": hit.layer,
-            "live": hit.live,
-            "possible": hit.possible,
-            "owners": things(hit.owners),
-            "path": hit.path,
-        }
-        for hit in value.hits
-    ]
-    owners: list[Json] = [
-        {"owner": None if owner is None else thing(owner), "things": things(touched)}
-        for owner, touched in value.by_owner
-    ]
     body: Object = {
         "starts": things(value.starts),
+        "change": None if value.change is None else _change(value.change),
         "live": value.live,
+        "in_use": value.in_use,
         "by_type": counted(value.by_type),
-        "by_owner": owners,
-        "hits": hits,
+        "by_effect": counted(value.by_effect),
+        "by_owner": [_touched(one) for one in value.by_owner],
+        "hits": [_hit(one) for one in value.hits],
     }
     return envelope(answer, body)
+
+
+def _change(one: Change) -> Object:
+    return {"what": one.what, "to": one.to}
+
+
+def _hit(hit: Hit) -> Object:
+    return {
+        **thing(hit.thing),
+        "depth": hit.depth,
+        "layer": hit.layer,
+        "live": hit.live,
+        "in_use": hit.in_use,
+        "possible": hit.possible,
+        "owners": things(hit.owners),
+        "path": hit.path,
+        "effect": hit.effect,
+        "why": hit.why,
+    }
+
+
+def _touched(one: Touched) -> Object:
+    return {
+        "owner": None if one.owner is None else thing(one.owner),
+        "contacts": list(one.contacts),
+        "count": one.count,
+        "live": one.live,
+        "by_type": counted(one.by_type),
+        "things": things(one.things),
+    }
+
+
+def schema_changes(answer: Answer[SchemaChanges]) -> Object:
+    """Return the schema changes of a period, and whom each touches."""
+    value = answer.value
+    body: Object = {
+        "by_what": counted(value.by_what),
+        "changes": [_schema_change(one) for one in value.changes],
+    }
+    return envelope(answer, body)
+
+
+def _schema_change(one: SchemaChange) -> Object:
+    return {
+        "what": one.what,
+        "thing": thing(one.thing),
+        "attribute": one.attribute,
+        "before": one.before,
+        "after": one.after,
+        "because": because(one.because),
+        "touched": one.touched,
+        "live": one.live,
+        "by_owner": [_touched(owner) for owner in one.by_owner],
+        "hits": [_hit(hit) for hit in one.hits],
+    }
+
+
+# ── Use ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shared(answer: Answer[tuple[Asset, ...]]) -> Object:
+    """Return the assets that most live consumers rest on."""
+    value: list[Json] = [
+        {
+            **thing(one.thing),
+            "consumers": one.consumers,
+            "teams": one.teams,
+            "consumed_by": things(one.consumed_by),
+            "of_teams": things(one.of_teams),
+        }
+        for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def unused(answer: Answer[tuple[Unused, ...]]) -> Object:
+    """Return what nothing live or recent is made from, and since when."""
+    value: list[Json] = [
+        {
+            **thing(one.thing),
+            "since": when(one.since),
+            "last_used_at": when(one.last_used_at),
+            "last_used_by": None if one.last_used_by is None else thing(one.last_used_by),
+            "owners": things(one.owners),
+        }
+        for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def similar(answer: Answer[tuple[Alike, ...]]) -> Object:
+    """Return the models that consume like features."""
+    value: list[Json] = [
+        {
+            "model": thing(one.model),
+            "score": one.score,
+            "features": things(one.features),
+            "only_this": one.only_this,
+            "only_other": one.only_other,
+            "reason": one.reason,
+        }
+        for one in answer.value
+    ]
+    return envelope(answer, value)

@@ -176,7 +176,7 @@ def _add_thirteen(api: APIRouter, ask: Questions) -> None:
     _question(api, "q10", ask.data_under, formats.listed, thing)
     _question(api, "q11", ask.around, formats.around, models.Answered[models.Around])
     _question(api, "q12", ask.owners_of_chain, formats.owned, models.Answered[list[models.Owned]])
-    _question(api, "q13", ask.unused, formats.listed, thing)
+    _question(api, "q13", ask.retirable, formats.listed, thing)
 
 
 def _question(

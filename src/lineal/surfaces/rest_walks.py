@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Budget, Moment, Uri
-from lineal.query import Ask, Lineage, Questions
+from lineal.query import RECENT, Ask, Lineage
 from lineal.surfaces import asked, differing
 from lineal.surfaces import formats_walks as formats
 from lineal.surfaces import rest_walk_models as models
@@ -27,7 +27,7 @@ from lineal.surfaces.rest import (
 )
 from lineal.surfaces.rest_differences import Differences
 from lineal.surfaces.rest_models import Answered
-from lineal.surfaces.walking import walk
+from lineal.surfaces.walking import asked_change, types_of, walk
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -100,6 +100,9 @@ def way(
 
 
 Way = Annotated[Ask, Depends(way)]
+Types = Annotated[
+    list[str] | None, Query(description="Only of these types; several, or parted by commas.")
+]
 
 
 # ── The endpoints ───────────────────────────────────────────────────────────────────────────────
@@ -109,7 +112,8 @@ def router(lineal: Lineal) -> APIRouter:
     """Return every endpoint that walks, or compares two moments."""
     api = APIRouter(prefix=PREFIX)
     _add_walks(api, lineal)
-    _add_differences(api, lineal.ask)
+    _add_use(api, lineal)
+    _add_differences(api, lineal)
     return api
 
 
@@ -170,16 +174,69 @@ def _add_walks(api: APIRouter, lineal: Lineal) -> None:
         uri: Annotated[list[str], Query(description="One thing, or several.", max_length=100)],
         read: Read,
         way: Way,
+        change: Annotated[
+            Literal["dropped", "renamed", "retyped", "redefined", "rolled_back"] | None,
+            Query(description="What is done to them."),
+        ] = None,
+        to: Annotated[
+            str | None, Query(description="The new name or type, or the version that comes back.")
+        ] = None,
         limit: Limit = 500,
     ) -> Response:
         """Return what a change would touch, worst first, and who must be told."""
         things = [Uri(one) for one in uri]
-        answer = ask.impact(read.viewer, things, read.moment, ask=way, limit=limit)
+        meant = asked_change(change, to)
+        answer = ask.impact(read.viewer, things, read.moment, change=meant, ask=way, limit=limit)
         return json_response(formats.impact(answer))
 
 
-def _add_differences(api: APIRouter, ask: Questions) -> None:
+def _add_use(api: APIRouter, lineal: Lineal) -> None:
+    ask = lineal.ask
+
+    @api.get("/shared", tags=["use"], **answered(Answered[list[models.Asset]]))
+    def shared(read: Read, types: Types = None, limit: Limit = 50) -> Response:
+        """Return the assets that most live consumers rest on, of the most teams."""
+        chosen = types_of(lineal.shapes, types)
+        answer = ask.shared(read.viewer, read.moment, types=chosen, limit=limit)
+        return json_response(formats.shared(answer))
+
+    @api.get("/unused", tags=["use"], **answered(Answered[list[models.Unused]], 404))
+    def unused(
+        read: Read,
+        uri: Annotated[str | None, Query(description="Only of this person or team.")] = None,
+        types: Types = None,
+        days: Annotated[
+            int, Query(ge=0, le=36_500, description="How long ago something must have been used.")
+        ] = RECENT,
+        limit: Limit = 500,
+    ) -> Response:
+        """Return what nothing live or recent is made from, and since when."""
+        answer = ask.unused(
+            read.viewer, None if uri is None else Uri(uri), read.moment,
+            types=types_of(lineal.shapes, types), days=days, limit=limit,
+        )  # fmt: skip
+        return json_response(formats.unused(answer))
+
+    @api.get("/similar", tags=["use"], **answered(Answered[list[models.Alike]], 404))
+    def similar(uri: UriParam, read: Read, limit: Limit = 20) -> Response:
+        """Return the models that consume like features as one, with a score and a reason."""
+        answer = ask.similar(read.viewer, Uri(uri), read.moment, limit=limit)
+        return json_response(formats.similar(answer))
+
+
+def _add_differences(api: APIRouter, lineal: Lineal) -> None:
+    ask = lineal.ask
     compared = Answered[Differences]
+
+    @api.get("/schema-changes", tags=["differences"], **answered(Answered[models.SchemaChanges]))
+    def schema_changes(
+        earlier: Earlier, read: Read, types: Types = None, limit: Limit = 50
+    ) -> Response:
+        """Return the schema changes between two moments, why, and whom each touches."""
+        told = ask.schema_changes(
+            read.viewer, earlier, read.moment, types=types_of(lineal.shapes, types), limit=limit
+        )
+        return json_response(formats.schema_changes(told))
 
     @api.get("/diff", tags=["differences"], **answered(compared, 404))
     def diff(uri: UriParam, earlier: Earlier, read: Read, limit: Limit = 500) -> Response:

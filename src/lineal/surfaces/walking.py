@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lineal.errors import InvalidQuery
 from lineal.model import Budget
-from lineal.query import Ask
+from lineal.query import Ask, Change
 from lineal.shapes import Shapes
 from lineal.surfaces import asked
 
@@ -36,7 +36,7 @@ def walk(shapes: Shapes, way: Walk | None = None, usual: Ask = _USUAL) -> Ask:
         frozenset(kinds) or usual.kinds,
         asked.layers(list(said.get("layers") or ())) or usual.layers,
         bool(said.get("columns")) or usual.columns,
-        _types(shapes, said.get("types")) or usual.types,
+        types_of(shapes, said.get("types")) or usual.types,
     )
 
 
@@ -44,10 +44,18 @@ def _words(values: Sequence[str] | None) -> frozenset[str]:
     return asked.words(list(values or ()))
 
 
-def _types(shapes: Shapes, values: Sequence[str] | None) -> frozenset[str]:
-    """Return the names of types; a plural is understood too."""
+def types_of(shapes: Shapes, values: Sequence[str] | None) -> frozenset[str] | None:
+    """Return the names of types, None where none is said; a plural is understood too."""
     plurals = {found.plural: name for name, found in shapes.types.items()}
-    return frozenset(shapes.type(plurals.get(name, name)).name for name in sorted(_words(values)))
+    found = {shapes.type(plurals.get(name, name)).name for name in sorted(_words(values))}
+    return frozenset(found) or None
+
+
+def asked_change(what: str | None, to: str | None) -> Change | None:
+    """Return what is done to things; raises `InvalidQuery` where only its end is said."""
+    if what is None and to is not None:
+        raise InvalidQuery("It is said what comes, not what changes.", fix="Say the change too.")
+    return None if what is None else Change(what, to)
 
 
 def _budget(said: Walk, usual: Budget) -> Budget:

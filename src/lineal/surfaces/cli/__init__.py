@@ -58,6 +58,7 @@ for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
     *(reading.search, reading.get, reading.neighbours),
     *(walks.lineage, walks.path, walks.between, walks.common, walks.impact),
+    *(walks.schema_changes, walks.shared, walks.unused, walks.similar),
     identity.identity,
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),

@@ -15,7 +15,9 @@ from lineal.surfaces import asked, differing, formats, formats_identity, formats
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
+        Alike,
         Answer,
+        Asset,
         Common,
         Differences,
         Entity,
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
         Neighbour,
         Path,
         Preview,
+        SchemaChanges,
         Suggestion,
         Times,
+        Unused,
         Walk,
     )
 
@@ -203,14 +207,63 @@ class Local:
         self,
         uris: str | Sequence[str],
         *,
+        change: str | None = None,
+        to: str | None = None,
         limit: int,
         way: Walk | None = None,
         **times: Unpack[Times],
     ) -> Answer[Impact]:
         """Return what a change of things would touch, worst first."""
-        ask = self._walk(way)
-        found = self._ask.impact(LOCAL, _each(uris), _moment(times), ask=ask, limit=limit)
+        meant, ask = walking.asked_change(change, to), self._walk(way)
+        found = self._ask.impact(
+            LOCAL, _each(uris), _moment(times), change=meant, ask=ask, limit=limit
+        )
         return _as(formats_walks.impact(found))
+
+    def schema_changes(
+        self,
+        before: Times,
+        *,
+        types: Sequence[str] = (),
+        limit: int,
+        **times: Unpack[Times],
+    ) -> Answer[SchemaChanges]:
+        """Return the schema changes between two moments, and whom each touches."""
+        found = self._ask.schema_changes(
+            LOCAL, _moment(before), _moment(times), types=self._types(types), limit=limit
+        )
+        return _as(formats_walks.schema_changes(found))
+
+    def shared(
+        self, *, types: Sequence[str] = (), limit: int, **times: Unpack[Times]
+    ) -> Answer[list[Asset]]:
+        """Return the assets that most live consumers rest on, of the most teams."""
+        found = self._ask.shared(LOCAL, _moment(times), types=self._types(types), limit=limit)
+        return _as(formats_walks.shared(found))
+
+    def unused(
+        self,
+        uri: str | None = None,
+        *,
+        types: Sequence[str] = (),
+        days: int,
+        limit: int,
+        **times: Unpack[Times],
+    ) -> Answer[list[Unused]]:
+        """Return what of an owner, or of all, nothing live or recent is made from."""
+        owner = None if uri is None else Uri(uri)
+        found = self._ask.unused(
+            LOCAL, owner, _moment(times), types=self._types(types), days=days, limit=limit
+        )
+        return _as(formats_walks.unused(found))
+
+    def similar(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Alike]]:
+        """Return the models that consume like features as one."""
+        found = self._ask.similar(LOCAL, Uri(uri), _moment(times), limit=limit)
+        return _as(formats_walks.similar(found))
+
+    def _types(self, types: Sequence[str]) -> frozenset[str] | None:
+        return walking.types_of(self._lineal.shapes, types)
 
     def _walk(self, way: Walk | None) -> Ask:
         return walking.walk(self._lineal.shapes, way)
@@ -231,7 +284,7 @@ class Local:
             "q10": lambda: formats.listed(ask.data_under(LOCAL, thing, at)),
             "q11": lambda: formats.around(ask.around(LOCAL, thing, at)),
             "q12": lambda: formats.owned(ask.owners_of_chain(LOCAL, thing, at)),
-            "q13": lambda: formats.listed(ask.unused(LOCAL, thing, at)),
+            "q13": lambda: formats.listed(ask.retirable(LOCAL, thing, at)),
         }
         if question not in told:
             raise InvalidQuery(f"There is no question {question!r}.", fix="Ask q1 to q13.")

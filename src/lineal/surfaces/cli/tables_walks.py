@@ -11,8 +11,23 @@ from lineal.surfaces.cli.listed import THING, counted, names, row_of
 from lineal.surfaces.cli.showing import line, table
 
 if TYPE_CHECKING:
-    from lineal.client.answers import Common, Cycle, Impact, Lineage, Node, Shared
-    from lineal.client.answers import Path as Way
+    from lineal.client.answers import (
+        Alike,
+        Asset,
+        Common,
+        Cycle,
+        Hit,
+        Impact,
+        Lineage,
+        Node,
+        SchemaChanges,
+        Shared,
+        Told,
+        Unused,
+    )
+    from lineal.client.answers import (
+        Path as Way,
+    )
 
 Parts = Iterator[RenderableType]
 
@@ -97,19 +112,105 @@ def _weakest(path: Way) -> Parts:
 
 def impact(value: Impact) -> Parts:
     """Show what a change would touch, and who must be told."""
-    starts = names(value["starts"])
-    yield line(f"A change of {starts} touches {counted(value['by_type'])}; {value['live']} live.")
+    starts, change = names(value["starts"]), value["change"]
+    meant = "A change" if change is None else _SAID[change["what"]]
+    yield line(
+        f"{meant} of {starts} touches {counted(value['by_type'])}; {value['live']} live, "
+        f"{value['in_use']} of them in use."
+    )
+    if value["by_effect"]:
+        yield line(f"By effect: {counted(value['by_effect'])}.")
     rows = [
-        (hit["name"], hit["type"], hit["live"], hit["depth"], hit["layer"],
-         names(hit["owners"]), hit["path"])
+        (hit["name"], hit["type"], _use(hit), hit["depth"], hit["layer"], names(hit["owners"]),
+         hit["path"], *((hit["effect"], hit["why"]) if change is not None else ()))
         for hit in value["hits"]
     ]  # fmt: skip
+    more = () if change is None else ("effect", "why")
     if rows:
-        yield table(("name", "type", "live", "steps", "layer", "owners", "how"), rows)
-    told = [
-        (told["owner"]["name"] if told["owner"] else "nobody", len(told["things"]),
-         names(told["things"]), told["owner"]["uri"] if told["owner"] else None)
-        for told in value["by_owner"]
+        yield table(("name", "type", "live", "steps", "layer", "owners", "how", *more), rows)
+    yield from _told(value["by_owner"], "Who must be told")
+
+
+_SAID = {
+    "dropped": "Dropping",
+    "renamed": "Renaming",
+    "retyped": "Another type",
+    "redefined": "Another definition",
+    "rolled_back": "Rolling back",
+}
+
+
+def _use(hit: Hit) -> str:
+    return "in use" if hit["in_use"] else "live" if hit["live"] else ""
+
+
+def _told(owners: Sequence[Told], title: str) -> Parts:
+    rows = [
+        (one["owner"]["name"] if one["owner"] else "nobody", one["count"], one["live"],
+         counted(one["by_type"]), names(one["things"]), ", ".join(one["contacts"]),
+         one["owner"]["uri"] if one["owner"] else None)
+        for one in owners
     ]  # fmt: skip
-    if told:
-        yield table(("owner", "things", "which", "uri"), told, title="Who must be told")
+    if rows:
+        columns = ("owner", "things", "live", "types", "which", "contact", "uri")
+        yield table(columns, rows, title=title)
+
+
+def schema_changes(value: SchemaChanges) -> Parts:
+    """Show the schema changes of a period, and whom each touches."""
+    yield line(f"Schema changes: {counted(value['by_what'])}.")
+    rows = [
+        (one["what"], one["thing"]["name"], one["thing"]["type"], one["attribute"], one["before"],
+         one["after"], one["touched"], one["live"],
+         ", ".join(told["owner"]["name"] if told["owner"] else "nobody"
+                   for told in one["by_owner"]),
+         one["because"]["t"], one["because"]["cause"], one["thing"]["uri"])
+        for one in value["changes"]
+    ]  # fmt: skip
+    if rows:
+        columns = ("what", "name", "type", "of it", "before", "after", "touches", "live", "owners",
+                   "t", "cause", "uri")  # fmt: skip
+        yield table(columns, rows)
+
+
+# ── Use ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shared(value: list[Asset]) -> Parts:
+    """Show the assets that most live consumers rest on."""
+    rows = [
+        (one["name"], one["type"], one["consumers"], one["teams"], names(one["consumed_by"]),
+         names(one["of_teams"]), one["uri"])
+        for one in value
+    ]  # fmt: skip
+    if not rows:
+        yield line("Nothing live rests on anything that is known.")
+        return
+    yield table(("name", "type", "live consumers", "teams", "which", "of teams", "uri"), rows)
+
+
+def unused(value: list[Unused]) -> Parts:
+    """Show what nothing live or recent is made from."""
+    rows = [
+        (one["name"], one["type"], one["since"],
+         one["last_used_by"]["name"] if one["last_used_by"] else "nothing ever",
+         names(one["owners"]), one["uri"])
+        for one in value
+    ]  # fmt: skip
+    if not rows:
+        yield line("Everything is in use, or was of late.")
+        return
+    yield table(("name", "type", "unused since", "last used by", "owners", "uri"), rows)
+
+
+def similar(value: list[Alike]) -> Parts:
+    """Show the models that consume like features."""
+    rows = [
+        (one["model"]["name"], f"{one['score']:.2f}", len(one["features"]), one["only_this"],
+         one["only_other"], one["reason"], one["model"]["uri"])
+        for one in value
+    ]  # fmt: skip
+    if not rows:
+        yield line("No other model consumes any of its features.")
+        return
+    yield table(("model", "score", "shared", "only this", "only that", "why", "uri"), rows)

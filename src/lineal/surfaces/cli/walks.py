@@ -11,7 +11,7 @@ import click
 from lineal.surfaces.cli import tables_walks as tables
 from lineal.surfaces.cli.naming import uri_of
 from lineal.surfaces.cli.pictures import draw
-from lineal.surfaces.cli.places import Asked, timed
+from lineal.surfaces.cli.places import Asked, compared, timed
 from lineal.surfaces.cli.showing import caveats, show
 
 if TYPE_CHECKING:
@@ -140,12 +140,88 @@ def common(asked: Asked, things: tuple[str, ...], side: str, limit: int, way: Wa
 
 @click.command()
 @_things
+@click.option(
+    "--change",
+    type=click.Choice(["dropped", "renamed", "retyped", "redefined", "rolled_back"]),
+    help="What is done to the things: then it is said what breaks, and why.",
+)
+@click.option("--to", metavar="NAME", help="The new name or type, or the version that comes back.")
 @_limit
 @timed()
 @walking
-def impact(asked: Asked, things: tuple[str, ...], limit: int, way: Walk) -> None:
+def impact(
+    asked: Asked,
+    things: tuple[str, ...],
+    change: str | None,
+    to: str | None,
+    limit: int,
+    way: Walk,
+) -> None:
     """Show what a change of each THING would touch, and who must be told."""
     with asked.answers() as answers:
         uris = uris_of(answers, things, asked)
-        answer = answers.impact(uris, limit=limit, way=way, **asked.times)
+        if change == "rolled_back" and to is not None:
+            to = uri_of(answers, to, asked.times)
+        answer = answers.impact(uris, change=change, to=to, limit=limit, way=way, **asked.times)
     show(answer, asked.form, tables.impact)
+
+
+_types = click.option("--type", "types", metavar="TYPE", multiple=True, help="Only such things.")
+_few = click.option("--limit", type=_many, default=50, show_default=True, help="At most so many.")
+
+
+@click.command("schema-changes")
+@_types
+@_few
+@compared()
+def schema_changes(asked: Asked, types: tuple[str, ...], limit: int) -> None:
+    """Show the schema changes between two moments, what made them, and whom each touches."""
+    with asked.answers() as answers:
+        answer = answers.schema_changes(asked.before, types=types, limit=limit, **asked.times)
+    show(answer, asked.form, tables.schema_changes)
+
+
+# ── Use ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@_types
+@_few
+@timed()
+def shared(asked: Asked, types: tuple[str, ...], limit: int) -> None:
+    """Show on which assets most live consumers rest, of the most teams."""
+    with asked.answers() as answers:
+        answer = answers.shared(types=types, limit=limit, **asked.times)
+    show(answer, asked.form, tables.shared)
+
+
+@click.command()
+@click.argument("owner", metavar="[OWNER]", required=False)
+@click.option(
+    "--days",
+    type=click.IntRange(0, 36_500),
+    default=90,
+    show_default=True,
+    help="Leave out what something took from within so many days.",
+)
+@_types
+@_limit
+@timed()
+def unused(asked: Asked, owner: str | None, days: int, types: tuple[str, ...], limit: int) -> None:
+    """Show what of OWNER, or of all, nothing live or recent is made from, and since when."""
+    with asked.answers() as answers:
+        uri = None if owner is None else uri_of(answers, owner, asked.times)
+        answer = answers.unused(uri, types=types, days=days, limit=limit, **asked.times)
+    show(answer, asked.form, tables.unused)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@timed()
+def similar(asked: Asked, model: str, limit: int) -> None:
+    """Show the models that consume like features as MODEL, with a score and the reason."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, model, asked.times)
+        answer = answers.similar(uri, limit=limit, **asked.times)
+    show(answer, asked.form, tables.similar)
