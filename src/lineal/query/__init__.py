@@ -15,7 +15,7 @@ from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
 from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
 from lineal.query.alike import Alike
-from lineal.query.changing import Change
+from lineal.query.changing import OF, Change
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
@@ -31,6 +31,7 @@ from lineal.search import parse
 from lineal.store import Store
 
 __all__ = [
+    "OF",
     "RECENT",
     "Alike",
     "Arrow",
