@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser check bench bench-store format lock clean
+.PHONY: help demo test soak browser check bench bench-store format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before ser
 
 test: .venv/lineal browser ## Run the tests (ARGS="-k walks" chooses)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+soak: .venv/lineal ## Put budgets to a hub of 1,000,000 edges and more (a few minutes, 2 GiB)
+	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/contract/test_budgets.py $(ARGS)
 
 check: .venv/lineal ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check

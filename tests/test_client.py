@@ -31,8 +31,14 @@ READS: dict[str, Callable[[Client], object]] = {
     "/types": lambda lineal: lineal.types(),
     "/health": lambda lineal: lineal.health(),
     "/lineage": lambda lineal: lineal.lineage(world.MODEL, up=1, down=1, grain="logical"),
-    "/paths": lambda lineal: lineal.paths(world.PLAYS, world.MODEL, k=1),
-    "/impact": lambda lineal: lineal.impact(world.PLAYS, limit=5),
+    "/paths": lambda lineal: lineal.paths(world.PLAYS, world.MODEL, k=1, way={"depth": 9}),
+    "/between": lambda lineal: lineal.between(world.PLAYS, world.MODEL, way={"columns": True}),
+    "/common": lambda lineal: lineal.common([world.V4, world.V5], side="upstream", limit=5),
+    "/impact": lambda lineal: lineal.impact(world.PLAYS, change="dropped", limit=5),
+    "/schema-changes": lambda lineal: lineal.schema_changes({"known_at": "t:0"}, types=["dataset"]),
+    "/shared": lambda lineal: lineal.shared(types=["dataset", "feature-set"], limit=5),
+    "/unused": lambda lineal: lineal.unused(world.DATA_TEAM, days=0, known_at="2030-01-01"),
+    "/similar": lambda lineal: lineal.similar(world.MODEL, limit=5),
     "/questions/q1": lambda lineal: lineal.ask("Q1", world.MODEL),
 }
 
@@ -91,7 +97,8 @@ def test_every_read_is_answered_by_the_server(path: str, url: str):
         answer = READS[path](lineal)
 
     assert isinstance(answer, dict)
-    assert answer["value"]
+    # No model of this world is like another, and nothing that is there is unused.
+    assert answer["value"] or path in ("/similar", "/unused")
 
 
 @pytest.mark.parametrize("path", READS)
@@ -104,6 +111,17 @@ def test_every_read_asks_its_own_path_with_what_was_said_only(path: str):
     assert calls[0].url.path == f"/api/v1{path}"
     assert "" not in calls[0].url.params.values()
     assert "None" not in calls[0].url.params.values()
+
+
+def test_a_walk_is_asked_of_several_things_by_kinds_and_types(url: str):
+    way: client.Walk = {"kinds": ["consumes", "version_of"], "types": ["model"], "ms": 900}
+    with Client(url) as lineal:
+        found = lineal.lineage([world.FEATURES, world.PLAYS], up=0, way=way)["value"]
+
+    assert len(found["starts"]) == 2
+    assert {node["uri"] for node in found["nodes"]} == {
+        world.FEATURES, world.PLAYS_LAKE, world.MODEL
+    }  # fmt: skip
 
 
 def test_a_thing_is_read_as_it_was_known(url: str):
@@ -312,4 +330,4 @@ def test_the_client_needs_nothing_else_of_lineal():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert found == ["lineal", "lineal.client", "lineal.client.answers"]
+    assert found == ["lineal", "lineal.client", "lineal.client.answers", "lineal.client.walks"]

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.access import LOCAL
-from lineal.lineage import Step, Walk, Way, active_versions, shortest_paths, walk
+from lineal.lineage import Step, Walk, Way, Ways, active_versions, walk
 from lineal.model import Budget, EdgeStatement, Layer, Moment, Record, Statement, Uri
 from lineal.query import Ask, Questions
 from lineal.shapes import Shapes
@@ -384,34 +384,79 @@ def test_a_cut_lineage_says_so_on_the_side_that_was_cut() -> None:
 
 def _steps(*pairs: str) -> list[Step]:
     ends = [(ord(pair[0]), ord(pair[1])) for pair in pairs]
-    return [Step(a, "feeds", b, "declared", False, (a, "feeds", b)) for a, b in ends]
+    return [Step(a, "derived_from", b, "declared", False, (b, "derived_from", a)) for a, b in ends]
+
+
+def _ways(steps: Sequence[Step], contained: set[tuple[int, str, int]] | None = None) -> Ways:
+    """Return the ways of a walk downstream that took these steps."""
+    walked = Walk(steps={(step.start, step.kind, step.end): step for step in steps})
+    walked.contained = contained or set()
+    return Ways(walked, SHAPES, upstream=False)
 
 
 def _told(ways: Sequence[Sequence[Step]]) -> list[str]:
     return ["".join([chr(way[0].start), *(chr(step.end) for step in way)]) for way in ways]
 
 
+def _shortest(steps: Sequence[Step], k: int, start: str = "a", end: str = "d") -> list[str]:
+    ways, complete = _ways(steps).shortest(ord(start), ord(end), k)
+    assert complete
+    return _told(ways)
+
+
 def test_the_shortest_ways_come_first_and_repeat_nothing() -> None:
     steps = _steps("ab", "bd", "ac", "cd", "ad", "bc", "ca", "db")
 
-    ways, complete = shortest_paths(steps, ord("a"), ord("d"), 10)
-
-    assert complete
-    assert _told(ways) == ["ad", "abd", "acd", "abcd"]
-    assert _told(shortest_paths(steps, ord("a"), ord("d"), 2)[0]) == ["ad", "abd"]
+    assert _shortest(steps, 10) == ["ad", "abd", "acd", "abcd"]
+    assert _shortest(steps, 2) == ["ad", "abd"]
 
 
 def test_where_there_is_no_way_there_are_none() -> None:
-    assert shortest_paths(_steps("ab", "cd"), ord("a"), ord("d"), 3) == ([], True)
+    assert _shortest(_steps("ab", "cd"), 3) == []
 
 
-def test_too_many_ways_are_said_to_be_too_many() -> None:
-    letters = [chr(at) for at in range(97, 117)]
+def test_ways_through_a_complete_graph_are_found_without_trying_all() -> None:
+    """There are more ways among 40 things that all feed each other than anybody could look at."""
+    letters = [chr(at) for at in range(97, 137)]
     every = _steps(*(a + b for a in letters for b in letters if a != b))
 
-    ways, complete = shortest_paths(every, ord("a"), ord("Z"), 1, limit=5_000)
+    found = _shortest(every, 20)
 
-    assert (ways, complete) == ([], False)
+    assert [len(way) for way in found] == [2, *[3] * 19]
+    assert len(set(found)) == 20
+
+
+def test_ways_that_are_too_many_to_look_at_are_said_to_be() -> None:
+    letters = [chr(at) for at in range(97, 117)]
+    every = _steps(*(a + b for a in letters for b in letters if a != b))
+    late = iter([False, False, True])
+
+    ways, complete = _ways(every).shortest(97, 98, 20, out_of_time=lambda: next(late))
+
+    assert not complete
+    assert len(ways) == 2
+
+
+def test_a_way_through_a_part_goes_on_over_statements_of_the_whole_itself() -> None:
+    """Law 1: from one part to its whole, and not from there to what another part feeds."""
+    part, whole, end = ord("p"), ord("w"), ord("e")
+    of_another = Step(whole, "derived_from", end, "declared", True, (end, "derived_from", ord("q")))
+    own = Step(whole, "derived_from", end, "declared", True, (end, "derived_from", whole))
+    within = {(part, "column_of", whole)}
+
+    assert _ways([of_another], within).shortest(part, end, 1) == ([], True)
+    assert _told(_ways([own], within).shortest(part, end, 1)[0]) == ["pwe"]
+    assert _told(_ways([of_another]).shortest(whole, end, 1)[0]) == ["we"]
+    assert _ways([of_another], within).between(part, end) == []
+    assert len(_ways([own], within).between(part, end)) == 2
+
+
+def test_what_is_only_shown_leads_no_way_on() -> None:
+    """Law 3: the job of a document that states columns is shown, and not gone through."""
+    first, second = _steps("ab", "bd")
+
+    assert _shortest([first, second], 1) == ["abd"]
+    assert _shortest([replace(first, shown=True), second], 1) == []
 
 
 @settings(max_examples=60)
@@ -420,7 +465,8 @@ def test_too_many_ways_are_said_to_be_too_many() -> None:
     st.integers(1, 6),
 )
 def test_shortest_ways_are_those_of_trying_all(pairs: set[tuple[int, int]], k: int) -> None:
-    steps = [Step(a, "feeds", b, "declared", False, (a, "feeds", b)) for a, b in pairs]
+    pairs = {(a, b) for a, b in pairs if a != b}
+    steps = [Step(a, "reads", b, "declared", False, (b, "reads", a)) for a, b in pairs]
     every: list[list[int]] = []
 
     def extend(way: list[int]) -> None:
@@ -429,11 +475,33 @@ def test_shortest_ways_are_those_of_trying_all(pairs: set[tuple[int, int]], k: i
                 (every.append if b == 5 else extend)([*way, b])
 
     extend([0])
-    ways, complete = shortest_paths(steps, 0, 5, k)
+    ways, complete = _ways(steps).shortest(0, 5, k)
 
     assert complete
     assert [len(way) for way in ways] == sorted(len(way) - 1 for way in every)[:k]
     assert {(0, *(step.end for step in way)) for way in ways} <= {tuple(way) for way in every}
+
+
+@settings(max_examples=60)
+@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=16))
+def test_between_two_things_lies_what_one_reaches_and_the_other_is_reached_from(
+    pairs: set[tuple[int, int]],
+) -> None:
+    pairs = {(a, b) for a, b in pairs if a != b}
+    steps = [Step(a, "reads", b, "declared", False, (b, "reads", a)) for a, b in pairs]
+
+    def from_(start: int, pairs: set[tuple[int, int]]) -> set[int]:
+        seen = {start}
+        while more := {b for a, b in pairs if a in seen} - seen:
+            seen |= more
+        return seen
+
+    # No way leaves the end, or comes back to the start.
+    open_ = {(a, b) for a, b in pairs if a != 6 and b != 0}
+    on_the_way = from_(0, open_) & from_(6, {(b, a) for a, b in open_})
+    found = {key for step in _ways(steps).between(0, 6) for key in (step.start, step.end)}
+
+    assert found == (on_the_way if 6 in from_(0, open_) else set())
 
 
 def test_paths_are_told_in_words() -> None:

@@ -303,7 +303,7 @@ def test_equal_words_are_equal_values() -> None:
     assert Statement(PLAYS, {"rows": 1}) == Statement(Uri(str(PLAYS)), {"rows": 1})
 
 
-@pytest.mark.parametrize("limit", ["depth", "nodes", "edges", "milliseconds"])
+@pytest.mark.parametrize("limit", ["depth", "nodes", "edges", "milliseconds", "rows"])
 def test_a_budget_cannot_be_negative(limit: str) -> None:
     with pytest.raises(Invalid, match=limit):
         Budget(**{limit: -1})

@@ -38,7 +38,7 @@ from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from lineal.store import work as marks
-from lineal.surfaces import differing, formats
+from lineal.surfaces import differing, formats, formats_walks
 
 #: How many answers are recorded over all histories. More is more of the same, only slower.
 ANSWERS = 1_000
@@ -107,9 +107,13 @@ def _put(ask: Questions, one: Question) -> Any:
         "get": lambda: formats.entity(ask.get(LOCAL, first, at)),
         "neighbours": lambda: formats.neighbours(ask.neighbours(LOCAL, first, at)),
         "history": lambda: formats.history(ask.history(LOCAL, first, at)),
-        "lineage": lambda: formats.lineage(ask.lineage(LOCAL, [first], at)),
-        "paths": lambda: formats.paths(ask.paths(LOCAL, first, last, at)),
-        "impact": lambda: formats.impact(ask.impact(LOCAL, [first], at)),
+        "lineage": lambda: formats_walks.lineage(ask.lineage(LOCAL, [first], at)),
+        "paths": lambda: formats_walks.paths(ask.paths(LOCAL, first, last, at)),
+        "between": lambda: formats_walks.lineage(ask.between(LOCAL, first, last, at)),
+        "common": lambda: formats_walks.common(ask.common(LOCAL, [first, last], at)),
+        "unused": lambda: formats_walks.unused(ask.unused(LOCAL, moment=at, days=1)),
+        "shared": lambda: formats_walks.shared(ask.shared(LOCAL, at)),
+        "impact": lambda: formats_walks.impact(ask.impact(LOCAL, [first], at)),
         "explain": lambda: formats.explanation(ask.explain(LOCAL, *_edge_of(first, last), at)),
         "counts": lambda: formats.counts(ask.counts(LOCAL, at)),
         "diff": lambda: differing.differences(ask.diff(LOCAL, first, Moment(known_t=1), at)),
@@ -139,6 +143,7 @@ def _hits(ask: Questions, uri: Uri, at: Moment) -> Any:
 
 QUESTIONS = (
     "get", "neighbours", "history", "lineage", "paths", "impact", "explain", "counts", "diff",
+    "between", "common", "unused", "shared",
     "owners", "search",
 )  # fmt: skip
 

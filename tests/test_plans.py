@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.model import Moment, Record, Statement, Uri
+from lineal.query import Change, Questions
 from lineal.store import Batch
 from tests import world
 
@@ -26,6 +28,13 @@ WHOLE = {
     "registered",
     # One row.
     "clock",
+}
+
+#: Those that read whole types by what they ask, are about nothing but names, or are made of others.
+UNASKED = {
+    *("counts", "suggestions", "preview_merge", "preview_split", "diff_lineage", "diff_type"),
+    *("feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of", "versions_in"),
+    *("models_downstream", "consumers", "sharers", "data_under", "around", "retirable"),
 }
 
 #: The text index's own statements, which the text index plans.
@@ -76,8 +85,27 @@ def ask_everything(lineal: Lineal, moment: Moment) -> None:
         ask.owners_of_chain(LOCAL, uri, moment)
     ask.explain(LOCAL, world.V5, "trained_for", world.TEST, moment)
     ask.paths(LOCAL, world.PLAYS, world.V5, moment=moment)
+    ask.between(LOCAL, world.PLAYS, world.V5, moment=moment)
+    ask.common(LOCAL, [world.V4, world.V5], moment=moment)
+    ask.impact(LOCAL, [world.V5], moment, change=Change("rolled_back"))
+    ask.schema_changes(LOCAL, Moment(known_t=1), moment)
+    ask.shared(LOCAL, moment)
+    ask.unused(LOCAL, world.DATA_TEAM, moment)
+    ask.unused(LOCAL, moment=moment)
+    ask.similar(LOCAL, world.MODEL, moment)
     ask.search(LOCAL, "ranking", moment=moment)
     ask.search(LOCAL, "type:dataset plays", moment=moment)
+
+
+def test_every_question_that_walks_is_asked() -> None:
+    """A question that is added is put here too."""
+    asked = inspect.getsource(ask_everything)
+    unasked = {
+        name for name, _ in inspect.getmembers(Questions, inspect.isfunction)
+        if not name.startswith("_") and f"ask.{name}(" not in asked
+    }  # fmt: skip
+
+    assert unasked == UNASKED
 
 
 def test_no_question_reads_a_whole_table(tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ PAGES = [
     f"/lineage?uri={MODEL}",
     f"/lineage?uri={MODEL}&up=all&down=all&view=list",
     f"/impact?uri={PLAYS}",
+    f"/impact?uri={PLAYS}&change=dropped",
+    f"/impact?uri={V5}&change=rolled_back",
+    f"/between?from={PLAYS}&to={V5}",
+    f"/between?from={PLAYS}&to=ranking",
+    f"/between?from={PLAYS}&to=nothing-so-called",
+    f"/between?from={TEST}&to={world.OLD_EXPORT}",
+    f"/common?uri={V5}",
+    f"/common?uri={V5}&to={world.V4}",
+    f"/common?uri={V5}&uri={world.V4}&side=downstream",
+    f"/common?uri={V5}&to={quote(HOSTILE)}",
     f"/history?uri={V5}",
     f"/changes?uri={V5}&from=2026-11-18",
     f"/changes?uri={V5}&from=t:0",
@@ -142,7 +152,12 @@ def test_links_and_forms_keep_the_moment(client, path, moment):
 def test_no_page_asks_another_server_for_anything(client):
     for path in PAGES:
         html = client.get(path).text
-        assert re.findall(r'(?:src|href)="(?:https?:)?//(?!registry\.example|wiki)', html) == []
+        assert (
+            re.findall(
+                r'(?:src|href)="(?:https?:)?//(?!registry\.example|wiki|chat\.example)', html
+            )
+            == []
+        )
 
 
 # ── Hostile words ────────────────────────────────────────────────────────────────────────────────
@@ -315,11 +330,47 @@ def test_more_than_can_be_drawn_is_said_and_listed(tmp_path: Path):
     assert len({link for link in listed.links if "/entity?uri=mlg://pipeline" in link}) == 320
 
 
+def test_a_change_is_chosen_and_what_breaks_is_said(client):
+    page = look(client, f"/impact?uri={PLAYS}")
+    dropped = look(client, next(link for link in page.links if "change=dropped" in link))
+
+    assert "breaks It takes what is gone." in dropped.text
+    assert "What happens" not in page.text
+
+
+def test_a_lineage_says_where_data_goes_round_and_leads_to_other_things(client):
+    page = look(client, f"/lineage?uri={MODEL}&up=all&down=all")
+
+    assert "Data goes round here, closed by feedback only" in page.text
+    assert "/between" in page.forms
+
+
+def test_the_ways_between_two_things_are_told_with_their_weakest_link(client):
+    page = look(client, f"/between?from={world.RUN}&to={TEST}")
+
+    assert "The shortest ways" in page.text
+    assert "Weakest link: ranking-model v5" in page.text
+    assert any(link.startswith("/edge?") for link in page.links)
+
+
+def test_a_thing_is_named_as_people_do_and_chosen_where_several_are_meant(client):
+    named = look(client, f"/common?uri={V5}&to=ranking-model%20v4")
+    several = look(client, f"/between?from={PLAYS}&to=ranking")
+    nothing = look(client, f"/between?from={PLAYS}&to=nothing-so-called")
+
+    assert "What 2 things have in common" in named.text
+    assert "member_watch_history" in named.text
+    assert "Which one?" in several.text
+    assert any(f"to={MODEL}" in link for link in several.links)
+    assert "Nothing is called nothing-so-called" in nothing.text
+
+
 def test_impact_says_how_much_is_live_and_who_must_be_told(client):
     page = look(client, f"/impact?uri={PLAYS}")
 
     assert "9 things would be touched" in page.text
-    assert "8 in live use now" in page.text
+    assert "2 in use now" in page.text
+    assert "8 with something live on them" in page.text
     assert "Nobody owns these" in page.text
 
 

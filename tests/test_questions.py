@@ -114,7 +114,7 @@ QUESTIONS: dict[str, tuple[Callable[[Questions, Any], Any], Callable[[Any], Any]
         },
     ),
     "Q13": (
-        lambda ask, uri: words(complete(ask.unused(LOCAL, uri))),
+        lambda ask, uri: words(complete(ask.retirable(LOCAL, uri))),
         lambda answer: {tuple(x) for x in answer},
     ),
 }

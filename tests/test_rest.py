@@ -149,6 +149,56 @@ def test_paths_are_told_in_words(client):
     assert "ranking-model" in found[0]["words"]
 
 
+def test_a_path_says_which_of_its_links_is_believed_least(client):
+    (found, *_) = ask(client, "/paths", **{"from": world.RUN, "to": TEST})["value"]
+
+    assert found["weakest"] == "inferred"
+    assert found["weakest_link"]["kind"] == "trained_for"
+    assert found["weakest_link"] in found["arrows"]
+
+
+def test_what_lies_between_two_things_is_a_lineage_from_the_one_that_feeds(client):
+    there = ask(client, "/between", **{"from": PLAYS, "to": V5})["value"]
+    back = ask(client, "/between", **{"from": V5, "to": PLAYS})["value"]
+
+    assert [start["uri"] for start in there["starts"]] == [world.PLAYS_LAKE, V5]
+    assert [start["uri"] for start in back["starts"]] == [world.PLAYS_LAKE, V5]
+    assert {node["uri"] for node in there["nodes"]} == {node["uri"] for node in back["nodes"]}
+    assert {FEATURES, world.FEATURE_JOB} <= {node["uri"] for node in there["nodes"]}
+    assert world.TITLES not in {node["uri"] for node in there["nodes"]}
+
+
+def test_what_several_have_in_common_comes_nearest_first(client):
+    found = ask(client, "/common", uri=[V5, world.V4])["value"]
+
+    assert [one["uri"] for one in found["things"] if one["nearest"]] == [FEATURES]
+    assert found["things"][0]["depths"] == [1, 1]
+    assert world.PLAYS_LAKE in {one["uri"] for one in found["things"]}
+
+
+def test_things_of_some_types_only_are_told(client):
+    value = ask(client, "/lineage", uri=MODEL, types="datasets")["value"]
+
+    assert {node["type"] for node in value["nodes"]} == {"model", "dataset"}
+    assert list(value["upstream"]) == ["dataset"]
+
+
+def test_a_question_that_nothing_can_answer_is_answered_with_the_reason(client):
+    never = ask(client, "/lineage", uri=TEST, types="feature", down=2, up=0)
+
+    assert (never["complete"], [node["uri"] for node in never["value"]["nodes"]]) == (True, [TEST])
+    assert never["notes"] == [
+        "No feature can be downstream of an ab test: no declared kind of relation leads there."
+    ]
+
+
+def test_a_feedback_loop_is_told_as_a_cycle(client):
+    (cycle,) = ask(client, "/lineage", uri=MODEL)["value"]["cycles"]
+
+    assert cycle["feedback"] is True
+    assert {one["uri"] for one in cycle["things"]} >= {MODEL, DEPLOYMENT, world.PREDICTIONS}
+
+
 def test_impact_is_ranked_and_names_who_must_be_told(client):
     value = ask(client, "/impact", uri=PLAYS)["value"]
 
@@ -241,8 +291,19 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/types", {}),
     ("/lineage", {"uri": MODEL, "layout": "1"}),
     ("/lineage", {"uri": V5, "nodes": 2}),
+    ("/lineage", {"uri": [MODEL, PLAYS], "types": "dataset,models"}),
     ("/paths", {"from": PLAYS, "to": TEST}),
+    ("/between", {"from": PLAYS, "to": TEST}),
+    ("/common", {"uri": [V5, world.V4]}),
     ("/impact", {"uri": PLAYS}),
+    ("/impact", {"uri": [PLAYS, world.TITLES], "change": "renamed", "to": "views"}),
+    ("/impact", {"uri": V5, "change": "rolled_back", "types": "deployment"}),
+    ("/schema-changes", {"from_known_at": "t:1"}),
+    ("/schema-changes", {"from_known_at": "t:0", "types": "feature,dataset"}),
+    ("/shared", {}),
+    ("/unused", {}),
+    ("/unused", {"uri": world.DATA_TEAM, "days": 1, "types": "datasets"}),
+    ("/similar", {"uri": MODEL}),
     ("/identity", {"uri": PLAYS}),
     ("/identity/preview", {"one": PLAYS, "other": world.TITLES}),
     ("/identity/preview", {"one": PLAYS, "deed": "split"}),
@@ -338,6 +399,17 @@ def test_what_is_unknown_is_answered_with_what_is_near(client):
         ("/lineage", {"uri": V5, "layers": "guessed"}, "invalid_query"),
         ("/lineage", {"uri": V5, "kinds": "eats"}, "shape"),
         ("/lineage", {"uri": V5, "up": 21}, "invalid"),
+        ("/lineage", {"uri": V5, "types": "table"}, "shape"),
+        ("/lineage", {"uri": V5, "rows": 0}, "invalid"),
+        ("/common", {"uri": V5}, "invalid"),
+        ("/impact", {"uri": PLAYS, "change": "rolled_back"}, "invalid_query"),
+        ("/impact", {"uri": PLAYS, "change": "eaten"}, "invalid"),
+        ("/impact", {"uri": PLAYS, "to": "x"}, "invalid_query"),
+        ("/unused", {"uri": PLAYS}, "invalid_query"),
+        ("/unused", {"days": -1}, "invalid"),
+        ("/similar", {"uri": PLAYS}, "invalid_query"),
+        ("/schema-changes", {}, "invalid_query"),
+        ("/common", {"uri": [V5, TEST], "side": "left"}, "invalid"),
         ("/edges/explain", {"from": V5, "kind": "eats", "to": TEST}, "shape"),
         ("/questions/q13", {"uri": MODEL}, "invalid_query"),
     ],

@@ -207,7 +207,13 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "data_under": lambda ask, at: ask.data_under(LOCAL, world.PIPELINE, at),
     "around": lambda ask, at: ask.around(LOCAL, world.V5, at),
     "owners_of_chain": lambda ask, at: ask.owners_of_chain(LOCAL, world.MODEL, at),
+    "retirable": lambda ask, at: ask.retirable(LOCAL, world.DATA_TEAM, at),
+    "between": lambda ask, at: ask.between(LOCAL, world.PLAYS, world.MODEL, at),
+    "common": lambda ask, at: ask.common(LOCAL, [world.V4, world.V5], at),
+    "schema_changes": lambda ask, at: ask.schema_changes(LOCAL, Moment(known_t=0), at),
+    "shared": lambda ask, at: ask.shared(LOCAL, at),
     "unused": lambda ask, at: ask.unused(LOCAL, world.DATA_TEAM, at),
+    "similar": lambda ask, at: ask.similar(LOCAL, world.MODEL, at),
 }
 
 

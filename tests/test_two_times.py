@@ -122,7 +122,7 @@ def test_every_command_that_asks_takes_both_times() -> None:
     timed = {name for name, names in options.items() if {"known_at", "valid_at"} <= names}
     compared = {name for name, names in options.items() if {"earlier", "later"} <= names}
 
-    assert compared == {"diff"}
+    assert compared == {"diff", "schema-changes"}
     assert options.keys() - timed - compared == NO_FACTS["cli"]
 
 

@@ -22,7 +22,8 @@ translates into its own language by one table.
     │   └── SourceGarbled   an answer that is not what the source promised
     └── StoreError          the database
         ├── Busy            another process writes to it
-        │   └── Undone      another transaction was in the way, and this one was undone
+        │   ├── Undone      another transaction was in the way, and this one was undone
+        │   └── OutOfTime   a question took longer than it may
         ├── ReadOnly        the file or disk may not be written
         ├── StorageFull     no room left
         ├── NewerSchema     written by a newer version of Lineal
@@ -178,6 +179,12 @@ class Busy(StoreError):
 
 class Undone(Busy):
     """Another transaction was in the way, so the database undid this one; it may be done again."""
+
+
+class OutOfTime(Busy):
+    """A question took longer than it may, and was stopped in the database."""
+
+    code = "out_of_time"
 
 
 class ReadOnly(StoreError):

@@ -323,15 +323,24 @@ NOW = Moment()
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How far a question may go. Each limit that is hit is named in the answer."""
+    """
+    How far one question may go. Each limit that is hit is named in the answer.
 
+    It is of the whole question, however many walks that takes; no limit is exceeded by more than a
+    tenth (time by no less than 100 ms, in which an answer is told).
+    """
+
+    #: Steps of a walk.
     depth: int = 20
+    #: Things that are reached, and edges that are looked at to reach them.
     nodes: int = 5_000
     edges: int = 20_000
     milliseconds: int = 5_000
+    #: Rows of the database that are read for it, of whatever sort.
+    rows: int = 500_000
 
     def __post_init__(self) -> None:
-        for name in ("depth", "nodes", "edges", "milliseconds"):
+        for name in ("depth", "nodes", "edges", "milliseconds", "rows"):
             if getattr(self, name) < 0:
                 raise Invalid(f"A budget cannot be negative: {name} is {getattr(self, name)}.")
 

@@ -28,21 +28,20 @@ from lineal.client.answers import (
     Explanation,
     Found,
     Happening,
-    Impact,
     Json,
-    Lineage,
     Names,
     Neighbour,
-    Path,
     Preview,
     Refusal,
     Sent,
     Suggestion,
     Times,
     Value,
+    Walk,
 )
+from lineal.client.walks import Parameter, Walks
 
-__all__ = ["Answer", "Client", "ClientError", "Json", "Sent", "Times"]
+__all__ = ["Answer", "Client", "ClientError", "Json", "Sent", "Times", "Walk"]
 
 #: How often a question is asked in all while nobody answers, and the first pause in seconds.
 TRIES = 3
@@ -50,7 +49,7 @@ PAUSE = 0.2
 #: How many events go into one request, and how many bytes of them.
 BATCH, BATCH_BYTES = 500, 4_000_000
 
-_Parameters: TypeAlias = Mapping[str, str | int | None]
+_Parameters: TypeAlias = Mapping[str, Parameter]
 
 
 class ClientError(Exception):
@@ -87,7 +86,7 @@ class ClientError(Exception):
         self.request_id = request_id
 
 
-class Client:
+class Client(Walks):
     """
     A Lineal server, by its address.
 
@@ -238,32 +237,7 @@ class Client:
         """Return how the server and each of its sources stand."""
         return self._get("/health", {})
 
-    # ── Walks ────────────────────────────────────────────────────────────────────────────────
-
-    def lineage(
-        self,
-        uri: str,
-        *,
-        up: int | None = None,
-        down: int | None = None,
-        grain: str | None = None,
-        **times: Unpack[Times],
-    ) -> Answer[Lineage]:
-        """Return what a thing was made from, *up* steps far, and what is made from it, *down*."""
-        return self._ask("/lineage", uri=uri, up=up, down=down, grain=grain, **times)
-
-    def paths(
-        self, start: str, end: str, *, k: int | None = None, **times: Unpack[Times]
-    ) -> Answer[list[Path]]:
-        """Return up to *k* shortest ways by which one of two things feeds the other."""
-        ends = {"from": start, "to": end}
-        return self._ask("/paths", **ends, k=k, **times)
-
-    def impact(
-        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
-    ) -> Answer[Impact]:
-        """Return what a change of a thing would touch, worst first, and who must be told."""
-        return self._ask("/impact", uri=uri, limit=limit, **times)
+    # ── The thirteen questions ───────────────────────────────────────────────────────────────
 
     def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
         """Return the answer to one of the thirteen questions, ``q1`` to ``q13``, about a thing."""
@@ -295,7 +269,7 @@ class Client:
 
     # ── Over the wire ────────────────────────────────────────────────────────────────────────
 
-    def _ask(self, path: str, **parameters: str | int | None) -> Answer[Value]:
+    def _ask(self, path: str, **parameters: Parameter) -> Answer[Value]:
         answer = self._get(path, parameters)
         if "value" not in answer:
             raise _garbled(self.url, 200)

@@ -5,6 +5,7 @@ The forms are those of the REST interface; nothing here does anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, NotRequired, TypeAlias, TypedDict, TypeVar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -19,6 +20,26 @@ class Times(TypedDict, total=False):
     known_at: str | None
     #: As it was so at that ISO time.
     valid_at: str | None
+
+
+class Walk(TypedDict, total=False):
+    """How a walk is gone; what is not said is as fits the question."""
+
+    #: ``logical`` (pipelines and wholes) or ``exact`` (runs and versions).
+    grain: str | None
+    #: Only over edges of these kinds, or of these layers.
+    kinds: Sequence[str]
+    layers: Sequence[str]
+    #: Only things of these types are told.
+    types: Sequence[str]
+    #: Columns themselves, not their data sets.
+    columns: bool
+    #: The budget: steps, things, edges that are looked at, rows that are read, milliseconds.
+    depth: int | None
+    nodes: int | None
+    edges: int | None
+    rows: int | None
+    ms: int | None
 
 
 class Answer(TypedDict, Generic[Value]):
@@ -369,6 +390,16 @@ class Lineage(TypedDict):
     arrows: list[Arrow]
     upstream: dict[str, int]
     downstream: dict[str, int]
+    cycles: list[Cycle]
+
+
+class Cycle(TypedDict):
+    """Things that feed each other: a shortest way round, of *size* things in all."""
+
+    things: list[Thing]
+    words: str
+    size: int
+    feedback: bool
 
 
 class Path(TypedDict):
@@ -376,35 +407,122 @@ class Path(TypedDict):
 
     words: str
     weakest: str
+    weakest_link: Arrow | None
     arrows: list[Arrow]
 
 
+class Shared(Thing):
+    """Something that several things have in common; *depths* in the order of the starts."""
+
+    depths: list[int]
+    possible: bool
+    live: bool
+    nearest: bool
+
+
+class Common(TypedDict):
+    """What several things have in common on one side, nearest first."""
+
+    starts: list[Thing]
+    upstream: bool
+    things: list[Shared]
+    by_type: dict[str, int]
+
+
 class Hit(Thing):
-    """Something that a change would touch."""
+    """Something that a change would touch; *effect* and *why* where it is said what changes."""
 
     depth: int
     layer: str
     live: bool
+    in_use: bool
     possible: bool
     owners: list[Thing]
     path: str
+    effect: str
+    why: str
 
 
 class Told(TypedDict):
-    """An owner who must be told, and of what; None stands for nobody."""
+    """An owner who must be told, and of what; None stands for nobody. Counts are of all."""
 
     owner: Thing | None
+    contacts: list[str]
+    count: int
+    live: int
+    by_type: dict[str, int]
     things: list[Thing]
+
+
+class Meant(TypedDict):
+    """A change that is meant to be made."""
+
+    what: str
+    to: str | None
 
 
 class Impact(TypedDict):
     """What a change would touch, worst first."""
 
     starts: list[Thing]
+    change: Meant | None
     live: int
+    in_use: int
     by_type: dict[str, int]
+    by_effect: dict[str, int]
     by_owner: list[Told]
     hits: list[Hit]
+
+
+class SchemaChange(TypedDict):
+    """One change of a schema, why it is so, and whom it touches."""
+
+    what: str
+    thing: Thing
+    attribute: str
+    before: Json
+    after: Json
+    because: Because
+    touched: int
+    live: int
+    by_owner: list[Told]
+    hits: list[Hit]
+
+
+class SchemaChanges(TypedDict):
+    """The schema changes of a period, those that touch what is live first."""
+
+    by_what: dict[str, int]
+    changes: list[SchemaChange]
+
+
+class Asset(Thing):
+    """Something that live consumers rest on: how many, and of how many teams."""
+
+    consumers: int
+    teams: int
+    consumed_by: list[Thing]
+    of_teams: list[Thing]
+
+
+class Unused(Thing):
+    """Something that nothing live is made from, and that nothing took from of late."""
+
+    since: str
+    last_used_at: str | None
+    last_used_by: Thing | None
+    owners: list[Thing]
+
+
+class Alike(TypedDict):
+    """A model that consumes like features, with its score and a reason."""
+
+    model: Thing
+    score: float
+    features: list[Thing]
+    only_this: int
+    only_other: int
+    reason: str
 
 
 class Refusal(TypedDict):

@@ -7,8 +7,10 @@ time. Keys are the graph's own numbers for things.
 from __future__ import annotations
 
 from lineal.lineage.active import active_versions
+from lineal.lineage.cycles import Ring, components, rings
 from lineal.lineage.graph import Graph, Link, Step
-from lineal.lineage.paths import shortest_paths
+from lineal.lineage.paths import Ways
+from lineal.lineage.reach import leading, reachable
 from lineal.lineage.same import IDENTITY, NOT_SAME, SAME, Joints, joining, pair
 from lineal.lineage.walking import Label, Mode, Reached, Walk, Way, walk
 
@@ -22,12 +24,17 @@ __all__ = [
     "Link",
     "Mode",
     "Reached",
+    "Ring",
     "Step",
     "Walk",
     "Way",
+    "Ways",
     "active_versions",
+    "components",
     "joining",
+    "leading",
     "pair",
-    "shortest_paths",
+    "reachable",
+    "rings",
     "walk",
 ]

@@ -25,11 +25,19 @@ class Link:
 class Graph(Protocol):
     """The graph at one moment."""
 
-    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Return the edges of these kinds that begin at these things."""
+    def outward(
+        self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
+    ) -> list[Link]:
+        """
+        Return the edges of these kinds that begin at these things.
 
-    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Return the edges of these kinds that end at these things."""
+        With *most*, at most so many and one more, which says that there are more.
+        """
+
+    def inward(
+        self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
+    ) -> list[Link]:
+        """Return the edges of these kinds that end at these things; *most* as for `outward`."""
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all that are the same thing under other names, itself too."""
@@ -55,3 +63,5 @@ class Step:
     possible: bool
     #: The ends of the edge that the step goes over; they differ where it was lifted to a whole.
     edge: tuple[int, str, int]
+    #: By law 3: where it leads is shown, and not gone on from.
+    shown: bool = False

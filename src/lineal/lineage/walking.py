@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from lineal.errors import OutOfTime
 from lineal.lineage.active import active_versions
 from lineal.lineage.graph import Graph, Link, Step
+from lineal.lineage.reach import LIFTED, leading
 from lineal.model import Budget, Instant
 from lineal.shapes import Shapes
 
@@ -114,10 +116,13 @@ class Way:
     classes: frozenset[str] = frozenset({"data", "serve"})
     layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
     kinds: frozenset[str] | None = None
+    #: What is asked for: a thing of a type from which no such thing can be reached, by what the
+    #: shapes declare, is not gone on from. What is reached of these types is the same as without.
+    towards: frozenset[str] | None = None
 
 
-#: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
-LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
+#: After how many edges of a level it is asked whether there is time for more.
+_LOOK = 500
 #: Edges of a whole that give way where the same document stated them for its parts (law 3).
 _COARSE = frozenset({"produced_by", "derived_from"})
 
@@ -133,7 +138,9 @@ def walk(
     """
     Walk from *starts* and return all that is reached within *budget*.
 
-    *out_of_time* is asked at each level. What was cut is said in the walk's ``why``.
+    *out_of_time* is asked at each level and within large ones, and the graph may raise `OutOfTime`
+    in the midst of one: then what was reached by then is returned. What was cut is said in the
+    walk's ``why``.
     """
     return _Walker(graph, shapes, way, budget, out_of_time).go(starts)
 
@@ -157,9 +164,12 @@ class _Walker:
         self._level = frozenset(shapes.level_kinds)
         self._feedback = shapes.kinds_in(("feedback",)) - shapes.kinds_in(way.classes)
         self._outward, self._inward = self._sides()
+        self._leading = None if way.towards is None else leading(shapes, way, way.towards)
         self._labels: dict[int, list[Label]] = defaultdict(list)
         self._active: dict[int, frozenset[int]] = {}
         self._types: dict[int, str] = {}
+        #: Limits by which something was left out in the midst of a level.
+        self._refused: set[str] = set()
         self.result = Walk()
 
     def _sides(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -176,12 +186,24 @@ class _Walker:
         """Walk level by level until nothing new is found or the budget is used up."""
         for key in starts:
             self.result.reached[key] = Reached(key, 0, False, False, None)
-        level = self._settle([(key, Label(Mode.FULL)) for key in starts], 0)
-        depth = 0
-        while level and not self._spent(depth, level):
-            depth += 1
-            level = self._settle(self._expand(level, depth), depth)
+        try:
+            level = self._settle([(key, Label(Mode.FULL)) for key in starts], 0)
+            depth = 0
+            while level and not self._spent(depth, level):
+                depth += 1
+                level = self._settle(self._expand(level, depth), depth)
+        except OutOfTime:
+            self.result.why.append(f"time: stopped after {self._budget.milliseconds} ms")
+        said = {reason.partition(":")[0] for reason in self.result.why}
+        self.result.why.extend(self._reason(name) for name in sorted(self._refused - said))
         return self.result
+
+    def _reason(self, name: str) -> str:
+        """Say which limit was hit: of things, or of edges."""
+        if name == "nodes":
+            found = len(self.result.reached)
+            return f"nodes: stopped at {found}; the limit is {self._budget.nodes}"
+        return f"edges: stopped after {self.result.scanned}; the limit is {self._budget.edges}"
 
     def _spent(self, depth: int, level: Sequence[_Item]) -> bool:
         """Say in the result which limit was hit, if one was."""
@@ -189,8 +211,8 @@ class _Walker:
         deep = depth >= budget.depth
         limits = (
             (deep and self._leads_on(level), f"depth: stopped after {budget.depth} steps"),
-            (found >= budget.nodes, f"nodes: stopped at {found}; the limit is {budget.nodes}"),
-            (read >= budget.edges, f"edges: stopped after {read}; the limit is {budget.edges}"),
+            (found >= budget.nodes, self._reason("nodes")),
+            (read >= budget.edges, self._reason("edges")),
             (self._out_of_time(), f"time: stopped after {budget.milliseconds} ms"),
         )
         self.result.why.extend(why for hit, why in limits if hit)
@@ -198,7 +220,7 @@ class _Walker:
 
     def _leads_on(self, level: Sequence[_Item]) -> bool:
         """Would one more step come to anything new?"""
-        links = self._links(self._owners(level))
+        links = self._links(self._owners(self._worth_it(level)))
         targets = self._targets({self._other(link) for link in links}, links)
         reached = self.result.reached
         return any(
@@ -231,8 +253,8 @@ class _Walker:
         found = []
         for key, label in items:
             for other in groups[key] - {key}:
-                self._note(other, depth, label, self.result.reached[key].step, None)
-                found.append((other, label))
+                if self._note(other, depth, label, self.result.reached[key].step, None):
+                    found.append((other, label))
         return found
 
     def _wholes(self, items: Sequence[_Item], depth: int) -> list[_Item]:
@@ -244,7 +266,8 @@ class _Walker:
         for link in self._graph.outward(labels, self._level):
             for label in labels[link.src]:
                 shown = Label(label.mode, label.possible, label.approximate)
-                self._note(link.dst, depth, shown, None, link.src)
+                if not self._note(link.dst, depth, shown, None, link.src):
+                    continue
                 self.result.contained.add((link.src, link.kind, link.dst))
                 mode = min(label.mode, Mode.NARROW)
                 found.append((link.dst, Label(mode, True, label.approximate, label.run)))
@@ -252,28 +275,42 @@ class _Walker:
 
     def _note(
         self, key: int, depth: int, label: Label, step: Step | None, through: int | None
-    ) -> None:
-        """Remember that a thing was reached, and by its best way whether only possibly."""
+    ) -> bool:
+        """
+        Remember that a thing was reached, and by its best way whether only possibly.
+
+        False where as many things as the budget allows are reached, and this is not one of them.
+        """
         known = self.result.reached.get(key)
+        if known is None and len(self.result.reached) >= self._budget.nodes:
+            self._refused.add("nodes")
+            return False
         if known is None or (known.through is not None and known.depth == 0 < depth):
             self.result.reached[key] = Reached(
                 key, depth, label.possible, label.approximate, step, through
             )
-            return
+            return True
         known.possible = known.possible and label.possible
         known.approximate = known.approximate and label.approximate
+        return True
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────
 
     def _expand(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """Go one step from every item; return what was come to."""
-        owners = self._owners(items)
-        links = self._links(owners)
-        self.result.scanned += len(links)
+        owners = self._owners(self._worth_it(items))
+        most = self._budget.edges - self.result.scanned
+        links = self._links(owners, most)
+        self.result.scanned += min(len(links), most)
+        if len(links) > most:
+            self._refused.add("edges")
+            del links[most:]
         finely = self._stated_finely(links)
         targets = self._targets({self._other(link) for link in links}, links)
         found: list[_Item] = []
-        for link, outward in links:
+        for at, (link, outward) in enumerate(links):
+            if at % _LOOK == _LOOK - 1 and self._out_of_time():
+                raise OutOfTime("The time of the walk is used up.")
             owner = link.src if outward else link.dst
             for item, label in owners[owner]:
                 for target, exact in targets[self._key_of(link, outward)]:
@@ -282,9 +319,17 @@ class _Walker:
                         found.append(arrived)
         return found
 
-    def _links(self, owners: Collection[int]) -> list[tuple[Link, bool]]:
-        out = self._graph.outward(owners, self._outward) if self._outward else []
-        inward = self._graph.inward(owners, self._inward) if self._inward else []
+    def _worth_it(self, items: Sequence[_Item]) -> Sequence[_Item]:
+        """Leave out what leads to nothing that is asked for, by what the shapes declare."""
+        leading = self._leading
+        if leading is None:
+            return items
+        self._learn({key for key, _ in items})
+        return [item for item in items if leading(self._types[item[0]])]
+
+    def _links(self, owners: Collection[int], most: int | None = None) -> list[tuple[Link, bool]]:
+        out = self._graph.outward(owners, self._outward, most) if self._outward else []
+        inward = self._graph.inward(owners, self._inward, most) if self._inward else []
         both = [(link, True) for link in out] + [(link, False) for link in inward]
         return [(link, side) for link, side in both if link.layer in self._way.layers]
 
@@ -427,20 +472,29 @@ class _Walker:
                 return None
             mode = Mode.SHOWN
         arrived = Label(mode, label.possible, label.approximate or not exact, run)
-        self.result.steps.setdefault((item, link.kind, target), step)
-        self._note(target, depth, arrived, step, None)
+        if not self._note(target, depth, arrived, step, None):
+            return None
+        self._keep(replace(step, shown=True) if mode is Mode.SHOWN else step)
         return target, arrived
+
+    def _keep(self, step: Step) -> None:
+        """Keep of steps between the same two the one that leads on, over their own statement."""
+        name = (step.start, step.kind, step.end)
+        known = self.result.steps.get(name)
+        if known is None or _reservations(step) < _reservations(known):
+            self.result.steps[name] = step
 
     def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
         """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
         outputs = {(link.document, link.src) for link, _ in links if link.kind in _COARSE}
         fine = self._graph.fine_documents({document for document, _ in outputs})
-        self._learn({output for document, output in outputs if document in fine})
+        outputs = {(document, output) for document, output in outputs if document in fine}
+        self._learn({output for _, output in outputs})
         outputs = {
             (document, output)
             for document, output in outputs
-            if self._types.get(output) == "dataset-version"
-            or (document in fine and not self._shapes.whole_kinds(self._types[output]))
+            if self._types[output] == "dataset-version"
+            or not self._shapes.whole_kinds(self._types[output])
         }
         if not outputs:
             return set()
@@ -448,8 +502,9 @@ class _Walker:
         for link in self._graph.outward(holders, ("version_of",)):
             holders[link.src].add(link.dst)
         parts: dict[int, set[int]] = defaultdict(set)
+        # Columns and features: a version is no finer than its whole.
         for link in self._graph.inward(
-            {one for held in holders.values() for one in held}, self._level
+            {one for held in holders.values() for one in held}, self._level - set(LIFTED.values())
         ):
             parts[link.dst].add(link.src)
         every = {part for some in parts.values() for part in some}
@@ -466,3 +521,8 @@ class _Walker:
         """Remember the types of things."""
         unknown = [key for key in keys if key not in self._types]
         self._types.update((key, uri.type) for key, uri in self._graph.uris(unknown).items())
+
+
+def _reservations(step: Step) -> tuple[bool, bool]:
+    """A step that is only shown, and one over a statement of a part, are worth less."""
+    return step.shown, step.start not in (step.edge[0], step.edge[2])

@@ -9,26 +9,39 @@ says in its `Answer` whether it is complete, what was cut and why.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lineal.errors import Invalid
-from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
-from lineal.query import diff, finding, identity, pages, walks
+from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
+from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
+from lineal.query.alike import Alike
+from lineal.query.changing import OF, Change
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
+from lineal.query.impact import Hit, Impact, Touched
 from lineal.query.pages import Explanation, Happening, Neighbour
+from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Thirteen, Trial
-from lineal.query.walks import Arrow, Ask, Hit, Impact, Lineage, Node, Path
+from lineal.query.use import RECENT, Asset, Unused
+from lineal.query.walks import Arrow, Ask, Cycle, Lineage, Node
+from lineal.query.ways import Common, Path, Shared
 from lineal.search import parse
 from lineal.store import Store
 
 __all__ = [
+    "OF",
+    "RECENT",
+    "Alike",
     "Arrow",
     "Ask",
+    "Asset",
     "Brief",
+    "Change",
+    "Common",
     "Consumer",
+    "Cycle",
     "Differences",
     "Evidence",
     "Explanation",
@@ -45,12 +58,23 @@ __all__ = [
     "Path",
     "Preview",
     "Questions",
+    "SchemaChange",
+    "SchemaChanges",
+    "Shared",
     "Sharer",
     "Suggestion",
+    "Touched",
     "Trial",
+    "Unused",
 ]
 
 _ASK = Ask()
+#: What a question may cost that is asked without a budget of its own.
+_USUAL = Budget()
+#: The thirteen walk from many things at once.
+_WIDE = Ask(Budget(nodes=50_000, edges=200_000))
+#: What looks over all that is used walks from everything that is live.
+_SWEEP = Ask(Budget(nodes=1_000_000, edges=2_000_000, milliseconds=10_000, rows=5_000_000))
 
 
 class Questions:
@@ -61,8 +85,8 @@ class Questions:
         self._store, self._platforms = store, tuple(platforms)
 
     @contextlib.contextmanager
-    def _things(self, viewer: Viewer, moment: Moment) -> Iterator[Things]:
-        with self._store.read(viewer, moment) as reader:
+    def _things(self, viewer: Viewer, moment: Moment, budget: Budget = _USUAL) -> Iterator[Things]:
+        with self._store.read(viewer, moment, budget) as reader:
             yield Things(reader, self._store.shapes, self._platforms)
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
@@ -168,8 +192,8 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[Lineage]:
         """What was this made from, and what is made from it?"""
-        with self._things(viewer, moment) as things:
-            keys = [things.key(uri) for uri in uris]
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in _several(uris)]
             return walks.lineage(things, keys, up=up, down=down, ask=ask)
 
     def paths(
@@ -183,8 +207,32 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[tuple[Path, ...]]:
         """By which shortest ways does one of these feed the other?"""
-        with self._things(viewer, moment) as things:
-            return walks.paths(things, things.key(start), things.key(end), k=k, ask=ask)
+        with self._things(viewer, moment, ask.budget) as things:
+            return ways.paths(things, things.key(start), things.key(end), k=k, ask=ask)
+
+    def between(
+        self, viewer: Viewer, start: Uri, end: Uri, moment: Moment = NOW, *, ask: Ask = _ASK
+    ) -> Answer[Lineage]:
+        """What lies on any way by which one of these feeds the other?"""
+        with self._things(viewer, moment, ask.budget) as things:
+            return ways.between(things, things.key(start), things.key(end), ask=ask)
+
+    def common(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        moment: Moment = NOW,
+        *,
+        upstream: bool = True,
+        ask: Ask = _ASK,
+        limit: int = 500,
+    ) -> Answer[Common]:
+        """What have all of these in common, upstream or downstream?"""
+        if len(set(uris)) < 2:
+            raise Invalid("One thing alone has nothing in common.", fix="Name two or more.")
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in uris]
+            return ways.common(things, keys, upstream=upstream, ask=ask, limit=limit)
 
     def impact(
         self,
@@ -192,13 +240,70 @@ class Questions:
         uris: Sequence[Uri],
         moment: Moment = NOW,
         *,
+        change: Change | None = None,
         ask: Ask = _ASK,
         limit: int = 500,
     ) -> Answer[Impact]:
-        """What would a change of these touch, is any of it live, and who must be told?"""
-        with self._things(viewer, moment) as things:
-            keys = [things.key(uri) for uri in uris]
-            return walks.impact(things, keys, ask=ask, limit=limit)
+        """What would a change of these touch, why, is any of it live, and who must be told?"""
+        with self._things(viewer, moment, ask.budget) as things:
+            keys = [things.key(uri) for uri in _several(uris)]
+            return impact.impact(things, keys, ask=ask, limit=limit, change=change)
+
+    def schema_changes(
+        self,
+        viewer: Viewer,
+        before: Moment,
+        after: Moment = NOW,
+        *,
+        types: Collection[str] | None = None,
+        ask: Ask = _ASK,
+        limit: int = 50,
+    ) -> Answer[SchemaChanges]:
+        """Which schemas changed between two moments, why, and whom does each change touch?"""
+        with self._store.between(viewer, before, after, ask.budget) as between:
+            return schema.schema_changes(
+                between, self._store.shapes, self._platforms, types=types, ask=ask, limit=limit
+            )
+
+    # ── Use ──────────────────────────────────────────────────────────────────────────────────
+
+    def shared(
+        self,
+        viewer: Viewer,
+        moment: Moment = NOW,
+        *,
+        types: Collection[str] | None = None,
+        ask: Ask = _SWEEP,
+        limit: int = 50,
+    ) -> Answer[tuple[Asset, ...]]:
+        """On which assets do most live consumers rest, of the most teams?"""
+        with self._things(viewer, moment, ask.budget) as things:
+            return use.shared(things, types=types, ask=ask, limit=limit)
+
+    def unused(
+        self,
+        viewer: Viewer,
+        uri: Uri | None = None,
+        moment: Moment = NOW,
+        *,
+        types: Collection[str] | None = None,
+        days: int = RECENT,
+        ask: Ask = _SWEEP,
+        limit: int = 500,
+    ) -> Answer[tuple[Unused, ...]]:
+        """What of this owner, or of all, has nothing live or recent downstream, since when?"""
+        if days < 0:
+            raise Invalid("days cannot be negative.")
+        with self._things(viewer, moment, ask.budget) as things:
+            owner = None if uri is None else things.key(uri)
+            return use.unused(things, owner, types=types, days=days, ask=ask, limit=limit)
+
+    def similar(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 20
+    ) -> Answer[tuple[Alike, ...]]:
+        """Which models consume like features, how much, and which?"""
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            return alike.similar(things, asked, key, limit=limit)
 
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 
@@ -318,14 +423,23 @@ class Questions:
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
             return answer(things.reader, asked.owners_of_chain(key), why=asked.why)
 
-    def unused(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Brief, ...]]:
+    def retirable(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+    ) -> Answer[tuple[Brief, ...]]:
         """Q13. Which of this team's things does nothing live depend on?"""
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
-            return answer(things.reader, asked.unused(key), why=asked.why)
+            return answer(things.reader, asked.retirable(key), why=asked.why)
 
     @contextlib.contextmanager
     def _thirteen(
         self, viewer: Viewer, uri: Uri, moment: Moment
     ) -> Iterator[tuple[Thirteen, int, Things]]:
-        with self._things(viewer, moment) as things:
-            yield Thirteen(things, _ASK), things.key(uri), things
+        with self._things(viewer, moment, _WIDE.budget) as things:
+            yield Thirteen(things, _WIDE), things.key(uri), things
+
+
+def _several(uris: Sequence[Uri]) -> Sequence[Uri]:
+    """Return the starts of a question; raises `Invalid` where there is none."""
+    if not uris:
+        raise Invalid("It is not said of what is asked.", fix="Name one thing, or several.")
+    return uris

@@ -104,8 +104,12 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
     """Return what a thing is joined to by any kind, under all its names."""
     reader, kinds = things.reader, frozenset(things.shapes.kinds)
     group = things.groups([key])[key]
-    links = {(link.src, link.kind, link.dst) for link in reader.outward(group, kinds)}
-    links |= {(link.src, link.kind, link.dst) for link in reader.inward(group, kinds)}
+    most = things.budget.edges
+    claims_of = reader.outward(group, kinds, most)[:most]
+    left = most - len(claims_of)
+    claims_of += reader.inward(group, kinds, left)[: left + 1]
+    every = None if len(claims_of) <= most else reader.count_at(group, kinds, kinds)
+    links = {(link.src, link.kind, link.dst) for link in claims_of[:most]}
     uris = reader.uris({end for src, _, dst in links for end in (src, dst)})
     # By what all databases agree on: keys differ from one to the other.
     chosen = sorted(links, key=lambda link: (uris[link[0]], link[1], uris[link[2]]))[:limit]
@@ -122,7 +126,9 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
         found.append(Neighbour(relation, other, edge))
     found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
     why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []
-    return answer(reader, tuple(found), why=why, total=len(links))
+    if every is not None:
+        why.append(f"edges: stopped after {most} of the {every} claims of relations")
+    return answer(reader, tuple(found), why=why, total=None if every else len(links))
 
 
 # ── Why ──────────────────────────────────────────────────────────────────────────────────────────
@@ -196,15 +202,17 @@ def _stated_by(sources: Sequence[str]) -> str:
 def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, ...]]:
     """Return all that happened to a thing, newest first: words said, edges begun and ended."""
     events: list[Happening] = []
+    cut: list[str] = []
     for member in things.groups([key])[key]:
         events.extend(_said_events(things.reader.record_history(member)))
-        events.extend(_edge_events(things, member))
+        events.extend(_edge_events(things, member, cut))
         events.extend(_forgetting_events(things, member))
     when = things.reader.transactions({event.t for event in events})
     dated = [_dated(event, when) for event in events]
     dated.sort(key=_place)
     why = [f"list: {limit} of {len(dated)} events"] if len(dated) > limit else []
-    return answer(things.reader, tuple(dated[:limit]), why=why, total=len(dated))
+    total = None if cut else len(dated)
+    return answer(things.reader, tuple(dated[:limit]), why=[*why, *cut], total=total)
 
 
 def _forgetting_events(things: Things, key: int) -> list[Happening]:
@@ -249,9 +257,12 @@ def _said_events(said: Sequence[Said]) -> list[Happening]:
     return events
 
 
-def _edge_events(things: Things, key: int) -> list[Happening]:
+def _edge_events(things: Things, key: int, cut: list[str]) -> list[Happening]:
     events: list[Happening] = []
-    found = things.reader.claim_history(key)
+    most = things.budget.edges
+    found, more = things.reader.claim_history(key, most)
+    if more:
+        cut.append(f"edges: stopped after {most}; what happened to the others is not told")
     briefs = things.briefs({end for src, _, dst in found for end in (src, dst)})
     for (src, kind, dst), claims in found.items():
         relation = kind if src == key else things.shapes.kinds[kind].inverse

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lineal.enrich.identity import representative
@@ -44,6 +45,40 @@ class Things:
         self._groups: dict[int, frozenset[int]] = {}
         self._one: dict[int, int] = {}
         self._entities: dict[int, Entity] = {}
+        #: How many things were reached, and edges looked at, by all walks of the question.
+        self.reached = self.scanned = 0
+
+    # ── What the question may cost ───────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def finding(self) -> Iterator[None]:
+        """Keep the block within that part of the question's time in which things are found."""
+        with contextlib.nullcontext() if self.reader.meter is None else self.reader.meter.finding():
+            yield
+
+    @property
+    def budget(self) -> Budget:
+        """What the question may cost; where nobody said, what is usual."""
+        return Budget() if self.reader.meter is None else self.reader.meter.budget
+
+    def left(self, budget: Budget, share: float = 1.0) -> Budget:
+        """Return what the walks before have left of a budget, or a share of it."""
+        nodes = max(0, budget.nodes - self.reached)
+        edges = max(0, budget.edges - self.scanned)
+        if share < 1.0:
+            nodes, edges = round(nodes * share), round(edges * share)
+        return replace(budget, nodes=nodes, edges=edges)
+
+    def out_of_time(self, budget: Budget) -> Callable[[], bool]:
+        """Return a function that tells whether the time to find things is used up."""
+        meter = self.reader.meter
+        return deadline(budget) if meter is None else meter.out_of_time
+
+    def must_end(self) -> bool:
+        """Tell whether it is time to tell of no more things."""
+        return self.reader.meter is not None and self.reader.meter.must_end()
+
+    # ── Names ────────────────────────────────────────────────────────────────────────────────
 
     def key(self, uri: Uri) -> int:
         """Return the key of a thing; raises `NotFound`, naming the nearest."""
@@ -65,14 +100,14 @@ class Things:
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
         """Return these things, each as its own records say."""
         wanted = set(keys)
-        unknown = wanted - self._entities.keys()
+        unknown = {one for one in wanted if one not in self._entities}
         if unknown:
             self._entities.update(self.reader.entities(unknown))
         return {key: self._entities[key] for key in wanted}
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all names of it."""
-        unknown = set(keys) - self._groups.keys()
+        unknown = {one for one in keys if one not in self._groups}
         if unknown:
             for key, group in self.reader.groups(unknown).items():
                 self._groups[key] = group
@@ -80,7 +115,7 @@ class Things:
 
     def one(self, keys: Collection[int]) -> dict[int, int]:
         """Return for each thing the key of the name that stands for it."""
-        unknown = set(keys) - self._one.keys()
+        unknown = {one for one in keys if one not in self._one}
         groups = self.groups(unknown)
         several = {key for group in groups.values() if len(group) > 1 for key in group}
         entities = self.entities(several)
@@ -249,9 +284,12 @@ def answer(
     notes: Iterable[str] = (),
 ) -> Answer[Value]:
     """Put a value into an answer that says at which basis it was computed."""
-    basis = reader.basis
+    basis, meter = reader.basis, reader.meter
+    cut = tuple(dict.fromkeys([*why, *(() if meter is None else meter.why)]))
+    if meter is not None and meter.why:
+        total = None
     return Answer(
-        value, basis.t, basis.known_at, basis.valid_at, tuple(why), total, fresh_at, tuple(notes)
+        value, basis.t, basis.known_at, basis.valid_at, cut, total, fresh_at, tuple(notes)
     )
 
 

@@ -179,7 +179,7 @@ class Thirteen:
 
     def consumers(self, key: int) -> tuple[Consumer, ...]:
         """Q8: the models that consume a feature themselves, and the teams that own them."""
-        models = self._consuming([key])[key]
+        models = self.consuming([key])[key]
         owners = self._things.owners(models)
         teams = self._things.teams([owner for some in owners.values() for owner in some])
         found = []
@@ -191,7 +191,7 @@ class Thirteen:
     def sharers(self, key: int) -> tuple[Sharer, ...]:
         """Q9: the other models that consume at least one of a model's features."""
         shared: dict[int, list[int]] = defaultdict(list)
-        for feature, models in self._consuming(self.features(key)).items():
+        for feature, models in self.consuming(self.features(key)).items():
             for model in models:
                 shared[model].append(feature)
         own = set(self._things.one([key]).values())
@@ -203,7 +203,7 @@ class Thirteen:
             )
         )
 
-    def _consuming(self, features: Collection[int]) -> dict[int, list[int]]:
+    def consuming(self, features: Collection[int]) -> dict[int, list[int]]:
         """Which models consume each feature: directly, by its set, or by a service?"""
         found = {}
         for feature in features:
@@ -211,10 +211,10 @@ class Thirteen:
             offered = names | {link.dst for link in self._reader.outward(names, ("in_set",))}
             offered |= {link.src for link in self._reader.inward(offered, ("serves",))}
             ends = {link.src for link in self._reader.inward(offered, ("consumes",))}
-            found[feature] = self._models_of(ends)
+            found[feature] = self.models_of(ends)
         return found
 
-    def _models_of(self, consumers: Collection[int]) -> list[int]:
+    def models_of(self, consumers: Collection[int]) -> list[int]:
         """The models themselves, and those of which an active version is among the consumers."""
         models = {key for key in consumers if self._type(key) == "model"}
         links = [
@@ -245,24 +245,13 @@ class Thirteen:
         owners = self._things.owners(keys)
         return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))
 
-    def unused(self, key: int) -> tuple[Brief, ...]:
+    def retirable(self, key: int) -> tuple[Brief, ...]:
         """Q13: what a person, or a team and its people, own and nothing live depends on."""
         if self._type(key) not in ("team", "user"):
             raise InvalidQuery(f"A {self._type(key)} owns nothing.", fix="Ask of a team or person.")
-        us = self._group([key])
-        members = {link.src for link in self._reader.inward(us, ("member_of",))}
-        people = {member for member in members if self._type(member) == "user"}
-        owned = self._owned(self._group(us | people))
+        owned = owned_by(self._things, key)
         assets = [at for at in self._things.unique(owned) if self._type(at) in RETIRABLE]
         return self._briefs([at for at in assets if not self._leads_to_live(at)])
-
-    def _owned(self, owners: Collection[int]) -> set[int]:
-        """What these own: themselves, or as the owners of a whole whose part nobody else owns."""
-        owned = {link.src for link in self._reader.inward(owners, ("owned_by",))}
-        levels = frozenset(self._things.shapes.level_kinds)
-        parts = {link.src for link in self._reader.inward(owned, levels)} - owned
-        others = {link.src for link in self._reader.outward(parts, ("owned_by",))}
-        return owned | (parts - others)
 
     def _leads_to_live(self, key: int) -> bool:
         walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
@@ -290,3 +279,19 @@ class Thirteen:
         return self._things.unique(
             [key for key in walked.reached if uris[key].type == kind and key not in own]
         )
+
+
+def owned_by(things: Things, key: int) -> set[int]:
+    """Return what a person, or a team and its people, own: also parts that nobody else owns."""
+    reader = things.reader
+    us = set(things.groups([key])[key])
+    members = {link.src for link in reader.inward(us, ("member_of",))}
+    uris = reader.uris(members)
+    people = {member for member in members if uris[member].type == "user"}
+    groups = things.groups(sorted(us | people))
+    owners = {member for group in groups.values() for member in group}
+    owned = {link.src for link in reader.inward(owners, ("owned_by",))}
+    levels = frozenset(things.shapes.level_kinds)
+    parts = {link.src for link in reader.inward(owned, levels)} - owned
+    others = {link.src for link in reader.outward(parts, ("owned_by",))}
+    return owned | (parts - others)

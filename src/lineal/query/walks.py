@@ -1,4 +1,4 @@
-"""Lineage, paths and impact: walks, shown under one name a thing and in words."""
+"""A walk as a question: what is reached from things, shown under one name a thing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from lineal.lineage import Reached, Step, Walk, Way, shortest_paths, walk
+from lineal.errors import OutOfTime
+from lineal.lineage import Reached, Step, Walk, Way, reachable, rings, walk
 from lineal.model import Answer, Budget, Uri
-from lineal.query.things import Brief, Things, answer, deadline, spoken
+from lineal.query.things import Brief, Things, answer
+from lineal.query.words import along
+from lineal.shapes import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +59,21 @@ class Lineage:
     #: How many things of each type, per side.
     upstream: dict[str, int]
     downstream: dict[str, int]
+    #: Where data goes round: each was walked once.
+    cycles: tuple[Cycle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """One way from a thing to another, also in words."""
+class Cycle:
+    """Things that feed each other."""
 
-    arrows: tuple[Arrow, ...]
+    #: A shortest way round, in the direction of the data; the last feeds the first.
+    things: tuple[Brief, ...]
     words: str
-    #: The weakest layer on the way.
-    weakest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """Something that a change would touch."""
-
-    thing: Brief
-    depth: int
-    layer: str
-    #: True where something live depends on it, or it is live itself.
-    live: bool
-    possible: bool
-    owners: tuple[Brief, ...]
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """What a change of some things would touch, worst first, and who must be told."""
-
-    starts: tuple[Brief, ...]
-    hits: tuple[Hit, ...]
-    by_type: dict[str, int]
-    #: Each owner with what of theirs is touched, those with live things first.
-    by_owner: tuple[tuple[Brief | None, tuple[Brief, ...]], ...]
-    live: int
+    #: How many things feed each other here, these among them.
+    size: int
+    #: True where only a feedback loop closes it.
+    feedback: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +85,8 @@ class Ask:
     kinds: frozenset[str] | None = None
     layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
     columns: bool = False
+    #: Only things of these types are told; None: of all.
+    types: frozenset[str] | None = None
 
 
 def grain_of(things: Things, keys: Collection[int], asked: str | None) -> str:
@@ -114,11 +98,58 @@ def grain_of(things: Things, keys: Collection[int], asked: str | None) -> str:
     return "exact" if grains == {"exact"} else "logical"
 
 
-def go(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> Walk:
-    """Walk from things in one direction."""
+def go(
+    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask, share: float = 1.0
+) -> Walk:
+    """
+    Walk from things in one direction, on what the walks before have left of the budget.
+
+    *share* is the part of that which this walk may use.
+    """
+    way = way_of(things, keys, upstream=upstream, ask=ask)
+    budget = things.left(ask.budget, share)
+    with things.finding():
+        late = things.out_of_time(ask.budget)
+        walked = walk(things.reader, things.shapes, sorted(keys), way, budget, late)
+        _say_how_many(things, walked, keys, way)
+    walked.why[:] = [
+        why.replace(f"the limit is {budget.nodes}", f"the limit is {ask.budget.nodes}")
+        if why.startswith("nodes")
+        else why.replace(f"the limit is {budget.edges}", f"the limit is {ask.budget.edges}")
+        if why.startswith("edges")
+        else why
+        for why in walked.why
+    ]
+    things.reached += len(walked.reached)
+    things.scanned += walked.scanned
+    return walked
+
+
+def way_of(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> Way:
+    """Return which edges a walk goes over, at which grain and towards what."""
     logical = grain_of(things, keys, ask.grain) == "logical"
-    way = Way(upstream, logical, layers=ask.layers, kinds=ask.kinds)
-    return walk(things.reader, things.shapes, sorted(keys), way, ask.budget, deadline(ask.budget))
+    return Way(upstream, logical, layers=ask.layers, kinds=ask.kinds, towards=ask.types)
+
+
+def _say_how_many(things: Things, walked: Walk, keys: Collection[int], way: Way) -> None:
+    """Where the very first step has too many edges, say how many there are."""
+    cut = [at for at, why in enumerate(walked.why) if why.startswith("edges")]
+    if not cut or any(at.depth > 1 for at in walked.reached.values()):
+        return
+    kinds = things.shapes.kinds_in(way.classes)
+    kinds = kinds if way.kinds is None else kinds & way.kinds
+    towards = -1 if way.upstream else 1
+    outward = [kind for kind in kinds if things.shapes.flows(kind) == towards]
+    inward = [kind for kind in kinds if things.shapes.flows(kind) == -towards]
+    try:
+        every = things.reader.count_at(keys, outward, inward)
+    except OutOfTime:
+        return
+    if every > walked.scanned:
+        why = walked.why[cut[0]]
+        walked.why[cut[0]] = why.replace(
+            f"after {walked.scanned}", f"after {walked.scanned} of the {every} at the first step"
+        )
 
 
 # ── Lineage ──────────────────────────────────────────────────────────────────────────────────────
@@ -128,13 +159,8 @@ def lineage(
     things: Things, keys: Collection[int], *, up: int, down: int, ask: Ask
 ) -> Answer[Lineage]:
     """Return the lineage of things, *up* and *down* steps far."""
-    sides: list[tuple[Walk, int]] = []
-    for steps, sign in ((up, -1), (down, 1)):
-        if steps > 0:
-            budget = _at_depth(ask.budget, steps)
-            side = Ask(budget, ask.grain, ask.kinds, ask.layers, ask.columns)
-            sides.append((go(things, keys, upstream=sign < 0, ask=side), sign))
-    shown = _Shown(things, sides, columns=ask.columns)
+    sides = _sides(things, keys, [(steps, sign) for steps, sign in ((up, -1), (down, 1))], ask)
+    shown = Shown(things, sides, columns=ask.columns, types=ask.types)
     nodes, arrows = shown.nodes(keys), shown.arrows()
     why = [
         _side(sign) + reason
@@ -143,8 +169,8 @@ def lineage(
         if not reason.startswith("depth")
     ]
     deeper = [
-        f"{_side(sign)}shown {ask_depth} steps deep; there is more"
-        for (walked, sign), ask_depth in zip(sides, _depths(up, down), strict=True)
+        f"{_side(sign)}shown {min(steps, ask.budget.depth)} steps deep; there is more"
+        for (walked, sign), steps in zip(sides, _depths(up, down), strict=True)
         if any(reason.startswith("depth") for reason in walked.why)
     ]
     starts = tuple(sorted(set(things.briefs(keys).values())))
@@ -155,10 +181,99 @@ def lineage(
         grain_of(things, keys, ask.grain),
         _by_type(node for node in nodes if min(node.depths) < 0),
         _by_type(node for node in nodes if max(node.depths) > 0),
+        cycles(things.shapes, nodes, arrows),
     )
-    total = None if why or deeper else len(nodes)
+    every = [*why, *deeper, *shown.why()]
+    total = None if every else len(nodes)
     fresh = shown.fresh_at()
-    return answer(things.reader, value, why=[*why, *deeper], total=total, fresh_at=fresh)
+    notes = [
+        note for _, sign in sides for note in impossible(things, keys, upstream=sign < 0, ask=ask)
+    ]
+    return answer(things.reader, value, why=every, total=total, fresh_at=fresh, notes=notes)
+
+
+def _sides(
+    things: Things, keys: Collection[int], asked: Sequence[tuple[int, int]], ask: Ask
+) -> list[tuple[Walk, int]]:
+    """
+    Walk to each side that is asked for, on one budget.
+
+    Each may use half of it; what the second leaves, the first may have if it had too little.
+    """
+    wanted = [(steps, sign) for steps, sign in asked if steps > 0]
+    sides: list[tuple[Walk, int]] = []
+    for at, (steps, sign) in enumerate(wanted):
+        side = replace(ask, budget=_at_depth(ask.budget, steps))
+        share = 0.5 if at + 1 < len(wanted) else 1.0
+        sides.append((go(things, keys, upstream=sign < 0, ask=side, share=share), sign))
+    if len(sides) == 2 and any(why.startswith(("nodes", "edges")) for why in sides[0][0].why):
+        first, sign = sides[0]
+        left = things.left(ask.budget)
+        if left.nodes and left.edges and not things.out_of_time(ask.budget)():
+            things.reached -= len(first.reached)
+            things.scanned -= first.scanned
+            side = replace(ask, budget=_at_depth(ask.budget, wanted[0][0]))
+            sides[0] = (go(things, keys, upstream=sign < 0, ask=side), sign)
+    return sides
+
+
+def impossible(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> list[str]:
+    """Say of which asked types there can be nothing, by what the shapes declare."""
+    if ask.types is None:
+        return []
+    starts = {uri.type for uri in things.reader.uris(keys).values()}
+    way = way_of(things, keys, upstream=upstream, ask=ask)
+    within = reachable(things.shapes, way, starts)
+    unknown = sorted(ask.types - (things.shapes.types.keys() if within is None else within))
+    return [
+        f"No {_spoken(name)} can be {_side(-1 if upstream else 1).strip()} of "
+        f"{_one_of(starts)}: no declared kind of relation leads there"
+        f"{'' if ask.kinds is None else ' by the kinds asked for'}."
+        for name in unknown
+    ]
+
+
+def _spoken(name: str) -> str:
+    return name.replace("-", " ")
+
+
+def _one_of(types: Collection[str]) -> str:
+    names = [_spoken(name) for name in sorted(types)]
+    return " or ".join(f"{'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names)
+
+
+def cycles(shapes: Shapes, nodes: Iterable[Node], arrows: Sequence[Arrow]) -> tuple[Cycle, ...]:
+    """Return where data goes round among these arrows; going between part and whole is no step."""
+    level = frozenset(shapes.level_kinds)
+    between = {
+        (arrow.start, arrow.end): arrow for arrow in reversed(arrows) if arrow.kind not in level
+    }
+    briefs = {node.thing.uri: node.thing for node in nodes}
+    inside = {ends for ends in between if ends[0] in briefs and ends[1] in briefs}
+    plain = rings(ends for ends in inside if not between[ends].feedback)
+    found = [(ring, False) for ring in plain]
+    found += [
+        (ring, True)
+        for ring in rings(inside)
+        if not any(ring.members == other.members for other in plain)
+        and any(
+            between[(start, end)].feedback
+            for start, end in inside
+            if start in ring.members and end in ring.members
+        )
+    ]
+    told = []
+    for ring, feedback in found:
+        way = [between[ends] for ends in zip(ring.way, (*ring.way[1:], ring.way[0]), strict=True)]
+        told.append(
+            Cycle(
+                tuple(briefs[uri] for uri in ring.way),
+                along(shapes, briefs, way),
+                len(ring.members),
+                feedback,
+            )
+        )
+    return tuple(told)
 
 
 def _depths(up: int, down: int) -> list[int]:
@@ -170,7 +285,7 @@ def _side(sign: int) -> str:
 
 
 def _at_depth(budget: Budget, depth: int) -> Budget:
-    return Budget(min(depth, budget.depth), budget.nodes, budget.edges, budget.milliseconds)
+    return replace(budget, depth=min(depth, budget.depth))
 
 
 def _by_type(nodes: Iterable[Node]) -> dict[str, int]:
@@ -180,27 +295,69 @@ def _by_type(nodes: Iterable[Node]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-class _Shown:
+#: How many things are told of before it is asked whether there is time for more.
+SLICE = 200
+
+
+class Shown:
     """Walks as they are shown: one name a thing, columns as their data sets."""
 
-    def __init__(self, things: Things, sides: Sequence[tuple[Walk, int]], *, columns: bool) -> None:
+    def __init__(
+        self,
+        things: Things,
+        sides: Sequence[tuple[Walk, int]],
+        *,
+        columns: bool,
+        types: Collection[str] | None = None,
+    ) -> None:
+        """Take walks, each with -1 for upstream or 1 for downstream; *types* are those told of."""
         self._things, self._sides = things, sides
-        keys = {key for walked, _ in sides for key in walked.reached}
-        keys |= {
-            end for walked, _ in sides for step in walked.feedback for end in (step.start, step.end)
-        }
-        uris = things.reader.uris(keys)
-        stands = {key: key for key in keys}
-        if not columns:
-            for walked, _ in sides:
-                stands.update(
-                    (part, whole)
-                    for part, _, whole in walked.contained
-                    if uris[part].type == "column"
-                )
-        one = things.one(sorted(set(stands.values())))
-        self._stands = {key: one[stands[key]] for key in keys}
-        self._briefs = things.briefs(sorted(set(self._stands.values())))
+        self._types = types
+        self._wholes = {} if columns else self._wholes_of_columns()
+        #: Each thing that is told, by each of its keys: the one under which it is shown.
+        self._stands: dict[int, int] = {}
+        self._briefs: dict[int, Brief] = {}
+        self._every = self._tell()
+
+    def _wholes_of_columns(self) -> dict[int, int]:
+        """Return as which data set each column is shown."""
+        contained = [pair for walked, _ in self._sides for pair in walked.contained]
+        uris = self._things.reader.uris({part for part, _, _ in contained})
+        return {part: whole for part, _, whole in contained if uris[part].type == "column"}
+
+    def _tell(self) -> int:
+        """Read what is told, nearest first, a slice at a time while there is time."""
+        depths: dict[int, int] = {}
+        for walked, _ in self._sides:
+            for key, at in walked.reached.items():
+                depths[key] = min(depths.get(key, at.depth), at.depth)
+            for step in walked.feedback:
+                depths.setdefault(step.start, 1 << 30)
+                depths.setdefault(step.end, 1 << 30)
+        uris = self._things.reader.uris(depths)
+        ordered = sorted(depths, key=lambda key: (depths[key], uris[key]))
+        for first in range(0, len(ordered), SLICE):
+            if first and self._things.must_end():
+                break
+            some = ordered[first : first + SLICE]
+            stands = {key: self._wholes.get(key, key) for key in some}
+            one = self._things.one(sorted(set(stands.values())))
+            shown = {key: one[stands[key]] for key in some}
+            self._stands.update(shown)
+            named = self._things.reader.uris(shown.values())
+            wanted = {
+                shown[key] for key in some
+                if self._types is None or depths[key] == 0 or named[shown[key]].type in self._types
+            }  # fmt: skip
+            self._briefs.update(self._things.briefs(sorted(wanted - self._briefs.keys())))
+        return len(depths)
+
+    def why(self) -> list[str]:
+        """Say how many things are not told of, because the time was used up."""
+        told = len(self._stands)
+        if told == self._every:
+            return []
+        return [f"time: {told} of the {self._every} things that were reached are told of"]
 
     def nodes(self, starts: Collection[int]) -> tuple[Node, ...]:
         """Return every thing once, nearest first."""
@@ -208,7 +365,9 @@ class _Shown:
         sides: dict[int, dict[int, Node]] = defaultdict(dict)
         for walked, sign in self._sides:
             for key, reached in walked.reached.items():
-                shown = self._stands[key]
+                shown = self._stands.get(key, -1)
+                if shown not in self._briefs:
+                    continue
                 node = self._node(shown, reached, sign, shown in live)
                 known = sides[shown].get(sign)
                 sides[shown][sign] = node if known is None else _nearest(known, node)
@@ -229,17 +388,16 @@ class _Shown:
                 self._add(found, step, sign, feedback=False)
             for step in walked.feedback:
                 self._add(found, step, sign, feedback=True)
-            for part, kind, whole in walked.contained:
-                if part in self._stands and whole in self._stands:
-                    step = Step(part, kind, whole, "declared", False, (part, kind, whole))
-                    self._add(found, step, 1, feedback=False)
+            for part, kind, whole in sorted(walked.contained):
+                step = Step(part, kind, whole, "declared", False, (part, kind, whole))
+                self._add(found, step, 1, feedback=False)
         return tuple(found[name] for name in sorted(found))
 
     def _add(
         self, found: dict[tuple[Uri, str, Uri], Arrow], step: Step, sign: int, *, feedback: bool
     ) -> None:
-        ends = (self._stands[step.start], self._stands[step.end])
-        if ends[0] == ends[1]:
+        ends = (self._stands.get(step.start, -1), self._stands.get(step.end, -1))
+        if ends[0] == ends[1] or not all(end in self._briefs for end in ends):
             return
         start, end = (self._briefs[key].uri for key in (ends if sign > 0 else ends[::-1]))
         uris = self._things.reader.uris([step.edge[0], step.edge[2]])
@@ -266,160 +424,3 @@ def _both(sides: Sequence[Node]) -> Node:
     if not steps:
         return sides[0]
     return steps[0] if len(steps) == 1 else replace(steps[0], other_depth=steps[1].depth)
-
-
-# ── Words ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def in_words(things: Things, steps: Sequence[Step], *, upstream: bool) -> str:
-    """Tell a way as a sentence, each step in the words of its kind."""
-    briefs = things.briefs([key for step in steps for key in (step.start, step.end)])
-    if not steps:
-        return ""
-    told = [_called(briefs[steps[0].start])]
-    for step in steps:
-        kind = things.shapes.kinds[step.kind]
-        forward = (things.shapes.flows(step.kind) > 0) != upstream
-        word = spoken(kind.name if forward else kind.inverse)
-        told.append(f"{word} {_called(briefs[step.end])}")
-    return ", ".join([" ".join(told[:2]), *(f"which {part}" for part in told[2:])])
-
-
-def _called(thing: Brief) -> str:
-    return f"{thing.type.replace('-', ' ')} {thing.name}"
-
-
-_STRENGTH = ("declared", "observed", "inferred", "suggested")
-
-
-def weakest(steps: Iterable[Step]) -> str:
-    """Return the weakest layer among steps."""
-    return max((step.layer for step in steps), key=_STRENGTH.index, default="declared")
-
-
-# ── Paths ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[tuple[Path, ...]]:
-    """Return up to *k* shortest ways from one thing to another, whichever way the data goes."""
-    found: list[tuple[list[Step], bool]] = []
-    why: list[str] = []
-    ends = things.one([start, end])
-    for upstream in (False, True):
-        walked = go(things, [start], upstream=upstream, ask=ask)
-        steps = _under_one_name(things, _all_steps(walked))
-        ways, complete = shortest_paths(steps, ends[start], ends[end], k)
-        found.extend((way, upstream) for way in ways)
-        why.extend(() if ways else walked.why)
-        why.extend(() if complete else ["paths: too many ways to look at all of them"])
-    found.sort(key=lambda item: (len(item[0]), in_words(things, item[0], upstream=item[1])))
-    told = tuple(_path(things, steps, upstream) for steps, upstream in found[:k])
-    return answer(things.reader, told, why=why, total=len(told) if not why else None)
-
-
-def _under_one_name(things: Things, steps: Sequence[Step]) -> list[Step]:
-    """Let the steps go between the names that stand for the things."""
-    one = things.one(sorted({key for step in steps for key in (step.start, step.end)}))
-    return [replace(step, start=one[step.start], end=one[step.end]) for step in steps]
-
-
-def _all_steps(walked: Walk) -> list[Step]:
-    """Steps, and the going between part and whole that costs none."""
-    contained = [
-        Step(part, kind, whole, "declared", True, (part, kind, whole))
-        for part, kind, whole in walked.contained
-    ]
-    return [*walked.steps.values(), *contained]
-
-
-def _path(things: Things, steps: Sequence[Step], upstream: bool) -> Path:
-    shown = []
-    uris = things.reader.uris([key for step in steps for key in (step.start, step.end)])
-    briefs = things.briefs(list(uris))
-    for step in steps:
-        ends = (step.start, step.end) if not upstream else (step.end, step.start)
-        start, end = (briefs[key].uri for key in ends)
-        shown.append(Arrow(start, step.kind, end, step.layer, step.possible))
-    return Path(tuple(shown), in_words(things, steps, upstream=upstream), weakest(steps))
-
-
-# ── Impact ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def impact(things: Things, keys: Collection[int], *, ask: Ask, limit: int) -> Answer[Impact]:
-    """Return what a change of these things would touch, worst first."""
-    logical = Ask(ask.budget, "logical", ask.kinds, ask.layers)
-    walked = go(things, keys, upstream=False, ask=logical)
-    own = {member for group in things.groups(keys).values() for member in group}
-    uris = things.reader.uris(walked.reached)
-    hidden = {key for key, uri in uris.items() if uri.type == "column"}
-    touched = [
-        key for key, at in walked.reached.items() if at.depth > 0 and key not in own | hidden
-    ]
-    wanted = things.unique(touched)
-    used = _used(things, walked)
-    owners = things.owners(wanted)
-    hits = [_hit(things, walked, key, used, owners[key]) for key in wanted if key in walked.reached]
-    hits.sort(key=lambda hit: (not hit.live, hit.depth, _STRENGTH.index(hit.layer), hit.thing.uri))
-    value = Impact(
-        tuple(sorted(set(things.briefs(keys).values()))),
-        tuple(hits[:limit]),
-        _counts(hit.thing.type for hit in hits),
-        _by_owner(hits),
-        sum(hit.live for hit in hits),
-    )
-    why = list(walked.why)
-    if len(hits) > limit:
-        why.append(f"list: {limit} of {len(hits)} are listed; counts are of all")
-    return answer(things.reader, value, why=why, total=len(hits) if not walked.why else None)
-
-
-def _hit(things: Things, walked: Walk, key: int, used: set[int], owners: Sequence[int]) -> Hit:
-    steps = walked.way_to(key)
-    reached = walked.reached[key]
-    briefs = things.briefs([key, *owners])
-    return Hit(
-        briefs[key],
-        reached.depth,
-        weakest(steps),
-        key in used,
-        reached.possible,
-        tuple(briefs[owner] for owner in owners),
-        in_words(things, steps, upstream=False),
-    )
-
-
-def _used(things: Things, walked: Walk) -> set[int]:
-    """Which of the reached things are live, or lead to something live?"""
-    live = things.live(list(walked.reached))
-    back: dict[int, set[int]] = defaultdict(set)
-    for step in _all_steps(walked):
-        back[step.end].add(step.start)
-    used, frontier = set(live), set(live)
-    while frontier:
-        frontier = {key for end in frontier for key in back[end]} - used
-        used |= frontier
-    return used
-
-
-def _counts(types: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for name in types:
-        counts[name] += 1
-    return dict(sorted(counts.items()))
-
-
-def _by_owner(hits: Sequence[Hit]) -> tuple[tuple[Brief | None, tuple[Brief, ...]], ...]:
-    owned: dict[Brief | None, list[Hit]] = defaultdict(list)
-    for hit in hits:
-        for owner in hit.owners or (None,):
-            owned[owner].append(hit)
-    ordered = sorted(
-        owned.items(),
-        key=lambda item: (
-            not any(hit.live for hit in item[1]),
-            -len(item[1]),
-            item[0].uri if item[0] else "~",
-        ),
-    )
-    return tuple((owner, tuple(hit.thing for hit in some)) for owner, some in ordered)

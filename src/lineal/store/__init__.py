@@ -21,7 +21,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lineal.errors import ConfigError, Damaged, Undone, Unreachable
-from lineal.model import NOW, Instant, Json, Moment, Record, Uri, Viewer
+from lineal.model import NOW, Budget, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.shapes import Shapes
 from lineal.store import (
     copies,
@@ -46,6 +46,7 @@ from lineal.store.facts import together
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
 from lineal.store.links import Derived
+from lineal.store.meter import Meter
 from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.terms import Terms
@@ -260,23 +261,48 @@ class Store:
         return committed
 
     @contextlib.contextmanager
-    def read(self, viewer: Viewer, moment: Moment = NOW) -> Iterator[Reader]:
-        """Open a reader at one basis and one moment; everything in the block is of one snapshot."""
-        with self._reading() as connection:
+    def read(
+        self, viewer: Viewer, moment: Moment = NOW, budget: Budget | None = None
+    ) -> Iterator[Reader]:
+        """
+        Open a reader at one basis and one moment; everything in the block is of one snapshot.
+
+        With a *budget*, no more is read than its rows, and nothing goes on past its time.
+
+        Raises:
+            OutOfTime: a statement was stopped that was needed whole.
+        """
+        with self._asking(budget) as (connection, meter):
             basis = basis_of(connection, moment, self.now())
-            yield Reader(connection, viewer, basis, self._around.terms)
+            yield Reader(connection, viewer, basis, self._around.terms, meter=meter)
 
     @contextlib.contextmanager
-    def between(self, viewer: Viewer, before: Moment, after: Moment = NOW) -> Iterator[Between]:
+    def between(
+        self,
+        viewer: Viewer,
+        before: Moment,
+        after: Moment = NOW,
+        budget: Budget | None = None,
+    ) -> Iterator[Between]:
         """Open readers at two moments and at what lies between; all of it is of one snapshot."""
-        with self._reading() as connection:
-            now = self.now()
+        with self._asking(budget) as (connection, meter):
+            now, terms = self.now(), self._around.terms
             yield Between(
                 connection,
-                lambda basis: Reader(connection, viewer, basis, self._around.terms),
+                lambda basis: Reader(connection, viewer, basis, terms, meter=meter),
                 basis_of(connection, before, now),
                 basis_of(connection, after, now),
             )
+
+    @contextlib.contextmanager
+    def _asking(self, budget: Budget | None) -> Iterator[tuple[sa.Connection, Meter | None]]:
+        with self._reading() as connection:
+            if budget is None:
+                yield connection, None
+                return
+            meter = Meter(connection, budget)
+            with meter.watching():
+                yield connection, meter
 
     @contextlib.contextmanager
     def working(self) -> Iterator[Ledger]:

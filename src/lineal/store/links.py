@@ -37,16 +37,43 @@ class Links(Snapshot):
 
     # ── Links ────────────────────────────────────────────────────────────────────────────────
 
-    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Which edges of these kinds begin at these things?"""
-        return self._links(schema.edge_out, schema.edge_out.c.src, keys, kinds)
+    def outward(
+        self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
+    ) -> list[Link]:
+        """Which edges of these kinds begin at these things? At most *most* and one more."""
+        return self._links(schema.edge_out, schema.edge_out.c.src, keys, kinds, most)
 
-    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
-        """Which edges of these kinds end at these things?"""
-        return self._links(schema.edge_in, schema.edge_in.c.dst, keys, kinds)
+    def inward(
+        self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
+    ) -> list[Link]:
+        """Which edges of these kinds end at these things? At most *most* and one more."""
+        return self._links(schema.edge_in, schema.edge_in.c.dst, keys, kinds, most)
+
+    def count_at(
+        self, keys: Iterable[int], outward: Collection[str], inward: Collection[str]
+    ) -> int:
+        """How many claims of edges begin or end at these things, by these kinds?"""
+        found = 0
+        sides = (
+            (schema.edge_out, schema.edge_out.c.src, outward),
+            (schema.edge_in, schema.edge_in.c.dst, inward),
+        )
+        for table, end, kinds in sides:
+            numbers = self.kinds(kinds)
+            for some in slices(keys) if numbers else ():
+                query = sa.select(sa.func.count()).where(
+                    end.in_(some), table.c.kind.in_(numbers), self._alive(table)
+                )
+                found += sum(many for (many,) in self._found(query))
+        return found
 
     def _links(
-        self, table: sa.Table, end: sa.Column[Any], keys: Iterable[int], kinds: Collection[str]
+        self,
+        table: sa.Table,
+        end: sa.Column[Any],
+        keys: Iterable[int],
+        kinds: Collection[str],
+        most: int | None,
     ) -> list[Link]:
         row, wanted = table.c, list(slices(keys))
         found: list[Link] = []
@@ -65,8 +92,11 @@ class Links(Snapshot):
                 .where(end.in_(some), row.kind.in_(numbers), self._alive(table))
                 .order_by(end, row.kind, row.src, row.dst, row.document)
             )
-            for src, kind, *line in self._connection.execute(query):
+            left = None if most is None else most + 1 - len(found)
+            for src, kind, *line in self._found(query, left):
                 found.append(Link(src, self.kind(kind), *line))
+            if most is not None and len(found) > most:
+                break
         return found
 
     # ── One thing under several names ────────────────────────────────────────────────────────
@@ -92,7 +122,7 @@ class Links(Snapshot):
 
     def supposing(self, links: Iterable[Link], without: Iterable[Link] = ()) -> Self:
         """Return a reader to whom these claims are held too, or not held: for previews."""
-        other = type(self)(self._connection, self.viewer, self.basis, self._terms)
+        other = type(self)(self._connection, self.viewer, self.basis, self._terms, meter=self.meter)
         other._supposed = (*self._supposed, *links)
         other._without = self._without | frozenset(without)
         return other
@@ -154,26 +184,26 @@ class Links(Snapshot):
         """Who says that these edges are so?"""
         return self._claims(edges, self._alive(schema.edge_out))
 
-    def claim_history(self, key: int) -> dict[tuple[int, str, int], list[Claim]]:
-        """Which edges did this thing ever have, living and ended, as known by then?"""
-        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
-        row = schema.edge_out.c
-        ends = {
-            (key, self.kind(link.kind), link.dst)
-            for link in self._ever(schema.edge_out, row.src, key)
-        }
-        ends |= {
-            (link.src, self.kind(link.kind), key)
-            for link in self._ever(schema.edge_in, schema.edge_in.c.dst, key)
-        }
-        found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
-        return found
+    def claim_history(
+        self, key: int, most: int
+    ) -> tuple[dict[tuple[int, str, int], list[Claim]], bool]:
+        """
+        Which edges did this thing ever have, living and ended, as known by then?
 
-    def _ever(self, table: sa.Table, end: sa.Column[Any], key: int) -> list[Any]:
+        At most *most* of them at either end; whether there are more is the second value.
+        """
+        found: dict[tuple[int, str, int], list[Claim]] = defaultdict(list)
+        begun = self._ever(schema.edge_out, schema.edge_out.c.src, key, most)
+        ended = self._ever(schema.edge_in, schema.edge_in.c.dst, key, most)
+        ends = {(key, self.kind(link.kind), link.dst) for link in begun[:most]}
+        ends |= {(link.src, self.kind(link.kind), key) for link in ended[:most]}
+        found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
+        return found, len(begun) > most or len(ended) > most
+
+    def _ever(self, table: sa.Table, end: sa.Column[Any], key: int, most: int) -> list[Any]:
         query = sa.select(table.c.src, table.c.kind, table.c.dst).distinct()
-        return list(
-            self._connection.execute(query.where(end == key, table.c.t_from <= self.basis.t))
-        )
+        found = self._found(query.where(end == key, table.c.t_from <= self.basis.t), most + 1)
+        return list(found)
 
     def _claims(
         self, edges: Collection[tuple[int, str, int]], condition: sa.ColumnElement[bool]
@@ -189,7 +219,7 @@ class Links(Snapshot):
             )
             if len(targets) <= SLICE:
                 query = query.where(row.dst.in_(sorted(targets)))
-            for line in self._connection.execute(query):
+            for line in self._found(query):
                 name = (line.src, self.kind(line.kind), line.dst)
                 if name in wanted:
                     found[name].append(self._claim(line))
@@ -225,10 +255,7 @@ class Links(Snapshot):
             )
             .order_by(schema.document.c.source, schema.document.c.name, row.t_from.desc())
         )
-        return [
-            (self._claim(line), response_of(line.response))
-            for line in self._connection.execute(query)
-        ]
+        return [(self._claim(line), response_of(line.response)) for line in self._found(query)]
 
     def derivations(self, edge: tuple[int, str, int]) -> list[Derived]:
         """Which rules concluded this edge, from which supporting edges?"""
@@ -243,7 +270,7 @@ class Links(Snapshot):
         )
         return [
             Derived(source, version, why, tuple(supports_of(kept)))
-            for source, version, why, kept in self._connection.execute(query)
+            for source, version, why, kept in self._found(query)
         ]
 
     def transactions(self, ts: Iterable[int]) -> dict[int, tuple[Instant, str, str]]:

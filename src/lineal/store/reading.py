@@ -84,7 +84,7 @@ class Reader(Links):
             query = with_document(table).where(
                 table.c.key.in_(some), table.c.body != TOMBSTONE, self._alive(table)
             )
-            for row in self._connection.execute(query):
+            for row in self._found(query):
                 found[row.key].append(_said(row, self.basis.t))
         return found
 
@@ -188,7 +188,7 @@ class Reader(Links):
                 .where(table.c.t_from <= self.basis.t, table.c.reason != "corrected")
                 .order_by(table.c.t_to, table.c.document)
             )
-            for key, body in self._connection.execute(query):
+            for key, body in self._found(query):
                 found[key] = msgspec.json.decode(body)
         return found
 
@@ -214,7 +214,7 @@ class Reader(Links):
         )
         found: dict[int, tuple[Instant | None, bool]] = {}
         for some in slices(keys):
-            for key, at, error in self._connection.execute(query.where(record.c.key.in_(some))):
+            for key, at, error in self._found(query.where(record.c.key.in_(some))):
                 found[key] = (at, error is not None)
         return found
 
@@ -227,7 +227,7 @@ class Reader(Links):
             .where(table.c.body != TOMBSTONE)
             .order_by(table.c.t_from, schema.document.c.source, schema.document.c.name)
         )
-        return [_said(row, self.basis.t) for row in self._connection.execute(query)]
+        return [_said(row, self.basis.t) for row in self._found(query)]
 
 
 #: What was forgotten of these, the last time last? An old run that is said again is there again.

@@ -17,6 +17,7 @@ from lineal.model import (
 from lineal.store import observed, schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
+from lineal.store.meter import Meter, MeteredDriver
 from lineal.store.slices import slices
 from lineal.store.terms import Terms
 
@@ -32,6 +33,7 @@ class Snapshot:
         terms: Terms,
         *,
         keys: dict[Uri, int] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """*keys* are those that a transaction knows already, and goes on to learn."""
         if not isinstance(viewer, Viewer):
@@ -41,12 +43,20 @@ class Snapshot:
         self._knows_terms = False
         self.viewer = viewer
         self.basis = basis
-        self._driver = Driver(connection)
+        #: What the question may still read; None: whatever it needs.
+        self.meter = meter
+        self._driver = Driver(connection) if meter is None else MeteredDriver(connection, meter)
         self._keys: dict[Uri, int] = {} if keys is None else keys
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
+
+    def _found(self, query: sa.Select[Any], most: int | None = None) -> Iterable[Any]:
+        """Return the rows of a query, at most *most*, as far as the question's budget goes."""
+        if self.meter is None:
+            return self._connection.execute(query if most is None else query.limit(most))
+        return self.meter.read(query, most)
 
     def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows that were so at the moment; the basis is part of every query of facts."""
@@ -79,7 +89,7 @@ class Snapshot:
     def keys(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         """Which of these are known, and under which key?"""
         wanted = set(uris)
-        missing = wanted - self._keys.keys()
+        missing = {one for one in wanted if one not in self._keys}
         if missing:
             rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
             for text, key in rows:
@@ -91,7 +101,7 @@ class Snapshot:
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         """What are the URIs of these keys?"""
         wanted = set(keys)
-        missing = wanted - self._uris.keys()
+        missing = {one for one in wanted if one not in self._uris}
         if missing:
             rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
             self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
@@ -131,7 +141,7 @@ class Snapshot:
         query = sa.select(table.c.key).where(
             table.c.type.in_(sorted(types)), table.c.t_from <= self.basis.t
         )
-        return list(self._connection.scalars(query.order_by(table.c.key)))
+        return [key for (key,) in self._found(query.order_by(table.c.key))]
 
     def counts(self) -> dict[str, int]:
         """How many things of each type did we know by then?"""

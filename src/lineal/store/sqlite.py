@@ -18,7 +18,15 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from lineal.errors import Busy, ConfigError, Damaged, ReadOnly, StorageFull, StoreError
+from lineal.errors import (
+    Busy,
+    ConfigError,
+    Damaged,
+    OutOfTime,
+    ReadOnly,
+    StorageFull,
+    StoreError,
+)
 from lineal.store.owner import own
 
 _PRAGMAS = (
@@ -245,6 +253,7 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("unsupported file format", Damaged, "Restore a backup; do not write to this file."),
     ("malformed", Damaged, "Restore a backup; do not write to this file."),
     ("disk i/o error", Damaged, "Check the disk, then restore a backup."),
+    ("interrupted", OutOfTime, "Ask for less, or give it more time."),
     ("database is locked", Busy, "Another program holds it; stop that one or try again."),
 )
 

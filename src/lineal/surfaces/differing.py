@@ -39,13 +39,14 @@ def _basis(basis: Basis) -> formats.Object:
     return {"t": basis.t, "known_at": iso(basis.known_at), "valid_at": iso(basis.valid_at)}
 
 
-def _because(because: Because) -> formats.Object:
+def because(why: Because) -> formats.Object:
+    """Return what made something differ."""
     return {
-        "how": because.how,
-        "t": because.t,
-        "at": formats.when(because.at),
-        "actor": because.actor,
-        "cause": because.cause,
+        "how": why.how,
+        "t": why.t,
+        "at": formats.when(why.at),
+        "actor": why.actor,
+        "cause": why.cause,
     }
 
 
@@ -60,11 +61,11 @@ def _thing_change(one: ThingChange) -> formats.Object:
                 "name": change.name,
                 "before": change.before,
                 "after": change.after,
-                "because": _because(change.because),
+                "because": because(change.because),
             }
             for change in one.changes
         ],
-        "because": _because(one.because),
+        "because": because(one.because),
     }
 
 
@@ -75,7 +76,7 @@ def _edge_change(one: EdgeChange) -> formats.Object:
         "kind": one.kind,
         "end": formats.thing(one.end),
         "claims": [_claim_change(claim) for claim in one.claims],
-        "because": _because(one.because),
+        "because": because(one.because),
     }
 
 
@@ -90,7 +91,7 @@ def _claim_change(one: ClaimChange) -> formats.Object:
             name: {"before": before, "after": after}
             for name, (before, after) in one.attributes.items()
         },
-        "because": _because(one.because),
+        "because": because(one.because),
     }
 
 
@@ -99,5 +100,5 @@ def _name_change(one: NameChange) -> formats.Object:
         "what": one.what,
         "thing": formats.thing(one.thing),
         "name": str(one.name),
-        "because": _because(one.because),
+        "because": because(one.because),
     }

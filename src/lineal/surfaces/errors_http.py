@@ -42,6 +42,7 @@ STATUS = {
     "source_garbled": 502,
     "store": 500,
     "busy": 503,
+    "out_of_time": 503,
     "store_unreachable": 503,
     "read_only": 503,
     "storage_full": 507,

@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lineal.model import Answer, Claim, Edge, Entity, Instant, Json, Response, Said, Uri, iso
+from lineal.model import Answer, Claim, Edge, Entity, Instant, Json, Response, Said, iso
 
 if TYPE_CHECKING:
     from lineal.query import (
-        Arrow,
         Brief,
         Consumer,
         Explanation,
         Feeds,
         Found,
         Happening,
-        Impact,
-        Lineage,
         Neighbour,
         Owned,
-        Path,
         Sharer,
         Trial,
     )
@@ -232,115 +228,18 @@ def _happening(one: Happening) -> Object:
 
 def found(answer: Answer[Found]) -> Object:
     """Return what a search found, with the counts of its facets."""
-    facets: Object = {name: _counts(values) for name, values in answer.value.facets.items()}
+    facets: Object = {name: counted(values) for name, values in answer.value.facets.items()}
     return envelope(answer, {"hits": things(answer.value.hits), "facets": facets})
 
 
 def counts(answer: Answer[dict[str, int]]) -> Object:
     """Return how many things of each type are known."""
-    return envelope(answer, _counts(answer.value))
+    return envelope(answer, counted(answer.value))
 
 
-def _counts(values: Mapping[str, int]) -> Object:
+def counted(values: Mapping[str, int]) -> Object:
+    """Return how many there are of each."""
     return dict(values)
-
-
-# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def lineage(
-    answer: Answer[Lineage], places: Mapping[str, tuple[float, float]] | None = None
-) -> Object:
-    """Return a lineage; where *places* are given, each node has its x and y."""
-    value = answer.value
-    body: Object = {
-        "starts": things(value.starts),
-        "grain": value.grain,
-        "nodes": [
-            {
-                **thing(node.thing),
-                "depth": node.depth,
-                "other_depth": node.other_depth,
-                "possible": node.possible,
-                "approximate": node.approximate,
-                "live": node.live,
-                **_place(node.thing.uri, places),
-            }
-            for node in value.nodes
-        ],
-        "arrows": [_arrow(one) for one in value.arrows],
-        "upstream": _counts(value.upstream),
-        "downstream": _counts(value.downstream),
-    }
-    return envelope(answer, body)
-
-
-def _place(uri: Uri, places: Mapping[str, tuple[float, float]] | None) -> Object:
-    if places is None or uri not in places:
-        return {}
-    x, y = places[uri]
-    return {"x": x, "y": y}
-
-
-def _arrow(one: Arrow) -> Object:
-    return {
-        "start": str(one.start),
-        "kind": one.kind,
-        "end": str(one.end),
-        "layer": one.layer,
-        "possible": one.possible,
-        "feedback": one.feedback,
-        "edge": _ends(one.edge),
-    }
-
-
-def _ends(named: tuple[Uri, str, Uri] | None) -> Json:
-    if named is None:
-        return None
-    start, kind, end = named
-    return {"start": str(start), "kind": kind, "end": str(end)}
-
-
-def paths(answer: Answer[tuple[Path, ...]]) -> Object:
-    """Return the shortest ways from one thing to another."""
-    value: list[Json] = [
-        {
-            "words": path.words,
-            "weakest": path.weakest,
-            "arrows": [_arrow(arrow) for arrow in path.arrows],
-        }
-        for path in answer.value
-    ]
-    return envelope(answer, value)
-
-
-def impact(answer: Answer[Impact]) -> Object:
-    """Return what a change would touch, worst first, and who must be told."""
-    value = answer.value
-    hits: list[Json] = [
-        {
-            **thing(hit.thing),
-            "depth": hit.depth,
-            "layer": hit.layer,
-            "live": hit.live,
-            "possible": hit.possible,
-            "owners": things(hit.owners),
-            "path": hit.path,
-        }
-        for hit in value.hits
-    ]
-    owners: list[Json] = [
-        {"owner": None if owner is None else thing(owner), "things": things(touched)}
-        for owner, touched in value.by_owner
-    ]
-    body: Object = {
-        "starts": things(value.starts),
-        "live": value.live,
-        "by_type": _counts(value.by_type),
-        "by_owner": owners,
-        "hits": hits,
-    }
-    return envelope(answer, body)
 
 
 # ── The thirteen ─────────────────────────────────────────────────────────────────────────────────

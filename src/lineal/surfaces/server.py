@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lineal.errors import LinealError
-from lineal.surfaces import portal, rest, rest_events, rest_identity
+from lineal.surfaces import portal, rest, rest_events, rest_identity, rest_walks
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.errors_http import problem_response, translated
 from lineal.surfaces.guard import Guard, Refuse, hosts
@@ -44,6 +44,7 @@ def create(lineal: Lineal) -> FastAPI:
     )
     app.state.lineal = lineal
     app.include_router(rest.router(lineal))
+    app.include_router(rest_walks.router(lineal))
     app.include_router(rest_events.router(lineal))
     app.include_router(rest_identity.router(lineal))
     pages = portal.Portal(lineal)

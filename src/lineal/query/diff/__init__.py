@@ -26,7 +26,7 @@ from lineal.query.diff.differences import (
 )
 from lineal.query.diff.scenes import Look, Side, along, around, of_type
 from lineal.query.diff.telling import EdgeFound, NameFound, Telling, ThingFound
-from lineal.query.things import Things, answer, deadline
+from lineal.query.things import Things, answer
 from lineal.query.walks import Ask
 from lineal.shapes import Shapes
 from lineal.store import Between
@@ -104,7 +104,7 @@ class _Compared:
             Side(Things(between.before, shapes)),
             Side(Things(between.after, shapes)),
         )
-        self.out_of_time = deadline(ask.budget)
+        self.out_of_time = self._sides[1].things.out_of_time(ask.budget)
         self.aliases = Aliases(self._sides)
         self._telling = Telling(between, self._sides, self.aliases)
         self._things: list[ThingFound] = []

@@ -28,7 +28,7 @@ class Side:
 
     def known(self, keys: Iterable[int]) -> set[int]:
         """Return those of which anything was known by then."""
-        unknown = set(keys) - self._known.keys()
+        unknown = {one for one in keys if one not in self._known}
         if unknown:
             found = self.things.reader.known(unknown)
             self._known.update((key, key in found) for key in unknown)
@@ -49,7 +49,7 @@ class Side:
 
     def learn_claims(self, edges: Iterable[EdgeKey]) -> None:
         """Read the claims of these edges together."""
-        missing = set(edges) - self._claims.keys()
+        missing = {one for one in edges if one not in self._claims}
         if missing:
             found = self.things.reader.claims(missing)
             self._claims.update((edge, found.get(edge, [])) for edge in missing)

@@ -18,6 +18,7 @@ from lineal.surfaces.cli import (
     keeping,
     reading,
     serving,
+    walks,
 )
 from lineal.surfaces.cli.failing import exit_code, sentence
 
@@ -55,9 +56,11 @@ def main(debug: bool) -> None:
 
 for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
-    *(reading.search, reading.get, reading.neighbours, reading.lineage, reading.path),
+    *(reading.search, reading.get, reading.neighbours),
+    *(walks.lineage, walks.path, walks.between, walks.common, walks.impact),
+    *(walks.schema_changes, walks.shared, walks.unused, walks.similar),
     identity.identity,
-    *(reading.impact, reading.explain, reading.history, reading.diff, reading.ask, reading.types),
+    *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)

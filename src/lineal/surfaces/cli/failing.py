@@ -36,6 +36,7 @@ EXITS = {
     "garbled": UNREACHABLE,
     "store": STORE,
     "busy": STORE,
+    "out_of_time": STORE,
     "store_unreachable": UNREACHABLE,
     "read_only": STORE,
     "storage_full": STORE,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, Unpack, cast
 
 from lineal.access import LOCAL
@@ -10,11 +11,14 @@ from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
 from lineal.query import Ask
-from lineal.surfaces import asked, differing, formats, formats_identity
+from lineal.surfaces import asked, differing, formats, formats_identity, formats_walks, walking
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
+        Alike,
         Answer,
+        Asset,
+        Common,
         Differences,
         Entity,
         Explanation,
@@ -26,8 +30,11 @@ if TYPE_CHECKING:
         Neighbour,
         Path,
         Preview,
+        SchemaChanges,
         Suggestion,
         Times,
+        Unused,
+        Walk,
     )
 
 Value = TypeVar("Value")
@@ -145,23 +152,121 @@ class Local:
         return formats.health(self._lineal.health())
 
     def lineage(
-        self, uri: str, *, up: int, down: int, grain: str | None, **times: Unpack[Times]
+        self,
+        uris: str | Sequence[str],
+        *,
+        up: int,
+        down: int,
+        grain: str | None = None,
+        way: Walk | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Lineage]:
-        """Return what a thing was made from and what is made from it."""
-        found = self._ask.lineage(
-            LOCAL, [Uri(uri)], _moment(times), up=up, down=down, ask=Ask(grain=grain)
-        )
-        return _as(formats.lineage(found))
+        """Return what things were made from and what is made from them."""
+        ask = self._walk(way)
+        ask = ask if grain is None else replace(ask, grain=grain)
+        found = self._ask.lineage(LOCAL, _each(uris), _moment(times), up=up, down=down, ask=ask)
+        return _as(formats_walks.lineage(found))
 
-    def paths(self, start: str, end: str, *, k: int, **times: Unpack[Times]) -> Answer[list[Path]]:
+    def paths(
+        self, start: str, end: str, *, k: int, way: Walk | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Path]]:
         """Return the shortest ways by which one of two things feeds the other."""
-        found = self._ask.paths(LOCAL, Uri(start), Uri(end), _moment(times), k=k)
-        return _as(formats.paths(found))
+        ends = Uri(start), Uri(end)
+        found = self._ask.paths(LOCAL, *ends, _moment(times), k=k, ask=self._walk(way))
+        return _as(formats_walks.paths(found))
 
-    def impact(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[Impact]:
-        """Return what a change of a thing would touch, worst first."""
-        found = self._ask.impact(LOCAL, [Uri(uri)], _moment(times), limit=limit)
-        return _as(formats.impact(found))
+    def between(
+        self, start: str, end: str, *, way: Walk | None = None, **times: Unpack[Times]
+    ) -> Answer[Lineage]:
+        """Return all that lies on any way by which one of two things feeds the other."""
+        ends = Uri(start), Uri(end)
+        found = self._ask.between(LOCAL, *ends, _moment(times), ask=self._walk(way))
+        return _as(formats_walks.lineage(found))
+
+    def common(
+        self,
+        uris: Sequence[str],
+        *,
+        side: str,
+        limit: int,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Common]:
+        """Return what several things have in common, upstream or downstream."""
+        found = self._ask.common(
+            LOCAL,
+            _each(uris),
+            _moment(times),
+            upstream=side == "upstream",
+            ask=self._walk(way),
+            limit=limit,
+        )
+        return _as(formats_walks.common(found))
+
+    def impact(
+        self,
+        uris: str | Sequence[str],
+        *,
+        change: str | None = None,
+        to: str | None = None,
+        limit: int,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Impact]:
+        """Return what a change of things would touch, worst first."""
+        meant, ask = walking.asked_change(change, to), self._walk(way)
+        found = self._ask.impact(
+            LOCAL, _each(uris), _moment(times), change=meant, ask=ask, limit=limit
+        )
+        return _as(formats_walks.impact(found))
+
+    def schema_changes(
+        self,
+        before: Times,
+        *,
+        types: Sequence[str] = (),
+        limit: int,
+        **times: Unpack[Times],
+    ) -> Answer[SchemaChanges]:
+        """Return the schema changes between two moments, and whom each touches."""
+        found = self._ask.schema_changes(
+            LOCAL, _moment(before), _moment(times), types=self._types(types), limit=limit
+        )
+        return _as(formats_walks.schema_changes(found))
+
+    def shared(
+        self, *, types: Sequence[str] = (), limit: int, **times: Unpack[Times]
+    ) -> Answer[list[Asset]]:
+        """Return the assets that most live consumers rest on, of the most teams."""
+        found = self._ask.shared(LOCAL, _moment(times), types=self._types(types), limit=limit)
+        return _as(formats_walks.shared(found))
+
+    def unused(
+        self,
+        uri: str | None = None,
+        *,
+        types: Sequence[str] = (),
+        days: int,
+        limit: int,
+        **times: Unpack[Times],
+    ) -> Answer[list[Unused]]:
+        """Return what of an owner, or of all, nothing live or recent is made from."""
+        owner = None if uri is None else Uri(uri)
+        found = self._ask.unused(
+            LOCAL, owner, _moment(times), types=self._types(types), days=days, limit=limit
+        )
+        return _as(formats_walks.unused(found))
+
+    def similar(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Alike]]:
+        """Return the models that consume like features as one."""
+        found = self._ask.similar(LOCAL, Uri(uri), _moment(times), limit=limit)
+        return _as(formats_walks.similar(found))
+
+    def _types(self, types: Sequence[str]) -> frozenset[str] | None:
+        return walking.types_of(self._lineal.shapes, types)
+
+    def _walk(self, way: Walk | None) -> Ask:
+        return walking.walk(self._lineal.shapes, way)
 
     def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
         """Return the answer to one of the thirteen questions about a thing."""
@@ -170,7 +275,7 @@ class Local:
             "q1": lambda: formats.feeds(ask.feeds(LOCAL, thing, at)),
             "q2": lambda: formats.listed(ask.data_pipelines(LOCAL, thing, at)),
             "q3": lambda: formats.listed(ask.data_behind(LOCAL, thing, at)),
-            "q4": lambda: formats.lineage(ask.complete_lineage(LOCAL, thing, at)),
+            "q4": lambda: formats_walks.lineage(ask.complete_lineage(LOCAL, thing, at)),
             "q5": lambda: formats.testings(ask.tests_of(LOCAL, thing, at)),
             "q6": lambda: formats.testings(ask.versions_in(LOCAL, thing, at)),
             "q7": lambda: formats.listed(ask.models_downstream(LOCAL, thing, at)),
@@ -179,7 +284,7 @@ class Local:
             "q10": lambda: formats.listed(ask.data_under(LOCAL, thing, at)),
             "q11": lambda: formats.around(ask.around(LOCAL, thing, at)),
             "q12": lambda: formats.owned(ask.owners_of_chain(LOCAL, thing, at)),
-            "q13": lambda: formats.listed(ask.unused(LOCAL, thing, at)),
+            "q13": lambda: formats.listed(ask.retirable(LOCAL, thing, at)),
         }
         if question not in told:
             raise InvalidQuery(f"There is no question {question!r}.", fix="Ask q1 to q13.")
@@ -188,6 +293,10 @@ class Local:
 
 def _moment(times: Times) -> Moment:
     return asked.moment(times.get("known_at"), times.get("valid_at"))
+
+
+def _each(uris: str | Sequence[str]) -> list[Uri]:
+    return [Uri(uris)] if isinstance(uris, str) else [Uri(uri) for uri in uris]
 
 
 def _as(answer: formats.Object) -> Answer[Value]:

@@ -8,9 +8,8 @@ import click
 
 from lineal.surfaces.cli import tables
 from lineal.surfaces.cli.naming import uri_of
-from lineal.surfaces.cli.pictures import draw
 from lineal.surfaces.cli.places import Asked, compared, placed, timed
-from lineal.surfaces.cli.showing import caveats, note, show, write, write_json
+from lineal.surfaces.cli.showing import note, show, write, write_json
 
 _thing = click.argument("thing", metavar="THING")
 _steps = click.IntRange(0, 20)
@@ -138,57 +137,6 @@ def types(asked: Asked) -> None:
         write_json(answer)
     else:
         write(tables.types(answer["value"]))
-
-
-# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
-
-
-@click.command()
-@_thing
-@click.option("--up", type=_steps, default=20, show_default=True, help="Steps upstream.")
-@click.option("--down", type=_steps, default=20, show_default=True, help="Steps downstream.")
-@click.option(
-    "--grain",
-    type=click.Choice(["logical", "exact"]),
-    help="Pipelines and wholes, or runs and versions; as fits THING where not said.",
-)
-@timed("svg", "mermaid", "dot")
-def lineage(asked: Asked, thing: str, up: int, down: int, grain: str | None) -> None:
-    """Show what THING was made from, and what is made from it."""
-    with asked.answers() as answers:
-        uri = uri_of(answers, thing, asked.times)
-        answer = answers.lineage(uri, up=up, down=down, grain=grain, **asked.times)
-        if asked.form in ("table", "json"):
-            show(answer, asked.form, tables.lineage)
-            return
-        picture = draw(asked.form, answer["value"], answers.types())
-    click.echo(picture, nl=False)
-    caveats(answer)
-
-
-@click.command()
-@click.argument("start", metavar="FROM")
-@click.argument("end", metavar="TO")
-@click.option("-k", type=click.IntRange(1, 20), default=3, show_default=True, help="Ways to show.")
-@timed()
-def path(asked: Asked, start: str, end: str, k: int) -> None:
-    """Show the shortest ways by which FROM feeds TO, or TO feeds FROM."""
-    with asked.answers() as answers:
-        ends = [uri_of(answers, text, asked.times) for text in (start, end)]
-        answer = answers.paths(ends[0], ends[1], k=k, **asked.times)
-    show(answer, asked.form, tables.paths)
-
-
-@click.command()
-@_thing
-@click.option("--limit", type=_many, default=500, show_default=True, help="At most so many.")
-@timed()
-def impact(asked: Asked, thing: str, limit: int) -> None:
-    """Show what a change of THING would touch, and who must be told."""
-    with asked.answers() as answers:
-        uri = uri_of(answers, thing, asked.times)
-        answer = answers.impact(uri, limit=limit, **asked.times)
-    show(answer, asked.form, tables.impact)
 
 
 # ── The thirteen ─────────────────────────────────────────────────────────────────────────────────

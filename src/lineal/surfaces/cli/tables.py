@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from rich.console import RenderableType
 
+from lineal.surfaces.cli.listed import THING, counted, names, row_of
 from lineal.surfaces.cli.showing import cell, line, table
+from lineal.surfaces.cli.tables_walks import lineage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,43 +25,17 @@ if TYPE_CHECKING:
         Explanation,
         Found,
         Happening,
-        Impact,
         Json,
         Lineage,
         Neighbour,
-        Node,
         Sent,
         Thing,
         ThingChange,
-    )
-    from lineal.client.answers import (
-        Path as Way,
     )
     from lineal.ingest import Swept
     from lineal.store.copies import Copied, Restored, Standing
 
 Parts = Iterator[RenderableType]
-
-_THING = ("name", "type", "state", "status", "uri")
-
-
-def _row(thing: Thing) -> tuple[str | None, ...]:
-    return thing["name"], thing["type"], thing["state"], thing["status"], thing["uri"]
-
-
-def _names(things: Sequence[Thing]) -> str:
-    return ", ".join(thing["name"] for thing in things)
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    """
-    Return counts in words.
-
-    >>> _counted({"model": 2, "run": 1}), _counted({})
-    ('2 model, 1 run', 'nothing')
-    """
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
-
 
 # ── One thing ────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,8 +65,8 @@ def _url(response: Mapping[str, object] | None) -> str | None:
 
 def neighbours(value: list[Neighbour]) -> Parts:
     """Show what a thing is joined to."""
-    rows = [(one["relation"], *_row(one["other"]), one["edge"]["layer"]) for one in value]
-    yield table(("relation", *_THING, "layer"), rows)
+    rows = [(one["relation"], *row_of(one["other"]), one["edge"]["layer"]) for one in value]
+    yield table(("relation", *THING, "layer"), rows)
 
 
 def explanation(value: Explanation) -> Parts:
@@ -213,13 +189,13 @@ def found(value: Found) -> Parts:
     yield from things(value["hits"])
     types = value["facets"].get("type", {})
     if len(types) > 1:
-        yield line(f"By type: {_counted(types)}.")
+        yield line(f"By type: {counted(types)}.")
 
 
 def things(value: Sequence[Thing]) -> Parts:
     """Show things, each in one line."""
     if value:
-        yield table(_THING, [_row(thing) for thing in value])
+        yield table(THING, [row_of(thing) for thing in value])
     else:
         yield line("Nothing found.")
 
@@ -227,60 +203,6 @@ def things(value: Sequence[Thing]) -> Parts:
 def counts(value: Mapping[str, int]) -> Parts:
     """Show how many things of each type there are."""
     yield table(("type", "things"), list(value.items()))
-
-
-# ── Walks ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def lineage(value: Lineage) -> Parts:
-    """Show everything on the way, from the farthest upstream to the farthest downstream."""
-    yield line(f"Upstream of {_names(value['starts'])}: {_counted(value['upstream'])}.")
-    yield line(f"Downstream: {_counted(value['downstream'])}.")
-    ordered = sorted(value["nodes"], key=lambda node: (node["depth"], node["type"], node["name"]))
-    rows = [(_depth(node), *_row(node), _marks(node)) for node in ordered]
-    yield table(("step", *_THING, "marks"), rows)
-
-
-def _depth(node: Node) -> str:
-    return f"{node['depth']:+d}" if node["depth"] else "0"
-
-
-def _marks(node: Node) -> str:
-    marks = {
-        "live": node["live"], "possible": node["possible"], "approximate": node["approximate"]
-    }  # fmt: skip
-    return ", ".join(name for name, is_so in marks.items() if is_so)
-
-
-def paths(value: list[Way]) -> Parts:
-    """Show each way in words, then step by step."""
-    if not value:
-        yield line("No way leads from one to the other.")
-    for number, path in enumerate(value, 1):
-        yield line(f"{number}. {path['words']} ({path['weakest']})")
-        rows = [(arrow["start"], arrow["kind"], arrow["end"], arrow["layer"])
-                for arrow in path["arrows"]]  # fmt: skip
-        yield table(("from", "kind", "to", "layer"), rows)
-
-
-def impact(value: Impact) -> Parts:
-    """Show what a change would touch, and who must be told."""
-    starts = _names(value["starts"])
-    yield line(f"A change of {starts} touches {_counted(value['by_type'])}; {value['live']} live.")
-    rows = [
-        (hit["name"], hit["type"], hit["live"], hit["depth"], hit["layer"],
-         _names(hit["owners"]), hit["path"])
-        for hit in value["hits"]
-    ]  # fmt: skip
-    if rows:
-        yield table(("name", "type", "live", "steps", "layer", "owners", "how"), rows)
-    told = [
-        (told["owner"]["name"] if told["owner"] else "nobody", len(told["things"]),
-         _names(told["things"]), told["owner"]["uri"] if told["owner"] else None)
-        for told in value["by_owner"]
-    ]  # fmt: skip
-    if told:
-        yield table(("owner", "things", "which", "uri"), told, title="Who must be told")
 
 
 # ── The thirteen ─────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +241,7 @@ def _called(part: Json) -> Json:
     if isinstance(part, dict):
         return part.get("name")
     if isinstance(part, list):
-        return _names(cast("list[Thing]", part))
+        return names(cast("list[Thing]", part))
     return part
 
 
@@ -366,7 +288,7 @@ REFUSED = 20
 def imported(value: Imported) -> Parts:
     """Show what an import read, what it changed, and what was refused."""
     changed = value.begun or value.ended or set(value.documents) - {"same", "superseded"}
-    yield line(f"Read {value.read}: {_counted(value.documents) if changed else 'nothing changed'}.")
+    yield line(f"Read {value.read}: {counted(value.documents) if changed else 'nothing changed'}.")
     if changed:
         yield line(f"{value.begun} facts begun, {value.ended} ended.")
         yield table(("type", "things now"), list(value.things.items()))
@@ -397,7 +319,7 @@ def swept(value: Swept, drained: Drained) -> Parts:
     )
     if value.held:
         yield line("So much is absent that nothing was removed; look at the source first.")
-    yield line(f"Fetched: {_counted(drained.documents)}.")
+    yield line(f"Fetched: {counted(drained.documents)}.")
     if not drained.complete:
         yield line("The time ran out before all of it was fetched; a server will go on.")
 

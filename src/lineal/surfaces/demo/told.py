@@ -78,7 +78,7 @@ def _why(ask: Questions) -> Told:
 
 def _what_breaks(ask: Questions) -> Told:
     impact = ask.impact(LOCAL, [FEATURE]).value
-    owners = [owner.name for owner, _ in impact.by_owner if owner is not None]
+    owners = [one.owner.name for one in impact.by_owner if one.owner is not None]
     first = impact.hits[0] if impact.hits else None
     nearest = f" First of all {first.thing.name}: {first.path}." if first else ""
     answer = (

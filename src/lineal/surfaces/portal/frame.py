@@ -109,8 +109,8 @@ class Frame:
         self, template: str, request: Request, links: Links, code: int = 200, **values: object
     ) -> Response:
         """Return a page."""
-        query = dict(request.query_params)
-        rest = {k: v for k, v in query.items() if k not in ("known_at", "valid_at")}
+        names = [name for name in request.query_params if name not in ("known_at", "valid_at")]
+        rest = {name: request.query_params.getlist(name) for name in names}
         path = request.scope["path"]
         html = self._templates.get_template(template).render(
             links=links, path=path, rest=rest, here=address(path, rest), **values

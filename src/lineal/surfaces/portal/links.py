@@ -48,4 +48,4 @@ def address(page: str, query: Mapping[str, object]) -> str:
     kept = {name: value for name, value in query.items() if value is not None and value != ""}
     if not kept:
         return page
-    return f"{page}?{urlencode(kept, quote_via=quote, safe='/:,')}"
+    return f"{page}?{urlencode(kept, doseq=True, quote_via=quote, safe='/:,')}"

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery, LinealError, NotFound
-from lineal.model import Answer, Budget, Entity, Moment, State, Uri, iso
-from lineal.query import Ask, Brief, Differences, Lineage, Neighbour
+from lineal.model import SCHEME, Answer, Budget, Entity, Moment, State, Uri, iso
+from lineal.query import OF, Ask, Brief, Differences, Lineage, Neighbour
 from lineal.search import parse
 from lineal.search.language import FILTERS
 from lineal.surfaces import asked, formats
@@ -23,6 +23,7 @@ from lineal.surfaces.portal import finding, views
 from lineal.surfaces.portal.frame import Frame, Sight, links_of, sight
 from lineal.surfaces.portal.links import Links, address
 from lineal.surfaces.portal.words import count, markdown
+from lineal.surfaces.walking import asked_change
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -35,6 +36,8 @@ WALKED = Budget(nodes=1_000, milliseconds=1_500)
 GLANCED = Budget(depth=1, nodes=500, edges=2_000, milliseconds=500)
 GLANCED_EACH = 5
 PAGE = 20
+#: How many ways between two things are told.
+WAYS = 5
 #: From when on the changes of a thing are shown unless another time is asked for.
 WEEK = 7 * 86_400_000_000
 #: How many relations of a thing are read; without all of them nobody says that it has no owner.
@@ -74,6 +77,8 @@ class Portal:
             "/entity": self.entity,
             "/lineage": self.lineage,
             "/impact": self.impact,
+            "/between": self.between,
+            "/common": self.common,
             "/history": self.history,
             "/changes": self.changes,
             "/facts": self.facts,
@@ -298,16 +303,104 @@ class Portal:
         title = f"Lineage of {entity.name}"
         return {"rows": (), "picture": self._drawn(told.value, seen.links, only, title)}
 
-    def impact(self, request: Request, seen: Seen, uri: UriParam) -> Response:
+    def impact(
+        self,
+        request: Request,
+        seen: Seen,
+        uri: UriParam,
+        change: Annotated[str, Query(max_length=20)] = "",
+    ) -> Response:
         """Show what a change would touch, and who must be told."""
         answer, head = self._head(seen, uri)
-        told = self._ask.impact(seen.viewer, [answer.value.uri], seen.pinned(answer))
+        uri = answer.value.uri
+        meant = asked_change(change or None, None)
+        told = self._ask.impact(seen.viewer, [Uri(uri)], seen.pinned(answer), change=meant)
         return self._page(
             "impact.html", request, seen, told, **head,
-            api=address("/api/v1/impact", {"uri": answer.value.uri, **_times(seen)}),
-            impact=told.value,
+            api=address("/api/v1/impact", {"uri": uri, "change": change, **_times(seen)}),
+            impact=told.value, change=change,
+            changes=[what for what, of in OF.items() if answer.value.type in of],
             live={hit.thing for hit in told.value.hits if hit.live},
+            other=lambda what: seen.links.to("/impact", uri=uri, change=what),
         )  # fmt: skip
+
+    def between(
+        self,
+        request: Request,
+        seen: Seen,
+        start: Annotated[str, Query(alias="from")],
+        end: Annotated[str, Query(alias="to", max_length=2_100)] = "",
+    ) -> Response:
+        """Show by which ways one of two things feeds the other, and all that lies on them."""
+        first, _ = self._head(seen, start)
+        moment, uri = seen.pinned(first), first.value.uri
+        other, hits = self._meant(seen, end, moment)
+        ways = lying = None
+        if other is not None:
+            ways = self._ask.paths(seen.viewer, uri, other, moment, k=WAYS)
+            lying = self._ask.between(seen.viewer, uri, other, moment, ask=Ask(WALKED))
+        drawn = None
+        if lying is not None and lying.value.arrows:
+            only = {node.thing.uri for node in lying.value.nodes[:DRAWN]}
+            drawn = self._drawn(lying.value, seen.links, only, "What lies between")
+        labels = {} if ways is None else {
+            arrow: label(arrow, self._shapes) for way in ways.value for arrow in way.arrows
+        }  # fmt: skip
+        return self._page(
+            "between.html", request, seen, first if lying is None else lying,
+            api=None if other is None else address(
+                "/api/v1/between", {"from": uri, "to": other, **_times(seen)}
+            ),
+            focus=first.value, text=end, hits=hits, ways=ways, lying=lying, picture=drawn,
+            labels=labels, limit=DRAWN,
+            between_to=lambda to: seen.links.to("/between", **{"from": uri, "to": to}),
+            briefs={} if lying is None else {n.thing.uri: n.thing for n in lying.value.nodes},
+        )  # fmt: skip
+
+    def common(
+        self,
+        request: Request,
+        seen: Seen,
+        uri: Annotated[list[str], Query(max_length=20)],
+        end: Annotated[str, Query(alias="to", max_length=2_100)] = "",
+        side: Annotated[Literal["upstream", "downstream", ""], Query()] = "",
+    ) -> Response:
+        """Show what several things have in common."""
+        first, _ = self._head(seen, uri[0])
+        moment = seen.pinned(first)
+        other, hits = self._meant(seen, end, moment)
+        starts = [Uri(one) for one in uri] + ([] if other is None else [other])
+        starts = list(dict.fromkeys(starts))
+        told = None
+        if len(starts) > 1:
+            told = self._ask.common(
+                seen.viewer, starts, moment, upstream=side != "downstream", ask=Ask(WALKED)
+            )
+        query: dict[str, object] = {"uri": starts, "side": side or "upstream"}
+        return self._page(
+            "common.html", request, seen, first if told is None else told,
+            api=None if told is None else address("/api/v1/common", {**query, **_times(seen)}),
+            focus=first.value, text=end if other is None else "", hits=hits, told=told,
+            starts=starts, side=side or "upstream",
+            common_to=lambda one: seen.links.to("/common", **{**query, "uri": [*starts, one]}),
+            to=lambda **changes: seen.links.to("/common", **{**query, **changes}),
+        )  # fmt: skip
+
+    def _meant(
+        self, seen: Sight, text: str, moment: Moment
+    ) -> tuple[Uri | None, tuple[Brief, ...]]:
+        """Return what a text means: a URI, or what alone is called so; else what it may mean."""
+        text = text.strip()
+        if not text:
+            return None, ()
+        if text.startswith(SCHEME):
+            return Uri(text), ()
+        quoted = text.replace('"', " ")
+        hits = self._ask.search(seen.viewer, f'"{quoted}"', moment, limit=PAGE).value.hits
+        named = [hit for hit in hits if hit.name == text]
+        if len(named) == 1 or len(hits) == 1:
+            return (named or hits)[0].uri, ()
+        return None, hits
 
     def edge(
         self,

@@ -1,0 +1,144 @@
+"""What one question may read: how many rows, and for how long; kept in the database itself.
+
+A statement that runs too long is stopped where it runs: on SQLite by its progress handler, on
+PostgreSQL by its own limit of time. Rows are limited in the statement, and counted as they come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from lineal.errors import OutOfTime
+from lineal.model import Budget
+from lineal.store.driver import Driver, Row
+
+#: After how many of its own steps SQLite asks whether to go on: some 50 µs.
+_STEPS = 4_000
+#: The part of the time in which things are found; the rest is for telling of them.
+FINDING = 0.7
+#: By how much the time may be exceeded before a question is given up: a part, and at least (s).
+OVER, AT_LEAST = 0.1, 0.1
+#: What PostgreSQL calls a statement that was stopped by its limit of time.
+_STOPPED = "57014"
+
+
+class Meter:
+    """What is left of a question's budget."""
+
+    def __init__(self, connection: sa.Connection, budget: Budget) -> None:
+        self._connection = connection
+        self._raw: Any = connection.connection.driver_connection
+        self._is_sqlite = connection.dialect.name == "sqlite"
+        self.budget = budget
+        self._begun = time.monotonic()
+        span = budget.milliseconds / 1_000
+        self._end = self._begun + span + max(span * OVER, AT_LEAST)
+        self._until = self._end
+        self.rows = 0
+        #: What was cut and why.
+        self.why: list[str] = []
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Stop what runs too long in the block."""
+        self._limit(self._end)
+        try:
+            yield
+        finally:
+            if self._is_sqlite:
+                self._raw.set_progress_handler(None, 0)
+
+    @contextlib.contextmanager
+    def finding(self) -> Iterator[None]:
+        """
+        Give the block its part of the time that is left, and after it the connection back whole.
+
+        A statement in it that is stopped raises `OutOfTime`, and does not end the snapshot.
+        """
+        span = self.budget.milliseconds / 1_000
+        if not self._is_sqlite:
+            self._connection.exec_driver_sql("SAVEPOINT finding")
+        self._limit(self._begun + span * FINDING)
+        try:
+            yield
+        finally:
+            if not self._is_sqlite:
+                self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT finding")
+            self._limit(self._end)
+
+    def _limit(self, until: float) -> None:
+        self._until = until
+        if self._is_sqlite:
+            self._raw.set_progress_handler(self._is_late, _STEPS)
+            return
+        left = max(1, round((until - time.monotonic()) * 1_000))
+        self._connection.exec_driver_sql(f"SET LOCAL statement_timeout = {left}")
+
+    def _is_late(self) -> int:
+        return int(time.monotonic() > self._until)
+
+    def out_of_time(self) -> bool:
+        """Tell whether the time to find things is used up."""
+        return time.monotonic() > self._begun + self.budget.milliseconds / 1_000 * FINDING
+
+    def must_end(self) -> bool:
+        """Tell whether it is time to tell no more than what is told already."""
+        return time.monotonic() > self._begun + self.budget.milliseconds / 1_000
+
+    @property
+    def left(self) -> int:
+        """How many rows may still be read."""
+        return max(0, self.budget.rows - self.rows)
+
+    def read(self, query: sa.Select[Any], most: int | None = None) -> list[Any]:
+        """Return the rows that a query finds, at most *most*, and as far as the budget goes."""
+        left = self.left
+        wanted = left + 1 if most is None else min(most, left + 1)
+        try:
+            rows = list(self._connection.execute(query.limit(wanted)))
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            raise self.translated(error) from error
+        self.rows += min(len(rows), left)
+        if len(rows) > left:
+            self.cut(f"rows: stopped after {self.rows}; the limit is {self.budget.rows}")
+            del rows[left:]
+        return rows
+
+    def translated(self, error: Exception) -> Exception:
+        """Return `OutOfTime` for an error that says that a statement was stopped, else itself."""
+        found = getattr(error, "orig", None) or error
+        stopped = getattr(found, "sqlstate", None) == _STOPPED or str(found) == "interrupted"
+        if not stopped:
+            return error
+        return OutOfTime(
+            f"The question took longer than {self.budget.milliseconds} ms.",
+            fix="Ask for less, or give it more time.",
+        )
+
+    def cut(self, why: str) -> None:
+        """Say once that something was cut."""
+        if why not in self.why:
+            self.why.append(why)
+
+
+class MeteredDriver(Driver):
+    """The cursor of a transaction in which a question is asked: its rows count too."""
+
+    def __init__(self, connection: sa.Connection, meter: Meter) -> None:
+        super().__init__(connection)
+        self._meter = meter
+
+    def rows(self, text: str, *values: object) -> list[Row]:
+        """Return the rows that a query finds."""
+        try:
+            found = super().rows(text, *values)
+        except Exception as error:
+            raise self._meter.translated(error) from error
+        self._meter.rows += len(found)
+        return found

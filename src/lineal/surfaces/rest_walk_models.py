@@ -1,0 +1,179 @@
+"""The answers of walks as OpenAPI describes them: see `rest_models`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lineal.surfaces.rest_differences import Because
+from lineal.surfaces.rest_models import EdgeName, Thing, _Model, _time
+
+
+class Node(Thing):
+    """A thing in a lineage."""
+
+    depth: int = Field(description="Steps from the start, negative upstream; 0 is a start.")
+    other_depth: int | None = Field(
+        description="Where a cycle puts it on both sides: the steps on the farther side."
+    )
+    possible: bool = Field(description="It holds for some part only, perhaps another one.")
+    approximate: bool = Field(description="Reached over a whole instead of its very part.")
+    live: bool = Field(description="In use at the moment asked about.")
+    x: float | None = Field(None, description="With `layout=1`: where its centre stands.")
+    y: float | None = Field(None, description="With `layout=1`: where its centre stands.")
+
+
+class Arrow(EdgeName):
+    """A step, in the direction in which data goes."""
+
+    layer: Literal["declared", "observed", "inferred", "suggested"]
+    possible: bool
+    feedback: bool = Field(description="A loop that is shown but was not entered.")
+    edge: EdgeName | None = Field(description="The edge itself, as it is stored.")
+
+
+class Lineage(_Model):
+    """What a thing was made from and what is made from it."""
+
+    starts: list[Thing]
+    grain: Literal["logical", "exact"]
+    nodes: list[Node]
+    arrows: list[Arrow]
+    upstream: dict[str, int]
+    downstream: dict[str, int]
+    cycles: list[Cycle] = Field(description="Where data goes round; each was walked once.")
+
+
+class Cycle(_Model):
+    """Things that feed each other."""
+
+    things: list[Thing] = Field(description="A shortest way round; the last feeds the first.")
+    words: str
+    size: int = Field(description="How many things feed each other here.")
+    feedback: bool = Field(description="Only a feedback loop closes it.")
+
+
+class Path(_Model):
+    """One way from a thing to another, also in words."""
+
+    words: str
+    weakest: str = Field(description="The weakest layer on the way.")
+    weakest_link: Arrow | None = Field(description="The arrow that is believed least.")
+    arrows: list[Arrow]
+
+
+class Shared(Thing):
+    """Something that several things have in common."""
+
+    depths: list[int] = Field(description="Steps from each start, in the order of the starts.")
+    possible: bool
+    live: bool
+    nearest: bool = Field(description="No other common thing lies between it and the starts.")
+
+
+class Common(_Model):
+    """What several things have in common on one side, nearest first."""
+
+    starts: list[Thing]
+    upstream: bool
+    things: list[Shared]
+    by_type: dict[str, int]
+
+
+class Hit(Thing):
+    """Something that a change would touch."""
+
+    depth: int
+    layer: str = Field(description="The weakest layer on the way to it.")
+    live: bool = Field(description="Something live depends on it, or it is live itself.")
+    in_use: bool = Field(description="A deployment with traffic, or a running A/B test.")
+    possible: bool
+    owners: list[Thing]
+    path: str = Field(description="The way to it in words.")
+    effect: Literal["breaks", "may break", "changes", ""] = Field(
+        description="What the change does to it; empty where it is not said what changes."
+    )
+    why: str = Field(description="Why it does that, in words.")
+
+
+class Touched(_Model):
+    """What of an owner's would be touched; the counts are of all, the things the first of them."""
+
+    owner: Thing | None
+    contacts: list[str] = Field(description="Where the owner can be reached.")
+    count: int
+    live: int
+    by_type: dict[str, int]
+    things: list[Thing]
+
+
+class Change(_Model):
+    """What is done to the things that are asked about."""
+
+    what: Literal["dropped", "renamed", "retyped", "redefined", "rolled_back"]
+    to: str | None = Field(description="The new name or type, or the version that comes back.")
+
+
+class Impact(_Model):
+    """What a change would touch, worst first, and who must be told."""
+
+    starts: list[Thing]
+    change: Change | None
+    live: int
+    in_use: int
+    by_type: dict[str, int]
+    by_effect: dict[str, int]
+    by_owner: list[Touched]
+    hits: list[Hit]
+
+
+class SchemaChange(_Model):
+    """One change of a schema, why it is so, and whom it touches."""
+
+    what: Literal["added", "dropped", "renamed", "retyped", "redefined", "rolled_back"]
+    thing: Thing
+    attribute: str
+    before: Any
+    after: Any
+    because: Because
+    touched: int
+    live: int
+    by_owner: list[Touched]
+    hits: list[Hit] = Field(description="The worst of those that are touched.")
+
+
+class SchemaChanges(_Model):
+    """The schema changes of a period, those that touch what is live first."""
+
+    by_what: dict[str, int]
+    changes: list[SchemaChange]
+
+
+class Asset(Thing):
+    """Something that live consumers rest on."""
+
+    consumers: int = Field(description="Deployments with traffic and running A/B tests.")
+    teams: int = Field(description="Of how many teams these are.")
+    consumed_by: list[Thing] = Field(description="The first ten of them.")
+    of_teams: list[Thing]
+
+
+class Unused(Thing):
+    """Something from which nothing live is made, and nothing was taken of late."""
+
+    since: str = _time("When something last took from it, or it was first recorded.")
+    last_used_at: str | None = _time("When something last took from it; null: never.")
+    last_used_by: Thing | None
+    owners: list[Thing]
+
+
+class Alike(_Model):
+    """A model that consumes like features."""
+
+    model: Thing
+    score: float = Field(description="The weighted Jaccard index of their features, 0 to 1.")
+    features: list[Thing] = Field(description="What both consume, the rarest first.")
+    only_this: int
+    only_other: int
+    reason: str

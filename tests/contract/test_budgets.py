@@ -1,0 +1,212 @@
+"""No question is unbounded, and a cut answer says so (P13): on both databases.
+
+The graphs are as large as a test may be; `make soak` puts the same questions to a hub of a million
+edges and to a complete graph of a thousand. A time that is asserted is a promise: the budget's own,
+with room for a machine that is busy.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lineal.access import LOCAL
+from lineal.errors import OutOfTime
+from lineal.lineage import Link
+from lineal.model import Answer, Budget, Uri
+from lineal.query import Ask, Questions
+from lineal.store import Reader
+from tests import crowd, hubs
+from tests.databases import ENGINES, fresh
+
+SOAK = os.environ.get("LINEAL_SOAK") == "1"
+#: How many edges the hub has, how long the chain is, and how many things all feed each other.
+HUB, CHAIN, ALL = (1_000_000, 10_000, 1_000) if SOAK else (30_000, 10_000, 200)
+#: So much later than it may (s) an answer is here on a busy machine.
+SLACK = 3.0
+#: The most memory (bytes) that Python takes for an answer within the usual budget.
+MEMORY = 200 << 20
+USUAL = Budget()
+pytestmark = pytest.mark.timeout(1_800 if SOAK else 300)
+
+
+@contextmanager
+def _filled(engine: str, folder: Path) -> Iterator[Questions]:
+    with fresh(engine, folder) as place:
+        store = crowd.opened(place)
+        try:
+            for words in (hubs.hub(HUB), hubs.chain(CHAIN), hubs.complete(ALL)):
+                store.load(words, actor="test", cause="a first load")
+            yield Questions(store)
+        finally:
+            store.close()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def ask(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Questions]:
+    with _filled(request.param, tmp_path_factory.mktemp("budgets")) as found:
+        yield found
+
+
+ONE, OTHER = hubs.node(0, "all-"), hubs.node(5, "all-")
+LEAVES = [hubs.node(1, "of-hub-"), hubs.node(2, "of-hub-")]
+
+#: Every question that walks or looks around, put to what it could run away on.
+PUT: dict[str, Callable[[Questions, Ask], Answer[object]]] = {
+    "lineage of a hub": lambda ask, way: ask.lineage(LOCAL, [hubs.HUB], ask=way),
+    "impact of a hub": lambda ask, way: ask.impact(LOCAL, [hubs.HUB], ask=way),
+    "paths over a hub": lambda ask, way: ask.paths(LOCAL, hubs.HUB, LEAVES[0], ask=way),
+    "common of a hub": lambda ask, way: ask.common(LOCAL, LEAVES, ask=way),
+    "lineage of a chain": lambda ask, way: ask.lineage(LOCAL, [hubs.node(0, "link-")], ask=way),
+    "ends of a chain": lambda ask, way: ask.between(
+        LOCAL, hubs.node(0, "link-"), hubs.node(CHAIN, "link-"), ask=way
+    ),
+    "lineage of all": lambda ask, way: ask.lineage(LOCAL, [ONE], ask=way),
+    "impact of all": lambda ask, way: ask.impact(LOCAL, [ONE, OTHER], ask=way),
+    "paths of all": lambda ask, way: ask.paths(LOCAL, ONE, OTHER, k=20, ask=way),
+    "between all": lambda ask, way: ask.between(LOCAL, ONE, OTHER, ask=way),
+    "common of all": lambda ask, way: ask.common(LOCAL, [ONE, OTHER], ask=way),
+}
+
+
+@pytest.mark.parametrize("name", PUT)
+@pytest.mark.parametrize("milliseconds", [150, 5_000])
+def test_an_answer_is_here_in_its_time_and_says_what_was_cut(
+    ask: Questions, name: str, milliseconds: int
+) -> None:
+    begun = time.monotonic()
+    try:
+        answer = PUT[name](ask, Ask(replace(USUAL, milliseconds=milliseconds)))
+    except OutOfTime:
+        assert milliseconds < USUAL.milliseconds
+    else:
+        assert answer.complete or all(": " in why or "deep" in why for why in answer.why)
+    took = time.monotonic() - begun
+
+    assert took < milliseconds / 1_000 * 1.1 + 0.1 + SLACK
+
+
+def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions) -> None:
+    tracemalloc.start()
+    answer = ask.lineage(LOCAL, [hubs.HUB], up=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert answer.truncated
+    assert any(f"of the {HUB} at the first step" in why for why in answer.why)
+    assert len(answer.value.nodes) <= USUAL.nodes * 1.1
+    assert len(answer.value.nodes) > 1_000
+    assert peak < MEMORY
+
+
+@pytest.mark.parametrize(
+    ("budget", "why"),
+    [
+        (Budget(nodes=100), "nodes"),
+        (Budget(edges=300), "edges"),
+        (Budget(depth=0), "shown 0 steps deep"),
+        (Budget(rows=50), "rows"),
+    ],
+)
+def test_each_limit_is_kept_within_a_tenth_and_named(
+    ask: Questions, budget: Budget, why: str
+) -> None:
+    answer = ask.lineage(LOCAL, [hubs.HUB], ask=Ask(budget))
+
+    assert answer.truncated
+    assert any(why in reason for reason in answer.why), answer.why
+    assert len(answer.value.nodes) <= min(budget.nodes, budget.edges + 1) * 1.1
+    assert len(answer.value.arrows) <= budget.edges * 1.1
+
+
+def test_no_more_rows_are_read_than_allowed(ask: Questions) -> None:
+    """However many statements that takes; what was found by then is told."""
+    store = ask._store
+    for rows in (0, 1, 10, 500):
+        with store.read(LOCAL, budget=Budget(rows=rows)) as reader:
+            keys = list(reader.keys([hubs.HUB]).values())
+            found: list[Link] = reader.inward(keys, ["derived_from"])
+            assert reader.meter is not None
+            assert len(found) <= rows
+            assert reader.meter.why == [
+                f"rows: stopped after {reader.meter.rows}; the limit is {rows}"
+            ]
+
+
+def _count_for_ever(reader: Reader, keys: list[int]) -> None:
+    assert reader.meter is not None
+    with reader.meter.finding():
+        while True:
+            reader.count_at(keys, [], ["derived_from"])
+
+
+def test_a_statement_that_takes_too_long_is_stopped_in_the_database(ask: Questions) -> None:
+    """And what is read after it, in the same snapshot, is answered."""
+    store = ask._store
+    with store.read(LOCAL, budget=Budget(milliseconds=1)) as reader:
+        keys = list(reader.keys([hubs.HUB]).values())
+        begun = time.monotonic()
+        with pytest.raises(OutOfTime):
+            _count_for_ever(reader, keys)
+        assert time.monotonic() - begun < 0.1 + SLACK
+        assert reader.uris(keys) == {keys[0]: hubs.HUB}
+
+
+def test_what_a_hub_is_joined_to_and_what_happened_to_it_is_cut(ask: Questions) -> None:
+    for answer in (ask.neighbours(LOCAL, hubs.HUB), ask.history(LOCAL, hubs.HUB)):
+        assert answer.truncated
+        assert any(why.startswith("edges") for why in answer.why)
+        assert 0 < len(answer.value) <= 500
+    (cut,) = [why for why in ask.neighbours(LOCAL, hubs.HUB).why if why.startswith("edges")]
+    assert f"of the {HUB}" in cut
+
+
+def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
+    start = hubs.node(0, "link-")
+    usual = ask.lineage(LOCAL, [start], up=0)
+    deep = Budget(depth=300, nodes=100_000, edges=100_000, milliseconds=60_000)
+    far = ask.lineage(LOCAL, [start], up=0, down=300, ask=Ask(deep))
+    ends = ask.paths(LOCAL, start, hubs.node(200, "link-"), ask=Ask(deep))
+
+    assert len(usual.value.nodes) == 21
+    assert usual.why == ("downstream shown 20 steps deep; there is more",)
+    assert len(far.value.nodes) == 301
+    assert len(ends.value[0].arrows) == 200
+
+
+def test_among_things_that_all_feed_each_other_no_way_is_lost(ask: Questions) -> None:
+    paths = ask.paths(LOCAL, ONE, OTHER, k=5)
+    wide = Ask(Budget(nodes=10_000, edges=10_000_000, rows=10**9, milliseconds=300_000))
+    whole = ask.lineage(LOCAL, [ONE], up=0, ask=wide)
+
+    # Directly there and directly back, and then over a third.
+    assert [len(one.arrows) for one in paths.value] == [1, 1, 2, 2, 2]
+    assert whole.complete
+    assert len(whole.value.nodes) == ALL
+    (cycle,) = whole.value.cycles
+    assert cycle.size == ALL
+    assert len(cycle.things) == 2
+
+
+def test_the_two_sides_share_one_budget(ask: Questions) -> None:
+    """What one side does not need, the other may have."""
+    budget = Budget(nodes=400, edges=10_000)
+    answer = ask.lineage(LOCAL, [hubs.HUB, ONE], ask=Ask(budget))
+    one_sided = ask.lineage(LOCAL, [hubs.HUB], ask=Ask(budget))
+
+    assert len(answer.value.nodes) <= 400 * 1.1
+    assert 350 < len(one_sided.value.nodes) <= 400 * 1.1
+
+
+def test_the_graphs_are_what_they_say(ask: Questions) -> None:
+    assert ask.get(LOCAL, Uri(hubs.HUB)).value.uri == hubs.HUB
+    assert ask.counts(LOCAL).value["dataset"] == HUB + 1 + CHAIN + 1 + ALL
