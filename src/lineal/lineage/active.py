@@ -21,19 +21,19 @@ def active_versions(graph: Graph, models: Iterable[int]) -> dict[int, frozenset[
     wanted = set(models)
     versions: dict[int, set[int]] = {model: set() for model in wanted}
     links = graph.inward(wanted, ("version_of",))
-    types = graph.uris({link.src for link in links})
+    types = graph.types({link.src for link in links})
     for link in links:
-        if types[link.src].type == "model-version":
+        if types[link.src] == "model-version":
             versions[link.dst].add(link.src)
     every = {key for keys in versions.values() for key in keys}
     used = {link.dst for link in graph.inward(every, _ACTIVE_IN)}
     used |= {link.src for link in graph.outward(every, _ACTIVE_OUT)}
     found = {model: frozenset(keys & used) for model, keys in versions.items()}
     idle = {key for model, keys in versions.items() if not found[model] for key in keys}
-    said = graph.attributes(idle)
+    said, uris = graph.attributes(idle), graph.uris(idle)
     for model, keys in versions.items():
         if keys and not found[model]:
-            newest = max(keys, key=lambda key: (_created(said[key]), types[key]))
+            newest = max(keys, key=lambda key: (_created(said[key]), uris[key]))
             found[model] = frozenset({newest})
     return found
 

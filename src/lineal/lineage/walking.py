@@ -7,7 +7,7 @@ The meaning of a walk (grains, parts and wholes, the three laws) is told in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -122,6 +122,14 @@ LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "ve
 _COARSE = frozenset({"produced_by", "derived_from"})
 
 
+def fine_types(shapes: Shapes) -> frozenset[str]:
+    """Return the types of which finer edges may be stated (law 3): columns, features, not runs."""
+    return frozenset(
+        name for name in shapes.types
+        if shapes.whole_kinds(name) and shapes.types[name].grain == "logical"
+    )  # fmt: skip
+
+
 def walk(
     graph: Graph,
     shapes: Shapes,
@@ -160,6 +168,8 @@ class _Walker:
         self._labels: dict[int, list[Label]] = defaultdict(list)
         self._active: dict[int, frozenset[int]] = {}
         self._types: dict[int, str] = {}
+        self._groups: dict[int, frozenset[int]] = {}
+        self._fine = fine_types(shapes)
         self.result = Walk()
 
     def _sides(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -198,14 +208,9 @@ class _Walker:
 
     def _leads_on(self, level: Sequence[_Item]) -> bool:
         """Would one more step come to anything new?"""
-        links = self._links(self._owners(level))
-        targets = self._targets({self._other(link) for link in links}, links)
         reached = self.result.reached
         return any(
-            key not in reached
-            for link, outward in links
-            if link.kind not in self._feedback
-            for key, _ in targets[self._key_of(link, outward)]
+            step.end not in reached for step, arrived in self._onward(level) if arrived is not None
         )
 
     # ── What costs no step ───────────────────────────────────────────────────────────────────
@@ -227,10 +232,11 @@ class _Walker:
         return True
 
     def _same(self, items: Sequence[_Item], depth: int) -> list[_Item]:
-        groups = self._graph.groups([key for key, _ in items])
+        unknown = {key for key, _ in items} - self._groups.keys()
+        self._groups.update(self._graph.groups(unknown))
         found = []
         for key, label in items:
-            for other in groups[key] - {key}:
+            for other in self._groups[key] - {key}:
                 self._note(other, depth, label, self.result.reached[key].step, None)
                 found.append((other, label))
         return found
@@ -267,20 +273,37 @@ class _Walker:
 
     def _expand(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """Go one step from every item; return what was come to."""
+        found: list[_Item] = []
+        for step, arrived in self._onward(items):
+            if arrived is None:
+                self.result.feedback.append(step)
+                continue
+            self.result.steps.setdefault((step.start, step.kind, step.end), step)
+            self._note(step.end, depth, arrived, step, None)
+            found.append((step.end, arrived))
+        return found
+
+    def _onward(self, items: Sequence[_Item]) -> Iterator[tuple[Step, Label | None]]:
+        """Yield every step from these items, and how it comes to its end; feedback does not."""
         owners = self._owners(items)
         links = self._links(owners)
         self.result.scanned += len(links)
         finely = self._stated_finely(links)
         targets = self._targets({self._other(link) for link in links}, links)
-        found: list[_Item] = []
         for link, outward in links:
             owner = link.src if outward else link.dst
             for item, label in owners[owner]:
                 for target, exact in targets[self._key_of(link, outward)]:
-                    arrived = self._arrive(link, item, label, target, exact, finely, depth)
-                    if arrived is not None:
-                        found.append(arrived)
-        return found
+                    step = Step(
+                        item, link.kind, target, link.layer, label.possible,
+                        (link.src, link.kind, link.dst),
+                    )  # fmt: skip
+                    if link.kind in self._feedback:
+                        yield step, None
+                        continue
+                    arrived = self._arrived(link, label, exact, finely)
+                    if arrived is not None and target not in self._groups[item]:
+                        yield step, arrived
 
     def _links(self, owners: Collection[int]) -> list[tuple[Link, bool]]:
         out = self._graph.outward(owners, self._outward) if self._outward else []
@@ -401,47 +424,28 @@ class _Walker:
                 found[(key, at)] = [(key, key not in wholes)]
         return found
 
-    def _arrive(
-        self,
-        link: Link,
-        item: int,
-        label: Label,
-        target: int,
-        exact: bool,
-        finely: Collection[tuple[int, int]],
-        depth: int,
-    ) -> _Item | None:
-        """Take one step, or None where it is not to be taken."""
-        edge = (link.src, link.kind, link.dst)
-        step = Step(item, link.kind, target, link.layer, label.possible, edge)
-        if link.kind in self._feedback:
-            self.result.feedback.append(step)
-            return None
+    def _arrived(
+        self, link: Link, label: Label, exact: bool, finely: Collection[tuple[int, int]]
+    ) -> Label | None:
+        """Return how a step comes to its end; None where it is not to be taken."""
         limit = self._shapes.kinds[link.kind].depth
         run = label.run + 1 if limit is not None else 0
-        if target == item or (limit is not None and run > limit):
+        if limit is not None and run > limit:
             return None
         mode = Mode.FULL
         if (link.document, link.src) in finely and link.kind in _COARSE:
             if link.kind == "derived_from" or not self._way.upstream:
                 return None
             mode = Mode.SHOWN
-        arrived = Label(mode, label.possible, label.approximate or not exact, run)
-        self.result.steps.setdefault((item, link.kind, target), step)
-        self._note(target, depth, arrived, step, None)
-        return target, arrived
+        return Label(mode, label.possible, label.approximate or not exact, run)
 
     def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
         """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
         outputs = {(link.document, link.src) for link, _ in links if link.kind in _COARSE}
         fine = self._graph.fine_documents({document for document, _ in outputs})
-        self._learn({output for document, output in outputs if document in fine})
-        outputs = {
-            (document, output)
-            for document, output in outputs
-            if self._types.get(output) == "dataset-version"
-            or (document in fine and not self._shapes.whole_kinds(self._types[output]))
-        }
+        outputs = {one for one in outputs if one[0] in fine}
+        self._learn({output for _, output in outputs})
+        outputs = {one for one in outputs if self._types[one[1]] not in self._fine}
         if not outputs:
             return set()
         holders = {output: {output} for _, output in outputs}
@@ -453,16 +457,20 @@ class _Walker:
         ):
             parts[link.dst].add(link.src)
         every = {part for some in parts.values() for part in some}
-        stated = {
-            (link.document, link.src) for link in self._graph.outward(every, ("derived_from",))
+        stated = self._graph.outward(every, ("derived_from",))
+        self._learn({end for link in stated for end in (link.src, link.dst)})
+        finely = {
+            (link.document, link.src)
+            for link in stated
+            if self._types[link.src] in self._fine and self._types[link.dst] in self._fine
         }
         return {
             (document, output)
             for document, output in outputs
-            if any((document, part) in stated for held in holders[output] for part in parts[held])
+            if any((document, part) in finely for held in holders[output] for part in parts[held])
         }
 
     def _learn(self, keys: Iterable[int]) -> None:
         """Remember the types of things."""
         unknown = [key for key in keys if key not in self._types]
-        self._types.update((key, uri.type) for key, uri in self._graph.uris(unknown).items())
+        self._types.update(self._graph.types(unknown))
