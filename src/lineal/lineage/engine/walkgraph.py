@@ -69,6 +69,11 @@ class WalkGraph:
         """How many nodes there are."""
         return self.layout.nodes
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the rows take."""
+        return self.down.nbytes + self.up.nbytes
+
     def borrow(self) -> Scratch:
         """Take a clean set of scratch arrays; `give_back` it, clean."""
         try:
@@ -211,8 +216,10 @@ class WalkGraph:
             found.depths[place] = nearest
             found.possible[place] = sure.depth(through[mine & direct]) is None
             if exact is not None:
-                exactly = true[0].depth(free), true[1].depth(known)
-                found.approximate[place] = exactly == (None, None)
+                ways = [true[0].depth(free), true[1].depth(known)]
+                if sure.depth(known) is not None:
+                    ways.append(true[0].depth(known))
+                found.approximate[place] = all(way is None for way in ways)
 
     def _other_parts(self, wholes: Ints, first: Ints, above: Ints) -> tuple[Ints, Ints, Bools]:
         """
