@@ -135,8 +135,7 @@ class Index:
             return None
         at = 0 if way.logical else 1
         graph, spoiled = standing.graphs[at], standing.spoiled[at]
-        things = graph.layout.things
-        if any(key >= things for key in starts):
+        if not graph.knows(starts):
             return None
         found = graph.walk(starts, way, budget)
         if found.why or spoiled.touches(found.things):
