@@ -16,6 +16,7 @@ from lineal.model import Moment, Record, Removal, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
 from lineal.store import Batch, Reader, Store
+from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
 from tests.test_lineage import DAY, SHAPES, documents, empty, graph, name, uri
 
@@ -259,3 +260,27 @@ def test_removed_documents_leave_the_index_too(tmp_path: Path) -> None:
         store.commit(Batch([Removal("tool", word.document, word.subject, 12 * DAY)], "t", "t"))
         with store.read(LOCAL) as reader:
             _same(index, reader, Counter())
+
+
+def test_an_index_of_a_postgresql_database_is_the_same(tmp_path: Path) -> None:
+    """Read by a binary copy there, by whole numbers from SQLite; followed by the same feed."""
+    told = [
+        "etl: r.one run_of p.etl", "etl: r.one reads d.raw", "etl: d.out produced_by r.one",
+        "f.hours derived_from d.out", "v.v1 consumes f.hours", "v.v1 version_of m.ranker",
+        "v.v2 version_of m.ranker", "d.out same_as d.path", "view: c.sum column_of d.out",
+        "view: c.sum derived_from c.id", "view: d.out derived_from d.other",
+    ]  # fmt: skip
+    with (
+        fresh("postgres", tmp_path) as place,
+        closing(Store(place, shapes=SHAPES, now=lambda: 20 * DAY)) as store,
+    ):
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index, seen = Index(store), Counter[str]()
+        assert index.build()
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+        later = ["x: v.v3 version_of m.ranker", "y: m.ranker points_to v.v3"]
+        store.commit(Batch(documents(later, 12), "test", "test"))
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+    assert seen["on rows"] > 0 < seen["from memory"]
