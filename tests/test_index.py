@@ -15,6 +15,7 @@ from lineal.lineage import Link, Way, walk
 from lineal.model import Moment, Record, Removal, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
+from lineal.shapes import Shapes
 from lineal.store import Batch, Reader, Store
 from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
@@ -284,3 +285,75 @@ def test_an_index_of_a_postgresql_database_is_the_same(tmp_path: Path) -> None:
         with store.read(LOCAL) as reader:
             _same(index, reader, seen)
     assert seen["on rows"] > 0 < seen["from memory"]
+
+
+# ── The file ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kept(folder: Path) -> tuple[Path, Path]:
+    """Return a database that was told something, and the file of its index."""
+    told = [
+        "etl: r.one run_of p.etl", "etl: r.one reads d.raw", "etl: d.out produced_by r.one",
+        "v.v1 consumes f.hours", "v.v1 version_of m.ranker", "v.v2 version_of m.ranker",
+        "f.hours derived_from d.out", "d.out same_as d.path", "svc.a calls svc.b",
+        "dep.home deploys v.v1", "dep.home deployed_on svc.b",
+    ]  # fmt: skip
+    with closing(_opened(folder)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        file = folder / "x.index"
+        assert Index(store, file=file).build()
+        return store.path, file
+
+
+def test_a_cold_process_maps_the_file_and_follows_the_feed_from_there(tmp_path: Path) -> None:
+    path, file = _kept(tmp_path)
+    with closing(Store(path, shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        store.commit(Batch(documents(["x: m.ranker points_to v.v1"], 12), "test", "test"))
+        index, seen = Index(store, file=file), Counter[str]()
+
+        assert index.recall()
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+        assert index.builds == 0
+        assert seen["on rows"] > 0 < seen["from memory"]
+
+
+def test_a_damaged_file_is_no_file(tmp_path: Path) -> None:
+    """Cut anywhere, or one bit of it changed: it costs time, never an answer."""
+    path, file = _kept(tmp_path)
+    whole = file.read_bytes()
+    with closing(Store(path, shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        index = Index(store, file=file)
+        for at in range(0, len(whole), max(1, len(whole) // 60)):
+            file.write_bytes(whole[:at])
+            assert not index.recall(), f"cut at {at}"
+            flipped = bytearray(whole)
+            flipped[at] ^= 4
+            file.write_bytes(flipped)
+            assert not index.recall(), f"a bit at {at}"
+        file.unlink()
+        assert not index.recall()
+        with store.read(LOCAL) as reader:
+            assert index.graph(reader) is reader
+        assert index.build()
+        assert file.exists()
+
+
+def test_a_file_of_another_history_or_of_other_shapes_is_of_no_use(tmp_path: Path) -> None:
+    _, file = _kept(tmp_path)
+    more = tmp_path / "more.yaml"
+    more.write_text(
+        "types:\n  note:\n    title: Note\n    plural: notes\n    domain: data\n"
+        "    description: A note.\n",
+        encoding="utf-8",
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    with closing(_opened(other)) as store:
+        store.commit(Batch(documents(["x: d.b derived_from d.a"], 10), "test", "test"))
+        assert not Index(store, file=file).recall()
+    shapes = Shapes.load(more)
+    with closing(Store(tmp_path / "x.db", shapes=shapes, now=lambda: 20 * DAY)) as store:
+        assert not Index(store, file=file).recall()
+    with closing(Store(tmp_path / "x.db", shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        assert Index(store, file=file).recall()

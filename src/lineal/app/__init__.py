@@ -223,7 +223,9 @@ class Lineal:
             # Brings in NumPy, which only a server needs.
             from lineal.query.index import Index  # noqa: PLC0415
 
-            self.ask.index = Index(self.store)
+            place = self.config.db
+            file = place.with_name(f"{place.name}.index") if isinstance(place, Path) else None
+            self.ask.index = Index(self.store, file=file)
             self.ask.index.start()
 
     def stop(self) -> None:

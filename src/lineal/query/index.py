@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
 from lineal.lineage import Graph, Way
-from lineal.lineage.engine.held import Held, Shelves
-from lineal.lineage.engine.spoiled import Spoiled
-from lineal.lineage.engine.walkgraph import Reach, WalkGraph
-from lineal.model import Budget, Instant, Viewer
-from lineal.shapes import Shapes
+from lineal.lineage.engine.held import Held
+from lineal.lineage.engine.walkgraph import Reach
+from lineal.model import Budget, Viewer
+from lineal.query import keeping
+from lineal.query.keeping import Standing, built
 from lineal.store import Reader, Store
 
 log = structlog.get_logger("lineal")
@@ -31,29 +32,6 @@ MEMORY = 4 << 30
 FOLD = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """The arrays at one transaction, and what has changed since, up to another."""
-
-    built: int
-    shelves: Shelves
-    graphs: tuple[WalkGraph, WalkGraph]
-    #: The claims that begin or end to be so by themselves, the next one first.
-    turns: tuple[tuple[Instant, int, str, int], ...]
-    since: Instant
-    #: How far the feed was followed, and up to which instant the turns.
-    t: int
-    turned: int
-    changed: frozenset[int]
-    spoiled: tuple[Spoiled, Spoiled]
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory the arrays take."""
-        rows = sum(graph.nbytes for graph in self.graphs)
-        return self.shelves.nbytes + rows
-
-
 class Index:
     """
     Answers walks of now from memory, where it stands at the basis that is asked for.
@@ -61,11 +39,19 @@ class Index:
     One for a store and process; several threads may ask.
     """
 
-    def __init__(self, store: Store, *, memory: int = MEMORY, fold: int = FOLD) -> None:
-        self._store, self._shapes = store, store.shapes
+    def __init__(
+        self,
+        store: Store,
+        *,
+        file: Path | None = None,
+        memory: int = MEMORY,
+        fold: int = FOLD,
+    ) -> None:
+        """*file*: where it is kept, so that the next process need not build it."""
+        self._store, self._shapes, self._file = store, store.shapes, file
         self._memory, self._fold = memory, fold
         self._lock = threading.Lock()
-        self._standing: _Standing | None = None
+        self._standing: Standing | None = None
         self._refused = False
         self._due = threading.Event()
         self._stopping = threading.Event()
@@ -78,20 +64,35 @@ class Index:
     def build(self) -> bool:
         """Build it from the store; False where it would take more memory than it may."""
         with self._store.read(_INDEX) as reader:
-            standing = _built(reader, self._shapes, self._memory)
+            standing = built(reader, self._shapes, self._memory)
         with self._lock:
             self._refused = standing is None
             known = self._standing
             if known is None or standing is None or standing.t >= known.built:
                 self._standing = standing
             self.builds += 1
+        if standing is not None and self._file is not None:
+            with self._store.read(_INDEX) as reader:
+                keeping.keep(self._file, standing, reader, self._shapes)
+        return standing is not None
+
+    def recall(self) -> bool:
+        """Take it from its file; False where there is no sound one of this very database."""
+        if self._file is None:
+            return False
+        with self._store.read(_INDEX) as reader:
+            standing = keeping.recalled(self._file, reader, self._shapes, self._memory)
+        with self._lock:
+            if self._standing is None:
+                self._standing = standing
         return standing is not None
 
     def start(self) -> None:
         """Build it in the background, and again whenever much has changed."""
         if self._thread is None:
             self._stopping.clear()
-            self._due.set()
+            if not self.recall():
+                self._due.set()
             self._thread = threading.Thread(target=self._work, name="index", daemon=True)
             self._thread.start()
 
@@ -144,7 +145,7 @@ class Index:
         members = standing.shelves.members
         return found, lambda key: members.get(key, frozenset((key,)))
 
-    def _at(self, reader: Reader) -> _Standing | None:
+    def _at(self, reader: Reader) -> Standing | None:
         """Return where the index stands, if that is where the reader does, or can be brought to."""
         basis = reader.basis
         with self._lock:
@@ -160,7 +161,7 @@ class Index:
                 self._due.set()
             return standing
 
-    def _followed(self, standing: _Standing, reader: Reader) -> _Standing | None:
+    def _followed(self, standing: Standing, reader: Reader) -> Standing | None:
         """Bring the index to a reader's basis: mark what changed. None: it must be built anew."""
         things, claims = set[int](), set[tuple[int, str, int]]()
         if reader.basis.t > standing.t:
@@ -188,26 +189,3 @@ class Index:
             standing, t=reader.basis.t, turned=turned, changed=changed,
             spoiled=(spoiled[0], spoiled[1]),
         )  # fmt: skip
-
-
-def _built(reader: Reader, shapes: Shapes, memory: int) -> _Standing | None:
-    """Read the store at a reader's moment; None where the arrays would be too large."""
-    try:
-        picture = reader.picture(shapes, timed=True)
-        shelves = Shelves(picture)
-        if shelves.nbytes > memory:
-            raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
-        logical = WalkGraph.of(picture, shapes, logical=True)
-        graphs = (logical, WalkGraph.of(picture, shapes, logical=False))
-    except OverflowError as error:
-        log.warning("walks go through the store", why=str(error))
-        return None
-    basis = reader.basis
-    standing = _Standing(
-        basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, basis.t, 0, frozenset(),
-        (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
-    )  # fmt: skip
-    if standing.nbytes > memory:
-        log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
-        return None
-    return standing

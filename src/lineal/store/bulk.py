@@ -197,6 +197,12 @@ def turns(reader: Reader, driver: Driver) -> list[tuple[int, int, str, int]]:
     return sorted(found)
 
 
+def chained(driver: Driver, t: int) -> str:
+    """Return the hash of a transaction, which no other history has; empty where it is not there."""
+    row = driver.row("SELECT hash FROM tx WHERE t = ?", t)
+    return "" if row is None else bytes(row[0]).hex()
+
+
 #: What did each transaction change?
 _FEED = "SELECT t, changed FROM tx WHERE t > ? AND t <= ? ORDER BY t"
 #: Was anything old dropped in these transactions?

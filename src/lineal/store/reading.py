@@ -54,6 +54,12 @@ class Reader(Links):
 
         return bulk.changes(self, self._driver, after)
 
+    def chained(self, t: int) -> str:
+        """What is the hash of a transaction, which no other history has?"""
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.chained(self._driver, t)
+
     def turns(self) -> list[tuple[int, int, str, int]]:
         """When will a claim begin or end to be so, and which?"""
         from lineal.store import bulk  # noqa: PLC0415

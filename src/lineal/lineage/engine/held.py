@@ -5,7 +5,7 @@ What changed since the picture was taken is asked of the store, so that the answ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,17 @@ class Shelves:
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
         self.types = [*picture.type_names]
+
+    @classmethod
+    def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
+        """Return the shelves of a picture whose orders are known."""
+        shelves = cls.__new__(cls)
+        shelves.picture, shelves.types = picture, [*picture.type_names]
+        shelves.outward, shelves.inward = orders["outward"], orders["inward"]
+        shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
+        shelves.stands = orders["stands"]
+        shelves.members = _members(shelves.stands, picture.same)
+        return shelves
 
     @property
     def nbytes(self) -> int:
