@@ -348,6 +348,20 @@ def test_a_limit_that_is_hit_is_named_and_kept(budget: Budget, why: str, reached
     assert [reason.split(":")[0] for reason in found.why] == [why]
 
 
+def test_a_step_that_is_never_taken_does_not_make_an_answer_incomplete() -> None:
+    """Law 3, and services that are called three deep: one more step would come to nothing."""
+    told = [
+        *("view: d.out derived_from d.titles", "view: c.sum column_of d.out"),
+        *("view: c.sum derived_from c.hours", "c.hours column_of d.plays"),
+        *("svc.a calls svc.b", "svc.b calls svc.c", "svc.c calls svc.d"),
+    ]
+    with graph(told) as store, store.read(LOCAL) as reader:
+        view, _ = go(reader, "d.out", Way(upstream=True, logical=True), Budget(depth=1))
+        calls, _ = go(reader, "svc.a", Way(upstream=True, logical=True), Budget(depth=2))
+
+    assert (view.why, calls.why) == ([], [])
+
+
 def test_a_walk_within_its_budget_is_complete() -> None:
     with graph(CHAIN) as store, store.read(LOCAL) as reader:
         found, _ = go(

@@ -393,6 +393,9 @@ class Memory:
             key: frozenset(other for other in heads if heads[other] == heads[key]) for key in keys
         }
 
+    def types(self, keys: Iterable[int]) -> dict[int, str]:
+        return {key: self._uris[key].type for key in keys}
+
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         return {key: self._uris[key] for key in keys}
 

@@ -6,7 +6,7 @@ time. Keys are the graph's own numbers for things.
 
 from __future__ import annotations
 
-from lineal.lineage.active import active_versions
+from lineal.lineage.active import active_versions, newest
 from lineal.lineage.cycles import Ring, components, rings
 from lineal.lineage.graph import Graph, Link, Step
 from lineal.lineage.paths import Ways
@@ -33,6 +33,7 @@ __all__ = [
     "components",
     "joining",
     "leading",
+    "newest",
     "pair",
     "reachable",
     "rings",

@@ -42,6 +42,9 @@ class Graph(Protocol):
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all that are the same thing under other names, itself too."""
 
+    def types(self, keys: Iterable[int]) -> dict[int, str]:
+        """Return the types of these things."""
+
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
         """Return the URIs of these things."""
 

@@ -7,9 +7,10 @@ The meaning of a walk (grains, parts and wholes, the three laws) is told in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cache
 
 from lineal.errors import OutOfTime
 from lineal.lineage.active import active_versions
@@ -124,7 +125,18 @@ class Way:
 #: After how many edges of a level it is asked whether there is time for more.
 _LOOK = 500
 #: Edges of a whole that give way where the same document stated them for its parts (law 3).
-_COARSE = frozenset({"produced_by", "derived_from"})
+COARSE = frozenset({"produced_by", "derived_from"})
+#: Wholes in whose place an exact walk goes to the part that was current at the edge's time.
+CURRENT = ("dataset", "model", "pipeline")
+
+
+@cache
+def fine_types(shapes: Shapes) -> frozenset[str]:
+    """Return the types of which finer edges may be stated (law 3): columns, features, not runs."""
+    return frozenset(
+        name for name in shapes.types
+        if shapes.whole_kinds(name) and shapes.types[name].grain == "logical"
+    )  # fmt: skip
 
 
 def walk(
@@ -170,6 +182,8 @@ class _Walker:
         self._types: dict[int, str] = {}
         #: Limits by which something was left out in the midst of a level.
         self._refused: set[str] = set()
+        self._groups: dict[int, frozenset[int]] = {}
+        self._fine = fine_types(shapes)
         self.result = Walk()
 
     def _sides(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -220,14 +234,9 @@ class _Walker:
 
     def _leads_on(self, level: Sequence[_Item]) -> bool:
         """Would one more step come to anything new?"""
-        links = self._links(self._owners(self._worth_it(level)))
-        targets = self._targets({self._other(link) for link in links}, links)
         reached = self.result.reached
         return any(
-            key not in reached
-            for link, outward in links
-            if link.kind not in self._feedback
-            for key, _ in targets[self._key_of(link, outward)]
+            step.end not in reached for step, arrived in self._onward(level) if arrived is not None
         )
 
     # ── What costs no step ───────────────────────────────────────────────────────────────────
@@ -249,13 +258,20 @@ class _Walker:
         return True
 
     def _same(self, items: Sequence[_Item], depth: int) -> list[_Item]:
-        groups = self._graph.groups([key for key, _ in items])
+        self._join(key for key, _ in items)
         found = []
         for key, label in items:
-            for other in groups[key] - {key}:
-                if self._note(other, depth, label, self.result.reached[key].step, None):
+            known = self.result.reached[key]
+            for other in self._groups[key] - {key}:
+                if self._note(other, depth, label, known.step, known.through):
                     found.append((other, label))
         return found
+
+    def _join(self, keys: Iterable[int]) -> None:
+        """Remember all names of things."""
+        unknown = set(keys) - self._groups.keys()
+        if unknown:
+            self._groups.update(self._graph.groups(unknown))
 
     def _wholes(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """A part shows its whole, and covers the statements that name only the whole."""
@@ -263,10 +279,17 @@ class _Walker:
         for key, label in items:
             labels[key].append(label)
         found = []
-        for link in self._graph.outward(labels, self._level):
+        links = self._graph.outward(labels, self._level)
+        self._join(link.dst for link in links)
+        for link in links:
             for label in labels[link.src]:
                 shown = Label(label.mode, label.possible, label.approximate)
-                if not self._note(link.dst, depth, shown, None, link.src):
+                noted = {
+                    name
+                    for name in self._groups[link.dst]
+                    if self._note(name, depth, shown, None, link.src)
+                }
+                if link.dst not in noted:
                     continue
                 self.result.contained.add((link.src, link.kind, link.dst))
                 mode = min(label.mode, Mode.NARROW)
@@ -298,26 +321,49 @@ class _Walker:
 
     def _expand(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """Go one step from every item; return what was come to."""
-        owners = self._owners(self._worth_it(items))
         most = self._budget.edges - self.result.scanned
+        found: list[_Item] = []
+        for step, arrived in self._onward(items, most):
+            if arrived is None:
+                self.result.feedback.append(step)
+            elif self._note(step.end, depth, arrived, step, None):
+                self._keep(step)
+                found.append((step.end, arrived))
+        return found
+
+    def _onward(
+        self, items: Sequence[_Item], most: int | None = None
+    ) -> Iterator[tuple[Step, Label | None]]:
+        """
+        Yield every step from these items, and how it comes to its end; feedback does not.
+
+        With *most*, over at most so many edges, which are counted.
+        """
+        owners = self._owners(self._worth_it(items))
         links = self._links(owners, most)
-        self.result.scanned += min(len(links), most)
-        if len(links) > most:
-            self._refused.add("edges")
-            del links[most:]
+        if most is not None:
+            self.result.scanned += min(len(links), most)
+            if len(links) > most:
+                self._refused.add("edges")
+                del links[most:]
         finely = self._stated_finely(links)
         targets = self._targets({self._other(link) for link in links}, links)
-        found: list[_Item] = []
         for at, (link, outward) in enumerate(links):
             if at % _LOOK == _LOOK - 1 and self._out_of_time():
                 raise OutOfTime("The time of the walk is used up.")
             owner = link.src if outward else link.dst
             for item, label in owners[owner]:
                 for target, exact in targets[self._key_of(link, outward)]:
-                    arrived = self._arrive(link, item, label, target, exact, finely, depth)
-                    if arrived is not None:
-                        found.append(arrived)
-        return found
+                    step = Step(
+                        item, link.kind, target, link.layer, label.possible,
+                        (link.src, link.kind, link.dst),
+                    )  # fmt: skip
+                    if link.kind in self._feedback:
+                        yield step, None
+                        continue
+                    arrived = self._arrived(link, label, exact, finely)
+                    if arrived is not None and target not in self._groups[item]:
+                        yield replace(step, shown=arrived.mode is Mode.SHOWN), arrived
 
     def _worth_it(self, items: Sequence[_Item]) -> Sequence[_Item]:
         """Leave out what leads to nothing that is asked for, by what the shapes declare."""
@@ -433,7 +479,7 @@ class _Walker:
         self, ends: Collection[tuple[int, Instant]]
     ) -> dict[tuple[int, Instant], list[tuple[int, bool]]]:
         """An edge that names a whole leads to the version current at its time, else the whole."""
-        wholes = {key for key, _ in ends if self._types[key] in ("dataset", "model", "pipeline")}
+        wholes = {key for key, _ in ends if self._types[key] in CURRENT}
         versions: dict[int, list[tuple[Instant, int]]] = defaultdict(list)
         for link in self._graph.inward(wholes, ("version_of",)):
             versions[link.dst].append((link.valid_from, link.src))
@@ -446,36 +492,20 @@ class _Walker:
                 found[(key, at)] = [(key, key not in wholes)]
         return found
 
-    def _arrive(
-        self,
-        link: Link,
-        item: int,
-        label: Label,
-        target: int,
-        exact: bool,
-        finely: Collection[tuple[int, int]],
-        depth: int,
-    ) -> _Item | None:
-        """Take one step, or None where it is not to be taken."""
-        edge = (link.src, link.kind, link.dst)
-        step = Step(item, link.kind, target, link.layer, label.possible, edge)
-        if link.kind in self._feedback:
-            self.result.feedback.append(step)
-            return None
+    def _arrived(
+        self, link: Link, label: Label, exact: bool, finely: Collection[tuple[int, int]]
+    ) -> Label | None:
+        """Return how a step comes to its end; None where it is not to be taken."""
         limit = self._shapes.kinds[link.kind].depth
         run = label.run + 1 if limit is not None else 0
-        if target == item or (limit is not None and run > limit):
+        if limit is not None and run > limit:
             return None
         mode = Mode.FULL
-        if (link.document, link.src) in finely and link.kind in _COARSE:
+        if (link.document, link.src) in finely and link.kind in COARSE:
             if link.kind == "derived_from" or not self._way.upstream:
                 return None
             mode = Mode.SHOWN
-        arrived = Label(mode, label.possible, label.approximate or not exact, run)
-        if not self._note(target, depth, arrived, step, None):
-            return None
-        self._keep(replace(step, shown=True) if mode is Mode.SHOWN else step)
-        return target, arrived
+        return Label(mode, label.possible, label.approximate or not exact, run)
 
     def _keep(self, step: Step) -> None:
         """Keep of steps between the same two the one that leads on, over their own statement."""
@@ -486,16 +516,11 @@ class _Walker:
 
     def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
         """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
-        outputs = {(link.document, link.src) for link, _ in links if link.kind in _COARSE}
+        outputs = {(link.document, link.src) for link, _ in links if link.kind in COARSE}
         fine = self._graph.fine_documents({document for document, _ in outputs})
-        outputs = {(document, output) for document, output in outputs if document in fine}
+        outputs = {one for one in outputs if one[0] in fine}
         self._learn({output for _, output in outputs})
-        outputs = {
-            (document, output)
-            for document, output in outputs
-            if self._types[output] == "dataset-version"
-            or not self._shapes.whole_kinds(self._types[output])
-        }
+        outputs = {one for one in outputs if self._types[one[1]] not in self._fine}
         if not outputs:
             return set()
         holders = {output: {output} for _, output in outputs}
@@ -508,19 +533,23 @@ class _Walker:
         ):
             parts[link.dst].add(link.src)
         every = {part for some in parts.values() for part in some}
-        stated = {
-            (link.document, link.src) for link in self._graph.outward(every, ("derived_from",))
+        stated = self._graph.outward(every, ("derived_from",))
+        self._learn({end for link in stated for end in (link.src, link.dst)})
+        finely = {
+            (link.document, link.src)
+            for link in stated
+            if self._types[link.src] in self._fine and self._types[link.dst] in self._fine
         }
         return {
             (document, output)
             for document, output in outputs
-            if any((document, part) in stated for held in holders[output] for part in parts[held])
+            if any((document, part) in finely for held in holders[output] for part in parts[held])
         }
 
     def _learn(self, keys: Iterable[int]) -> None:
         """Remember the types of things."""
         unknown = [key for key in keys if key not in self._types]
-        self._types.update((key, uri.type) for key, uri in self._graph.uris(unknown).items())
+        self._types.update(self._graph.types(unknown))
 
 
 def _reservations(step: Step) -> tuple[bool, bool]:

@@ -110,7 +110,7 @@ def go(
     budget = things.left(ask.budget, share)
     with things.finding():
         late = things.out_of_time(ask.budget)
-        walked = walk(things.reader, things.shapes, sorted(keys), way, budget, late)
+        walked = walk(things.graph, things.shapes, sorted(keys), way, budget, late)
         _say_how_many(things, walked, keys, way)
     walked.why[:] = [
         why.replace(f"the limit is {budget.nodes}", f"the limit is {ask.budget.nodes}")

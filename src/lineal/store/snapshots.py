@@ -107,6 +107,10 @@ class Snapshot:
             self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
         return {key: self._uris[key] for key in wanted}
 
+    def types(self, keys: Iterable[int]) -> dict[int, str]:
+        """What are the types of these keys?"""
+        return {key: uri.type for key, uri in self.uris(keys).items()}
+
     def known(self, keys: Iterable[int]) -> set[int]:
         """Which of these did we know of by then?"""
         table, found = schema.entity, set[int]()
