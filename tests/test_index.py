@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
 from tests.test_lineage import DAY, SHAPES, documents, empty, graph, name, uri
 
+FOLLOWED = int(os.environ.get("LINEAL_WALK_EXAMPLES", "30"))
 #: What walks go over or look at.
 KINDS = (
     *SHAPES.kinds_in(("data", "serve", "feedback", "control", "level")), "points_to",
@@ -82,7 +84,7 @@ def test_after_every_commit_the_index_answers_as_the_store_does(tmp_path_factory
     """Identity, aliases, snapshots, columns, removals: whatever changes spoils enough rows."""
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck), phases=PHASES)
+    @settings(max_examples=FOLLOWED, suppress_health_check=list(HealthCheck), phases=PHASES)
     @given(histories())
     def follows(told: Told) -> None:
         with closing(_opened(tmp_path_factory.mktemp("follow"))) as store:
