@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -11,16 +13,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lineal.access import LOCAL
+from lineal.config import Config
+from lineal.errors import ConfigError
 from lineal.lineage import Link, Way, walk
 from lineal.model import Moment, Record, Removal, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
 from lineal.shapes import Shapes
 from lineal.store import Batch, Reader, Store
+from tests import world
 from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
 from tests.test_lineage import DAY, SHAPES, documents, empty, graph, name, uri
 
+FOLLOWED = int(os.environ.get("LINEAL_WALK_EXAMPLES", "30"))
 #: What walks go over or look at.
 KINDS = (
     *SHAPES.kinds_in(("data", "serve", "feedback", "control", "level")), "points_to",
@@ -78,7 +84,7 @@ def test_after_every_commit_the_index_answers_as_the_store_does(tmp_path_factory
     """Identity, aliases, snapshots, columns, removals: whatever changes spoils enough rows."""
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck), phases=PHASES)
+    @settings(max_examples=FOLLOWED, suppress_health_check=list(HealthCheck), phases=PHASES)
     @given(histories())
     def follows(told: Told) -> None:
         with closing(_opened(tmp_path_factory.mktemp("follow"))) as store:
@@ -357,3 +363,31 @@ def test_a_file_of_another_history_or_of_other_shapes_is_of_no_use(tmp_path: Pat
         assert not Index(store, file=file).recall()
     with closing(Store(tmp_path / "x.db", shapes=SHAPES, now=lambda: 20 * DAY)) as store:
         assert Index(store, file=file).recall()
+
+
+def test_a_server_keeps_an_index_and_leaves_its_file_to_the_next(tmp_path: Path) -> None:
+    """Nothing waits for it: until it is built the store answers."""
+    with world.told(tmp_path) as lineal:
+        asked = [world.V5, world.PLAYS, world.MODEL]
+        before = [lineal.ask.lineage(LOCAL, [at]).value for at in asked]
+        lineal.start()
+        index = lineal.ask.index
+        assert index is not None
+        for _ in range(300):
+            with lineal.store.read(LOCAL) as reader:
+                if index.graph(reader) is not reader:
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail("It was never built.")
+        assert [lineal.ask.lineage(LOCAL, [at]).value for at in asked] == before
+        lineal.stop()
+        assert lineal.ask.index is None
+    assert (tmp_path / "lineal.db.index").exists()
+
+
+def test_an_installation_may_do_without_it() -> None:
+    assert Config.from_environment({}).index
+    assert not Config.from_environment({"LINEAL_INDEX": "off"}).index
+    with pytest.raises(ConfigError):
+        Config.from_environment({"LINEAL_INDEX": "perhaps"})

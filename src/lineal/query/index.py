@@ -104,17 +104,24 @@ class Index:
             self._thread.join()
             self._thread = None
 
+    def _warm(self) -> None:
+        """Let the kernel be imported and compiled now, and not in the first question."""
+        standing = self._standing
+        if standing is not None:
+            for graph in standing.graphs:
+                graph.walk([0], Way(upstream=False, logical=graph.logical), Budget())
+
     def _work(self) -> None:
-        while True:
-            self._due.wait()
-            self._due.clear()
-            if self._stopping.is_set():
-                return
+        while not self._stopping.is_set():
             try:
-                self.build()
+                if self._due.is_set():
+                    self._due.clear()
+                    self.build()
+                self._warm()
             except Exception:
                 # The store answers meanwhile; the next question that finds it missing asks again.
                 log.exception("the lineage index could not be built")
+            self._due.wait()
 
     # ── What is asked of it ──────────────────────────────────────────────────────────────────
 

@@ -169,16 +169,20 @@ def changes(reader: Reader, driver: Driver, after: int) -> Changes | None:
     """
     Read the feed after a transaction; None where it does not tell all.
 
-    A transaction is missing in it, or one forgot old things: then what they were joined to is not
-    named.
+    A transaction is missing in it; or one forgot old things, and then what they were joined to is
+    not named; or there are so many that reading all anew is quicker.
     """
     until = reader.basis.t
+    if until - after > _FOLLOWED:
+        return None
     rows = driver.rows(_FEED, after, until)
     if [t for t, _ in rows] != list(range(after + 1, until + 1)):
         return None
     if driver.row(_FORGOT, after, until) is not None:
         return None
     things = frozenset(key for _, packed in rows for key in unpack_feed(bytes(packed)))
+    if len(things) > _CHANGED:
+        return None
     claims = driver.among(_BEGUN_OR_ENDED, things, after, after)
     return Changes(things, frozenset((src, reader.kind(kind), dst) for src, kind, dst in claims))
 
@@ -203,6 +207,8 @@ def chained(driver: Driver, t: int) -> str:
     return "" if row is None else bytes(row[0]).hex()
 
 
+#: Over how many transactions, and how many things that they changed, the feed is followed.
+_FOLLOWED, _CHANGED = 5_000, 50_000
 #: What did each transaction change?
 _FEED = "SELECT t, changed FROM tx WHERE t > ? AND t <= ? ORDER BY t"
 #: Was anything old dropped in these transactions?
