@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.lineage import targets
 from bench.lineage.asked import CURVE, EVERYONE, LEAN, OURS, Asked, Question
 from bench.lineage.peers import BITS, LIMIT, NUMBA, NUMPY, Player
 from bench.lineage.processes import Failed, Running
@@ -25,6 +26,8 @@ Progress = Callable[[str], None]
 ALONE = "Lineal"
 #: A call that takes longer (s) is made once, to be checked, and not again.
 SLOW = 2.0
+#: The most that one call, and the turn that warms up, may take (s).
+_MOST, _FIRST = 60.0, 1.0
 #: Where an engine answers a query without depth only, or quicker without.
 IDS = "_ids"
 
@@ -52,6 +55,8 @@ class Found:
     #: For each engine and form: how many are reached, and the seconds.
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     loads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Where Lineal's time goes: for each kernel and question that misses a target, shares.
+    profiles: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def take_in(self, other: Found, group: str) -> None:
@@ -60,6 +65,7 @@ class Found:
         self.figures = [one for one in self.figures if one.group != group] + other.figures
         self.curves |= other.curves
         self.loads |= other.loads
+        self.profiles |= other.profiles
         mine = tuple(f"{name}:" for name in names | {group})
         self.problems = [one for one in self.problems if not one.startswith(mine)]
         self.problems += [one for one in other.problems if one not in self.problems]
@@ -90,6 +96,9 @@ def group(
         for question in EVERYONE + ((*OURS, *LEAN) if peer is None else ()):
             progress(f"{name}: {question.text}")
             _question(asked, question, name, running, pace, found)
+        if peer is None:
+            progress(f"{name}: where the time goes")
+            _profile(asked, running, pace, found)
         progress(f"{name}: {CURVE.text}")
         for one in running:
             if peer is None or one.player is peer:
@@ -140,7 +149,7 @@ def _question(
                 ready.append((one, query))
     for _ in range(pace.blocks):
         for one, query in ready:
-            block = one.times(query, of, pace.seconds, 60.0)
+            block = one.times(query, of, seconds=pace.seconds, most=_MOST, first=_FIRST)
             times.setdefault((one.player.name, query), []).extend(t for some in block for t in some)
     for one in running:
         for query in _forms(one, question, found):
@@ -174,9 +183,31 @@ def _checked(
         depths = np.load(f"{into}.depths.npy") if reply["depths"] else None
         if wrong := asked.wrong(meant, whom, ids, depths):
             return taken, f"another answer: {wrong}"
-        if sum(taken) > 10 * SLOW:
+        if sum(taken) > 2 * SLOW:
             break
     return taken, "" if taken else "nobody to ask about"
+
+
+def _profile(asked: Asked, running: Sequence[Running], pace: Pace, found: Found) -> None:
+    """Take a profile of every question of which Lineal misses its target."""
+    medians = {(one.player, one.letter): one.seconds for one in found.figures}
+    for one in running:
+        name = one.player.name
+        for question in EVERYONE + OURS:
+            mine, letter = medians.get((name, question.letter)), question.letter
+            # The default walk is the walk of Q3: one profile of it is enough.
+            if mine is None or question.query == "masked":
+                continue
+            beside = (
+                (targets.to_limit(name, letter), medians.get((LIMIT.name, letter))),
+                (targets.to_lean(name, letter), medians.get((name, f"L{letter}"))),
+            )
+            if any(bound and other and not bound.met(mine / other) for bound, other in beside):
+                reply = one.ask(
+                    "profile", query=question.query, of=asked.of(question), seconds=pace.seconds
+                )
+                shares = [(str(what), float(share)) for what, share in reply["shares"]]
+                found.profiles[f"{name}: {letter} {question.text}"] = shares
 
 
 def _curve(asked: Asked, one: Running, pace: Pace, found: Found) -> None:
@@ -187,7 +218,7 @@ def _curve(asked: Asked, one: Running, pace: Pace, found: Found) -> None:
         return
     of = asked.of(CURVE)
     try:
-        times = one.times(query, of, 4 * pace.seconds, pace.most)
+        times = one.times(query, of, seconds=4 * pace.seconds, most=pace.most, first=600.0)
     except Failed as problem:
         found.problems.append(f"{one.player.name}: {CURVE.text}: {problem}")
         return

@@ -72,11 +72,9 @@ class Running:
             raise Failed(str(reply["error"]))
         return reply
 
-    def times(
-        self, query: str, of: Sequence[Sequence[int]], seconds: float, most: float
-    ) -> list[list[float]]:
+    def times(self, query: str, of: Sequence[Sequence[int]], **how: float) -> list[list[float]]:
         """Let the engine time itself; return times for each of whom it is asked about."""
-        reply = self.ask("time", query=query, of=of, seconds=seconds, most=most)
+        reply = self.ask("time", query=query, of=of, **how)
         times: list[list[float]] = reply["times"]
         return times
 

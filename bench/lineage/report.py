@@ -36,6 +36,7 @@ def load(path: Path, about: Mapping[str, Any]) -> Found:
         [Figure(**one) for one in known["figures"]],
         {name: [(int(n), float(s)) for n, s in curve] for name, curve in known["curves"].items()},
         known["loads"],
+        {what: [(str(n), float(s)) for n, s in some] for what, some in known["profiles"].items()},
         known["problems"],
     )
 
@@ -82,6 +83,7 @@ def _page(
     yield ""
     yield f"![Seconds for a closure against how much it reaches, each engine a line]({drawing})"
     yield ""
+    yield from _profiles(found)
     if found.problems:
         yield "## What did not run, or not as asked"
         yield ""
@@ -280,6 +282,26 @@ def _loads(found: Found, graph: Mapping[str, Any]) -> Iterable[str]:
                     what, name.removeprefix("Lineal, "), f"{value:,.3g}", _judged(target, value)
                 )
         yield ""
+
+
+def _profiles(found: Found) -> Iterable[str]:
+    if not found.profiles:
+        return
+    yield "## Where Lineal's time goes, where it misses a target"
+    yield ""
+    yield (
+        "Shares of each function's own time under the standard library's profiler, which makes"
+        " many small calls look dearer than they are. What compiled code takes, and the way into"
+        " it, counts for the function that calls it."
+    )
+    yield ""
+    for what, shares in sorted(found.profiles.items()):
+        yield f"* {what}: " + ", ".join(f"{_plain(name)} {share:.0%}" for name, share in shares)
+    yield ""
+
+
+def _plain(name: str) -> str:
+    return f"`{name.strip('<>')}`"
 
 
 def _judged(target: targets.Target | None, value: float | None) -> str:

@@ -15,9 +15,13 @@ class Target:
     def __str__(self) -> str:
         return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
 
+    def met(self, value: float) -> bool:
+        """Tell whether the figure reaches it."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
     def verdict(self, value: float) -> str:
         """Say whether the figure reaches it, and if not by how much it misses."""
-        if value >= self.bound if self.at_least else value <= self.bound:
+        if self.met(value):
             return "met"
         over = self.bound / value if self.at_least else value / self.bound
         return f"**missed {over:.2f}×**"

@@ -7,10 +7,12 @@ call that ends with its answer in Python, so that the pipe is not in them.
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import gc
 import importlib
 import json
 import os
+import pstats
 import statistics
 import sys
 import time
@@ -69,7 +71,11 @@ def _obey(engine: Engine, arrays: Arrays, command: dict[str, Any]) -> dict[str, 
             return _answer(engine.queries()[command["query"]], command["of"], command["into"])
         case "time":
             query = engine.queries()[command["query"]]
-            return {"times": timed(query.ask, command["of"], command["seconds"], command["most"])}
+            how = {name: command[name] for name in ("seconds", "most", "first")}
+            return {"times": timed(query.ask, command["of"], **how)}
+        case "profile":
+            query = engine.queries()[command["query"]]
+            return {"shares": profiled(query.ask, command["of"], command["seconds"])}
     raise ValueError(command["do"])
 
 
@@ -101,42 +107,63 @@ def _answer(query: Query, of: Sequence[int], into: str) -> dict[str, Any]:
 
 
 def timed(
-    ask: Callable[..., Any], of: Sequence[Sequence[int]], seconds: float, most: float
+    ask: Callable[..., Any],
+    of: Sequence[Sequence[int]],
+    *,
+    seconds: float,
+    most: float,
+    first: float,
 ) -> list[list[float]]:
     """
     Ask about everyone in *of*, in turn and again, for about *seconds*; return times for each.
 
-    The first turn warms up and is not counted, unless a call takes long. Once a call took longer
-    than *most*, nobody further is asked about: who is asked last reaches most.
+    The first turn warms up and is not counted, unless calls take long. It ends where a call took
+    longer than *most* (who is asked last reaches most) or all took more than *first*; nobody
+    further is asked about then.
     """
     ask(*of[0])
     times: list[list[float]] = [[] for _ in of]
-    first: list[float] = []
-    last = len(of)
-    for at, who in enumerate(of):
+    warm: list[float] = []
+    for who in of:
         began = time.perf_counter()
         ask(*who)
-        first.append(time.perf_counter() - began)
-        if first[-1] > most:
-            last = at + 1
+        warm.append(time.perf_counter() - began)
+        if warm[-1] > most or sum(warm) > first:
             break
-    slow = statistics.median(first) > _QUICK
-    for at, taken in enumerate(first):
+    slow = statistics.median(warm) > _QUICK
+    for at, taken in enumerate(warm):
         if slow or taken > _QUICK:
             times[at].append(taken)
-    until = time.perf_counter() + seconds - (sum(first) if slow else 0.0)
+    until = time.perf_counter() + seconds - (sum(warm) if slow else 0.0)
     while time.perf_counter() < until:
-        for at in range(last):
+        for at in range(len(warm)):
             began = time.perf_counter()
             ask(*of[at])
             now = time.perf_counter()
             times[at].append(now - began)
-            if now > until and slow:
+            if slow and now > until:
                 break
-    if not slow and not times[0]:
-        for at, taken in enumerate(first):
-            times[at].append(taken)
     return times
+
+
+def profiled(
+    ask: Callable[..., Any], of: Sequence[Sequence[int]], seconds: float
+) -> list[tuple[str, float]]:
+    """Return which functions an engine's own time goes to, as shares of it, the largest first."""
+    profile = cProfile.Profile()
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        profile.enable()
+        for whom in of:
+            ask(*whom)
+        profile.disable()
+    stats = pstats.Stats(profile).get_stats_profile()
+    whole = stats.total_tt or 1.0
+    shares = [
+        (f"{Path(one.file_name).stem}.{name}" if one.line_number else name, one.tottime / whole)
+        for name, one in stats.func_profiles.items()
+    ]
+    return sorted(shares, key=lambda share: -share[1])[:8]
 
 
 def _resident() -> int:
