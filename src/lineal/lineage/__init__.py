@@ -6,7 +6,7 @@ time. Keys are the graph's own numbers for things.
 
 from __future__ import annotations
 
-from lineal.lineage.active import active_versions
+from lineal.lineage.active import active_versions, newest
 from lineal.lineage.graph import Graph, Link, Step
 from lineal.lineage.paths import shortest_paths
 from lineal.lineage.same import IDENTITY, NOT_SAME, SAME, Joints, joining, pair
@@ -27,6 +27,7 @@ __all__ = [
     "Way",
     "active_versions",
     "joining",
+    "newest",
     "pair",
     "shortest_paths",
     "walk",

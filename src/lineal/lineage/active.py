@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lineal.lineage.graph import Graph
 from lineal.model import Json
@@ -29,13 +29,19 @@ def active_versions(graph: Graph, models: Iterable[int]) -> dict[int, frozenset[
     used = {link.dst for link in graph.inward(every, _ACTIVE_IN)}
     used |= {link.src for link in graph.outward(every, _ACTIVE_OUT)}
     found = {model: frozenset(keys & used) for model, keys in versions.items()}
-    idle = {key for model, keys in versions.items() if not found[model] for key in keys}
-    said, uris = graph.attributes(idle), graph.uris(idle)
-    for model, keys in versions.items():
-        if keys and not found[model]:
-            newest = max(keys, key=lambda key: (_created(said[key]), uris[key]))
-            found[model] = frozenset({newest})
+    idle = {model: keys for model, keys in versions.items() if keys and not found[model]}
+    found.update((model, frozenset({key})) for model, key in newest(graph, idle).items())
     return found
+
+
+def newest(graph: Graph, versions: Mapping[int, Collection[int]]) -> dict[int, int]:
+    """Return of each model's versions the newest, by ``created_at``, then by URI."""
+    every = {key for keys in versions.values() for key in keys}
+    said, uris = graph.attributes(every), graph.uris(every)
+    return {
+        model: max(keys, key=lambda key: (_created(said[key]), uris[key]))
+        for model, keys in versions.items()
+    }
 
 
 def _created(attributes: Mapping[str, Json]) -> str:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 
 from lineal.lineage.active import active_versions
 from lineal.lineage.graph import Graph, Link, Step
@@ -119,9 +120,12 @@ class Way:
 #: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
 LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
 #: Edges of a whole that give way where the same document stated them for its parts (law 3).
-_COARSE = frozenset({"produced_by", "derived_from"})
+COARSE = frozenset({"produced_by", "derived_from"})
+#: Wholes in whose place an exact walk goes to the part that was current at the edge's time.
+CURRENT = ("dataset", "model", "pipeline")
 
 
+@cache
 def fine_types(shapes: Shapes) -> frozenset[str]:
     """Return the types of which finer edges may be stated (law 3): columns, features, not runs."""
     return frozenset(
@@ -232,14 +236,20 @@ class _Walker:
         return True
 
     def _same(self, items: Sequence[_Item], depth: int) -> list[_Item]:
-        unknown = {key for key, _ in items} - self._groups.keys()
-        self._groups.update(self._graph.groups(unknown))
+        self._join(key for key, _ in items)
         found = []
         for key, label in items:
+            known = self.result.reached[key]
             for other in self._groups[key] - {key}:
-                self._note(other, depth, label, self.result.reached[key].step, None)
+                self._note(other, depth, label, known.step, known.through)
                 found.append((other, label))
         return found
+
+    def _join(self, keys: Iterable[int]) -> None:
+        """Remember all names of things."""
+        unknown = set(keys) - self._groups.keys()
+        if unknown:
+            self._groups.update(self._graph.groups(unknown))
 
     def _wholes(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """A part shows its whole, and covers the statements that name only the whole."""
@@ -247,10 +257,13 @@ class _Walker:
         for key, label in items:
             labels[key].append(label)
         found = []
-        for link in self._graph.outward(labels, self._level):
+        links = self._graph.outward(labels, self._level)
+        self._join(link.dst for link in links)
+        for link in links:
             for label in labels[link.src]:
                 shown = Label(label.mode, label.possible, label.approximate)
-                self._note(link.dst, depth, shown, None, link.src)
+                for name in self._groups[link.dst]:
+                    self._note(name, depth, shown, None, link.src)
                 self.result.contained.add((link.src, link.kind, link.dst))
                 mode = min(label.mode, Mode.NARROW)
                 found.append((link.dst, Label(mode, True, label.approximate, label.run)))
@@ -411,7 +424,7 @@ class _Walker:
         self, ends: Collection[tuple[int, Instant]]
     ) -> dict[tuple[int, Instant], list[tuple[int, bool]]]:
         """An edge that names a whole leads to the version current at its time, else the whole."""
-        wholes = {key for key, _ in ends if self._types[key] in ("dataset", "model", "pipeline")}
+        wholes = {key for key, _ in ends if self._types[key] in CURRENT}
         versions: dict[int, list[tuple[Instant, int]]] = defaultdict(list)
         for link in self._graph.inward(wholes, ("version_of",)):
             versions[link.dst].append((link.valid_from, link.src))
@@ -433,7 +446,7 @@ class _Walker:
         if limit is not None and run > limit:
             return None
         mode = Mode.FULL
-        if (link.document, link.src) in finely and link.kind in _COARSE:
+        if (link.document, link.src) in finely and link.kind in COARSE:
             if link.kind == "derived_from" or not self._way.upstream:
                 return None
             mode = Mode.SHOWN
@@ -441,7 +454,7 @@ class _Walker:
 
     def _stated_finely(self, links: Sequence[tuple[Link, bool]]) -> set[tuple[int, int]]:
         """Of which outputs did the same document state edges of columns or features? (Law 3.)"""
-        outputs = {(link.document, link.src) for link, _ in links if link.kind in _COARSE}
+        outputs = {(link.document, link.src) for link, _ in links if link.kind in COARSE}
         fine = self._graph.fine_documents({document for document, _ in outputs})
         outputs = {one for one in outputs if one[0] in fine}
         self._learn({output for _, output in outputs})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -42,6 +43,15 @@ class Driver:
             yield from cursor.execute(_text(text, self.is_sqlite), values)
         finally:
             cursor.close()
+
+    def numbers(self, text: str, *values: object) -> Iterator[int]:
+        """Yield the values of all rows that an SQLite query finds, one after another."""
+        return chain.from_iterable(self._raw.execute(_text(text, True), values))
+
+    def binary(self, text: str) -> bytes:
+        """Return what a query finds as PostgreSQL's binary copy, which only it can make."""
+        with self._raw.cursor().copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
+            return b"".join(copy)
 
     def row(self, text: str, *values: object) -> Row | None:
         """Return the first row that a query finds."""

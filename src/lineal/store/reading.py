@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
@@ -30,9 +30,22 @@ from lineal.store.slices import slices
 from lineal.store.snapshots import until, with_document
 from lineal.store.text import Wanted
 
+if TYPE_CHECKING:
+    from lineal.lineage.engine.claims import Picture
+    from lineal.shapes import Shapes
+
 
 class Reader(Links):
     """What was so at one moment, as we knew it at another."""
+
+    # ── All at once ──────────────────────────────────────────────────────────────────────────
+
+    def picture(self, shapes: Shapes, *, timed: bool = False) -> Picture:
+        """What do walks at this moment need to know, as columns? See `lineal.store.bulk`."""
+        # NumPy is imported where the engine is used, and not with every store.
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.picture(self, self._driver, shapes, timed=timed)
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 

@@ -22,7 +22,7 @@ Codes: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
 
 #: How many bits of a packed edge hold an end, and how many its code.
 _NODE, _CODE = 27, 10
-LARGEST = 1 << _NODE
+LARGEST, CODES = 1 << _NODE, 1 << _CODE
 
 
 @dataclass(frozen=True, slots=True)
