@@ -164,6 +164,8 @@ def _best(found: Found, sort: str, letter: str) -> tuple[str, float] | None:
 def _summary(found: Found, graph: Mapping[str, Any]) -> Iterable[str]:
     yield "## Lineal, the limit and the best peers"
     yield ""
+    yield "The targets are set for M; beside other sizes they only say how far that is from here."
+    yield ""
     yield (
         "| | reached | C | numba | to C | target | NumPy | to C | target"
         " | best library | times quicker | best stored peer | times quicker | target |"
