@@ -13,7 +13,7 @@ from bench import reports, store, walks
 from bench.graph import SIZES, Graph
 from bench.lineage import graph as estates
 from bench.lineage import peers, run
-from bench.lineage.measure import ALONE, Pace
+from bench.lineage.measure import ALONE, STORE, Pace
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _lineage_options(parser: argparse.ArgumentParser) -> None:
-    names = [ALONE, *(peer.name for peer in peers.PEERS)]
+    names = [ALONE, STORE, *(peer.name for peer in peers.PEERS)]
     parser.add_argument("--size", choices=sorted(estates.SIZES), default="S")
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME",
@@ -63,6 +63,7 @@ def _lineage(chosen: argparse.Namespace) -> None:
             folder=chosen.reports,
             cache=chosen.cache,
             alone=ALONE in chosen.only,
+            store=STORE in chosen.only,
             seed=chosen.seed,
             pace=Pace(chosen.seconds, chosen.turns),
             progress=status.update,

@@ -81,6 +81,7 @@ def test_a_small_run_beside_what_is_installed_here_measures_every_question(tmp_p
             assert (ALONE, kernel, question.letter) in measured
         assert {(name, name, question.letter) for name in wanted} <= measured
     assert {*_KERNELS, *limit, *wanted} <= set(found.curves)
+    assert any(what.startswith("rebuilt from") for what in found.facts)
     text = page.read_text(encoding="utf-8")
     assert all(f"| {question.letter} {question.text} |" in text for question in EVERYONE)
     ElementTree.fromstring(page.with_suffix(".svg").read_text(encoding="utf-8"))
@@ -123,8 +124,9 @@ def test_a_peer_that_cannot_run_is_told_of_and_not_left_out(tmp_path: Path) -> N
     absent = peers.Player("no such peer", "library", "libraries", "NetworkX")
 
     _, found = run.run(
-        "XS", [absent], folder=tmp_path, cache=tmp_path, alone=False, pace=Pace(0.001, 1)
-    )
+        "XS", [absent], folder=tmp_path, cache=tmp_path, alone=False, store=False,
+        pace=Pace(0.001, 1),
+    )  # fmt: skip
 
     if find_spec("networkx") is None:
         assert any(one.startswith("no such peer: does not run: ModuleN") for one in found.problems)

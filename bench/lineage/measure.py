@@ -24,6 +24,8 @@ from bench.lineage.processes import Failed, Running
 Progress = Callable[[str], None]
 #: The group in which Lineal is alone with the limit.
 ALONE = "Lineal"
+#: The part of a run in which the engine is filled from a store.
+STORE = "store"
 #: A call that takes longer (s) is made once, to be checked, and not again.
 SLOW = 2.0
 #: The most that one call, and the turn that warms up, may take (s).
@@ -57,6 +59,8 @@ class Found:
     loads: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Where Lineal's time goes: for each kernel and question that misses a target, shares.
     profiles: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    #: What is not the time of a question: how long the engine takes to be filled.
+    facts: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def take_in(self, other: Found, group: str) -> None:
@@ -66,6 +70,7 @@ class Found:
         self.curves |= other.curves
         self.loads |= other.loads
         self.profiles |= other.profiles
+        self.facts |= other.facts
         mine = tuple(f"{name}:" for name in names | {group})
         self.problems = [one for one in self.problems if not one.startswith(mine)]
         self.problems += [one for one in other.problems if one not in self.problems]

@@ -37,6 +37,7 @@ def load(path: Path, about: Mapping[str, Any]) -> Found:
         {name: [(int(n), float(s)) for n, s in curve] for name, curve in known["curves"].items()},
         known["loads"],
         {what: [(str(n), float(s)) for n, s in some] for what, some in known["profiles"].items()},
+        known.get("facts", {}),
         known["problems"],
     )
 
@@ -268,21 +269,20 @@ def _loads(found: Found, graph: Mapping[str, Any]) -> Iterable[str]:
         size = f"{load['bytes'] / held:.1f}" if load.get("bytes") else ""
         yield _row(name, f"{load['seconds']:.2f} s", size, f"{load['resident'] / 2**20:,.0f}")
     yield ""
-    facts: dict[str, dict[str, float]] = {
-        name: found.loads[name]["facts"]
+    facts = [
+        (what, name.removeprefix("Lineal, "), value)
         for name in _KERNELS
-        if found.loads.get(name, {}).get("facts")
-    }
+        for what, value in found.loads.get(name, {}).get("facts", {}).items()
+    ]
+    facts += [(what, "", value) for what, value in found.facts.items()]
     if facts:
         yield "| of Lineal | kernel | figure | target |"
         yield "| --- | --- | ---: | ---: |"
-        for name, some in facts.items():
-            for what, value in some.items():
-                bound = targets.FACTS.get(what)
-                target = None if bound is None else targets.Target(bound)
-                yield _row(
-                    what, name.removeprefix("Lineal, "), f"{value:,.3g}", _judged(target, value)
-                )
+        for what, name, value in facts:
+            bound = targets.FACTS.get(what)
+            target = None if bound is None else targets.Target(bound)
+            figure = f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+            yield _row(what, name, figure, _judged(target, value))
         yield ""
 
 

@@ -15,7 +15,11 @@ from bench.lineage.asked import Asked
 from bench.lineage.graph import SIZES, estate
 from bench.lineage.measure import ALONE, Found, Pace, group
 from bench.lineage.peers import Player, pythons
+from bench.lineage.rebuild import rebuilt
 from bench.reports import machine
+
+#: The most things that are written to a store: a million take minutes, and the rate is the same.
+_STORED = 50_000
 
 
 def run(
@@ -25,12 +29,15 @@ def run(
     folder: Path,
     cache: Path,
     alone: bool = True,
+    store: bool = True,
     seed: int = 7,
     pace: Pace | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, Found]:
     """
-    Measure Lineal (if *alone*) and some peers at a size; return the report and all that was found.
+    Measure Lineal (if *alone*), how it is filled from a store (if *store*), and some peers.
+
+    Return the report and all that was found.
 
     What a run of the same day has found of other groups of the same graph stays in the report,
     so that a run can be made in parts.
@@ -48,7 +55,12 @@ def run(
             if peer is not None and peer.lock in problems:
                 fresh.problems.append(f"{peer.name}: not all installed: {problems[peer.lock]}")
             found.take_in(fresh, ALONE if peer is None else peer.name)
-            page = report.write(folder, size, day, about, found)
+            # Written after each group: what a run that is broken off has found is not lost.
+            report.write(folder, size, day, about, found)
+        if store:
+            filled = estate(min(SIZES[size], _STORED), seed=seed)
+            found.facts |= rebuilt(filled, progress=progress)
+        page = report.write(folder, size, day, about, found)
     return page, found
 
 
