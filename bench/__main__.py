@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import platformdirs
@@ -49,6 +50,9 @@ def _lineage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=3, help="of each engine, for each question")
     parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=date.today(), help="of the report, if not today"
+    )
     cache = platformdirs.user_cache_path("lineal") / "bench"
     parser.add_argument(
         "--cache", type=Path, default=cache, metavar="FOLDER", help="where peers are installed"
@@ -65,6 +69,7 @@ def _lineage(chosen: argparse.Namespace) -> None:
             alone=ALONE in chosen.only,
             store=STORE in chosen.only,
             seed=chosen.seed,
+            day=chosen.day,
             pace=Pace(chosen.seconds, chosen.turns),
             progress=status.update,
         )

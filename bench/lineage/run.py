@@ -31,6 +31,7 @@ def run(
     alone: bool = True,
     store: bool = True,
     seed: int = 7,
+    day: date | None = None,
     pace: Pace | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, Found]:
@@ -39,15 +40,15 @@ def run(
 
     Return the report and all that was found.
 
-    What a run of the same day has found of other groups of the same graph stays in the report,
-    so that a run can be made in parts.
+    What a run of the same *day* (today) has found of other groups of the same graph stays in the
+    report, so that a run can be made in parts.
     """
     pace = pace or Pace()
     progress("drawing the graph")
     with tempfile.TemporaryDirectory(prefix="lineal-bench-") as work:
         asked = Asked(estate(SIZES[size], seed=seed), Path(work))
         found_pythons, problems = pythons({peer.lock for peer in peers}, cache, progress=progress)
-        day = date.today()
+        day = day or date.today()
         about = report.about(_graph(asked), machine(), (pace.seconds, pace.blocks, pace.most))
         found = report.load(report.paths(folder, size, day)[1], about)
         for peer in [*([None] if alone else []), *peers]:
