@@ -39,6 +39,8 @@ class Config:
     #: Which occurrences are dropped when, as ``type=age/keep`` such as ``run=90d/10``: age in
     #: microseconds, and how many of each whole stay (``LINEAL_RETENTION``, parted by ``,``).
     retention: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    #: Whether a server keeps the lineage index in memory (``LINEAL_INDEX``, ``on`` or ``off``).
+    index: bool = True
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,6 +58,7 @@ class Config:
             platforms=_pairs(found, "LINEAL_PLATFORMS", "alias=platform"),
             rewrites=_pairs(found, "LINEAL_REWRITES", "namespace old.*=namespace new.*"),
             retention=_retention(found.get("LINEAL_RETENTION", "")),
+            index=_switch(found, "LINEAL_INDEX"),
             variables=dict(found),
         )
 
@@ -78,6 +81,13 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65_535:
         raise ConfigError(f"LINEAL_PORT is {text!r}.", fix="Give a port from 0 to 65535.")
     return int(text)
+
+
+def _switch(found: Mapping[str, str], name: str) -> bool:
+    word = found.get(name, "on")
+    if word not in ("on", "off"):
+        raise ConfigError(f"{name} is {word!r}.", fix="Write on or off.")
+    return word == "on"
 
 
 def _words(text: str) -> tuple[str, ...]:

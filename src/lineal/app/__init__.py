@@ -219,10 +219,21 @@ class Lineal:
         """Begin to keep up with the sources in the background."""
         heard = {one.source for one in self.health()}
         self._background.start(unlisted=sorted(self._sources.keys() - heard))
+        if self.config.index:
+            # Brings in NumPy, which only a server needs.
+            from lineal.query.index import Index  # noqa: PLC0415
+
+            place = self.config.db
+            file = place.with_name(f"{place.name}.index") if isinstance(place, Path) else None
+            self.ask.index = Index(self.store, file=file)
+            self.ask.index.start()
 
     def stop(self) -> None:
         """Stop the background work after the turn that is being done."""
         self._background.stop()
+        if self.ask.index is not None:
+            self.ask.index.stop()
+            self.ask.index = None
 
     # ── Imports ──────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Entity, Moment, Uri, Viewer
@@ -50,20 +51,29 @@ __all__ = [
     "Trial",
 ]
 
+if TYPE_CHECKING:
+    from lineal.query.index import Index
+
 _ASK = Ask()
 
 
 class Questions:
     """Every question, over one store."""
 
-    def __init__(self, store: Store, *, platforms: Sequence[str] = ()) -> None:
-        """Take the store, and which platforms' names stand first for things of several names."""
-        self._store, self._platforms = store, tuple(platforms)
+    def __init__(
+        self, store: Store, *, platforms: Sequence[str] = (), index: Index | None = None
+    ) -> None:
+        """
+        Take the store, and which platforms' names stand first for things of several names.
+
+        With an *index*, walks of now are answered from memory; without, by the store, alike.
+        """
+        self._store, self._platforms, self.index = store, tuple(platforms), index
 
     @contextlib.contextmanager
     def _things(self, viewer: Viewer, moment: Moment) -> Iterator[Things]:
         with self._store.read(viewer, moment) as reader:
-            yield Things(reader, self._store.shapes, self._platforms)
+            yield Things(reader, self._store.shapes, self._platforms, index=self.index)
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
 

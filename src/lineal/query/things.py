@@ -6,13 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lineal.enrich.identity import representative
 from lineal.errors import NotFound, NotObserved
+from lineal.lineage import Graph
 from lineal.model import Answer, Budget, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
 from lineal.store import Reader, together
+
+if TYPE_CHECKING:
+    from lineal.query.index import Index
 
 Value = TypeVar("Value")
 
@@ -39,8 +43,18 @@ class Things:
     Keys are those of the reader; `one` maps each to the key that stands for its group.
     """
 
-    def __init__(self, reader: Reader, shapes: Shapes, platforms: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        shapes: Shapes,
+        platforms: Sequence[str] = (),
+        *,
+        index: Index | None = None,
+    ) -> None:
         self.reader, self.shapes, self._platforms = reader, shapes, platforms
+        self.index = index
+        #: What is walked on: the same graph as the reader's, from memory where the index has it.
+        self.graph: Graph = reader if index is None else index.graph(reader)
         self._groups: dict[int, frozenset[int]] = {}
         self._one: dict[int, int] = {}
         self._entities: dict[int, Entity] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
+from lineal.query.reaching import reached
 from lineal.query.things import Brief, Things
 from lineal.query.walks import Ask, go
 
@@ -103,7 +104,7 @@ class Thirteen:
         if not keys:
             return []
         logical = Ask(self._ask.budget, "logical")
-        walked = self._walk(keys, upstream=True, ask=logical)
+        walked = self._reach(keys, upstream=True, ask=logical)
         return self._of_type(walked, "dataset", keys)
 
     # ── Pipelines ────────────────────────────────────────────────────────────────────────────
@@ -124,7 +125,7 @@ class Thirteen:
 
     def data_under(self, key: int) -> tuple[Brief, ...]:
         """Q10: the data sets that a pipeline depends on, transitively."""
-        walked = self._walk([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
         return self._briefs(self._of_type(walked, "dataset", [key]))
 
     # ── Experiments ──────────────────────────────────────────────────────────────────────────
@@ -174,7 +175,7 @@ class Thirteen:
 
     def models_downstream(self, key: int) -> tuple[Brief, ...]:
         """Q7: the models that break if a feature, a set or a data set changes."""
-        walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
         return self._briefs(self._of_type(walked, "model", [key]))
 
     def consumers(self, key: int) -> tuple[Consumer, ...]:
@@ -231,8 +232,8 @@ class Thirteen:
     def around(self, key: int) -> tuple[tuple[Brief, ...], tuple[Brief, ...]]:
         """Q11: the data sets upstream and the A/B tests downstream of a version, exactly."""
         exact = Ask(self._ask.budget, "exact")
-        above = self._walk([key], upstream=True, ask=exact)
-        below = self._walk([key], upstream=False, ask=exact)
+        above = self._reach([key], upstream=True, ask=exact)
+        below = self._reach([key], upstream=False, ask=exact)
         return (
             self._briefs(self._of_type(above, "dataset", [key])),
             self._briefs(self._of_type(below, "ab-test", [key])),
@@ -240,7 +241,7 @@ class Thirteen:
 
     def owners_of_chain(self, key: int) -> tuple[Owned, ...]:
         """Q12: the owners of a model and of each thing upstream of it."""
-        walked = self._walk([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
         keys = self._things.unique([at for at in walked.reached if self._type(at) != "column"])
         owners = self._things.owners(keys)
         return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))
@@ -265,7 +266,7 @@ class Thirteen:
         return owned | (parts - others)
 
     def _leads_to_live(self, key: int) -> bool:
-        walked = self._walk([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
         return bool(self._things.live(list(walked.reached)))
 
     # ── Small words ──────────────────────────────────────────────────────────────────────────
@@ -281,6 +282,12 @@ class Thirteen:
 
     def _walk(self, keys: Collection[int], *, upstream: bool, ask: Ask) -> Walk:
         walked = go(self._things, keys, upstream=upstream, ask=ask)
+        self.why.extend(walked.why)
+        return walked
+
+    def _reach(self, keys: Collection[int], *, upstream: bool, ask: Ask) -> Walk:
+        """Walk where only what is reached is asked for, and not by which steps."""
+        walked = reached(self._things, keys, upstream=upstream, ask=ask)
         self.why.extend(walked.why)
         return walked
 

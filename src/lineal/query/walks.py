@@ -118,7 +118,7 @@ def go(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> Wa
     """Walk from things in one direction."""
     logical = grain_of(things, keys, ask.grain) == "logical"
     way = Way(upstream, logical, layers=ask.layers, kinds=ask.kinds)
-    return walk(things.reader, things.shapes, sorted(keys), way, ask.budget, deadline(ask.budget))
+    return walk(things.graph, things.shapes, sorted(keys), way, ask.budget, deadline(ask.budget))
 
 
 # ── Lineage ──────────────────────────────────────────────────────────────────────────────────────

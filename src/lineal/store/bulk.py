@@ -7,6 +7,7 @@ that go straight into an array.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from lineal.shapes import Shapes
 from lineal.store import schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
+from lineal.store.rows import unpack
 
 if TYPE_CHECKING:
     from lineal.store.reading import Reader
@@ -32,7 +34,7 @@ _SOURCE, _KIND, _LAYER = 37, 29, 27
 
 def picture(reader: Reader, driver: Driver, shapes: Shapes, *, timed: bool) -> Picture:
     """
-    Return all that walks at a reader's moment need; *timed*: also since when claims are so.
+    Return all that walks at a reader's moment need; *timed*: also who makes a claim, since when.
 
     Its ``newest`` asks the reader, and can be asked as long as that is open.
 
@@ -99,7 +101,7 @@ def _claims(driver: Driver, basis: Basis, kinds: Collection[int], *, timed: bool
     """The claims of these kinds that were so at the moment."""
     among = ", ".join(map(str, kinds)) or "NULL"
     # Law 3 asks which document a claim is of, but only where some document states columns.
-    fine = driver.row("SELECT 1 FROM document WHERE fine") is not None
+    fine = timed or driver.row("SELECT 1 FROM document WHERE fine") is not None
     also = [*(["document"] if fine else []), *(["valid_from"] if timed else [])]
     text = f"SELECT {', '.join([_PACKED, *also])} FROM edge_out WHERE kind IN ({among}) AND {ALIVE}"
     rows = numbers(driver, text, 1 + len(also), *alive(basis))
@@ -148,3 +150,70 @@ ALIVE = f"""
 _HELD = (
     "SELECT src, dst FROM edge_out WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?)"
 )
+
+
+# ── What changed since ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the transactions after one changed, up to a reader's."""
+
+    #: The things that the feed names.
+    things: frozenset[int]
+    #: The claims that began or ended.
+    claims: frozenset[tuple[int, str, int]]
+
+
+def changes(reader: Reader, driver: Driver, after: int) -> Changes | None:
+    """
+    Read the feed after a transaction; None where it does not tell all.
+
+    A transaction is missing in it, or one forgot old things: then what they were joined to is not
+    named.
+    """
+    until = reader.basis.t
+    rows = driver.rows(_FEED, after, until)
+    if [t for t, _ in rows] != list(range(after + 1, until + 1)):
+        return None
+    if driver.row(_FORGOT, after, until) is not None:
+        return None
+    things = frozenset(key for _, packed in rows for key in unpack(bytes(packed)))
+    claims = driver.among(_BEGUN_OR_ENDED, things, after, after)
+    return Changes(things, frozenset((src, reader.kind(kind), dst) for src, kind, dst in claims))
+
+
+def turns(reader: Reader, driver: Driver) -> list[tuple[int, int, str, int]]:
+    """When does a claim begin or end to be so after the moment, though nobody says it then?"""
+    basis = reader.basis
+    at, corrected = basis.valid_at, schema.REASONS.index("corrected")
+    rows = driver.rows(_TURNS, basis.t, at, at, basis.t, corrected, at)
+    found = [
+        (instant, src, reader.kind(kind), dst)
+        for src, kind, dst, *instants in rows
+        for instant in instants
+        if instant is not None and instant > at
+    ]
+    return sorted(found)
+
+
+def chained(driver: Driver, t: int) -> str:
+    """Return the hash of a transaction, which no other history has; empty where it is not there."""
+    row = driver.row("SELECT hash FROM tx WHERE t = ?", t)
+    return "" if row is None else bytes(row[0]).hex()
+
+
+#: What did each transaction change?
+_FEED = "SELECT t, changed FROM tx WHERE t > ? AND t <= ? ORDER BY t"
+#: Was anything old dropped in these transactions?
+_FORGOT = "SELECT 1 FROM forgotten WHERE t > ? AND t <= ? AND how = 'retention'"
+#: Which claims that begin at these things began or ended after a transaction?
+_BEGUN_OR_ENDED = """
+    SELECT src, kind, dst FROM edge_out WHERE (t_from > ? OR t_to > ?) AND src {among}
+"""
+#: Which claims have a beginning or an end that is still to come?
+_TURNS = """
+    SELECT src, kind, dst, valid_from, valid_to, ended_at FROM edge_out
+    WHERE t_from <= ? AND (valid_from > ? OR valid_to > ?
+    OR (t_to <= ? AND reason <> ? AND ended_at > ?))
+"""

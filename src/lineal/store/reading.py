@@ -33,6 +33,7 @@ from lineal.store.text import Wanted
 if TYPE_CHECKING:
     from lineal.lineage.engine.claims import Picture
     from lineal.shapes import Shapes
+    from lineal.store.bulk import Changes
 
 
 class Reader(Links):
@@ -46,6 +47,24 @@ class Reader(Links):
         from lineal.store import bulk  # noqa: PLC0415
 
         return bulk.picture(self, self._driver, shapes, timed=timed)
+
+    def changes(self, after: int) -> Changes | None:
+        """What did the transactions after this one change? None: that cannot be told."""
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.changes(self, self._driver, after)
+
+    def chained(self, t: int) -> str:
+        """What is the hash of a transaction, which no other history has?"""
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.chained(self._driver, t)
+
+    def turns(self) -> list[tuple[int, int, str, int]]:
+        """When will a claim begin or end to be so, and which?"""
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.turns(self, self._driver)
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 

@@ -139,41 +139,42 @@ def reach(
 ) -> Closure:
     """Walk on rows as far as *last* says, or over all that *mask* allows; see `closure`."""
     levels = kernel_of(kernel).levels
+    # Scratch that a failed walk leaves dirty is not given back.
     scratch = graph.borrow()
     queue, seen, bounds = scratch.queue, scratch.seen, scratch.bounds
     if len(starts) == 1:
         queue[0], count = starts[0], 1
+        seen[queue[0]] = 1
     else:
         ordered = np.unique(np.asarray(starts, np.int32))
         count = ordered.size
         queue[:count] = ordered
-    seen[queue[:count]] = 1
+        seen[ordered] = 1
     bounds[0], bounds[1] = 0, count
     state = np.array((0, count, 0, 0), np.int64)
     bound = np.array((limits.depth, limits.nodes, limits.edges, PAUSE), np.int64)
     until = None if limits.milliseconds >= BEYOND else time.monotonic() + limits.milliseconds / 1e3
     end = rows.end if mask is not None else last
     parent, edge = scratch.traces(traced)
-    try:
-        outcome = 4
-        while outcome == 4:
-            outcome = levels(
-                rows.first, end, rows.targets, rows.codes,
-                NONE if mask is None else mask, mask is not None,
-                seen, queue, bounds, parent, edge, traced, state, bound,
-            )  # fmt: skip
-            if outcome == 4 and until is not None and time.monotonic() > until:
-                outcome = 5
-        low, high, deep, scanned = (int(value) for value in state)
-        # The last level is empty where nothing was left to find.
-        depths = deep + 1 if low == high and deep else deep + 2
-        return Closure(
-            queue[:high].copy(), bounds[:depths].copy(), scanned, _WHY[outcome],
-            parent[:high].copy() if traced else None, edge[:high].copy() if traced else None,
+    outcome = 4
+    while outcome == 4:
+        outcome = levels(
+            rows.first, end, rows.targets, rows.codes,
+            NONE if mask is None else mask, mask is not None,
+            seen, queue, bounds, parent, edge, traced, state, bound,
         )  # fmt: skip
-    finally:
-        seen[queue[: state[1]]] = 0
-        graph.give_back(scratch)
+        if outcome == 4 and until is not None and time.monotonic() > until:
+            seen[queue[: state[1]]] = 0
+            outcome = 5
+    low, high, deep, scanned = state.tolist()
+    # The last level is empty where nothing was left to find.
+    depths = deep + 1 if low == high and deep else deep + 2
+    found = Closure(
+        queue[:high].copy(), bounds[:depths].copy(), scanned, _WHY[outcome],
+        parent[:high].copy() if traced else None, edge[:high].copy() if traced else None,
+    )  # fmt: skip
+    graph.give_back(scratch)
+    return found
 
 
 _WHY: tuple[tuple[str, ...], ...] = ((), ("depth",), ("nodes",), ("edges",), (), ("time",))

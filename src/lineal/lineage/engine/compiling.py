@@ -392,6 +392,25 @@ class Compiler:
         there = (at >= 0) & (of[order][np.maximum(at, 0)] == wholes) if parts.size else at > 0
         return np.flatnonzero(there), parts[order][at[there]] if parts.size else parts
 
+    @cached_property
+    def rowless(self) -> Bools:
+        """
+        Return which things have no rows: occurrences that count for their wholes.
+
+        No step of a logical walk leads to them, there may be very many, and a walk that begins at
+        one goes step by step.
+        """
+        if not self._logical:
+            return np.zeros(self._picture.things, np.bool_)
+        types = self._shapes.types
+        many = [
+            name for name in self._picture.type_names if name in types and types[name].occurrence
+        ]
+        rowless: Bools = self._raised[1] & self._picture.of_type(many)[self._type]
+        # Under another name a step may lead to it.
+        rowless[self._picture.same.ravel()] = False
+        return rowless
+
     def _taken(self, steps: _Steps) -> tuple[Ints, _Steps]:
         """Let each statement stand in the rows of its owner and of whoever covers it."""
         owners = self.stands[steps.owners]
@@ -399,11 +418,12 @@ class Compiler:
         roots, sure = self.stands[self._covered.right[places]], self._covered.said[places]
         narrow = self.layout.narrow[owners]
         shown = np.flatnonzero(narrow >= 0)
-        rows = np.concatenate([owners, roots, narrow[shown]])
-        items = np.concatenate([owners, roots, owners[shown]])
-        found = np.concatenate([np.arange(owners.size), of, shown])
+        own = np.flatnonzero(~self.rowless[steps.owners])
+        rows = np.concatenate([owners[own], roots, narrow[shown]])
+        items = np.concatenate([owners[own], roots, owners[shown]])
+        found = np.concatenate([own, of, shown])
         doubt = np.concatenate([
-            np.zeros(owners.size, np.bool_), ~sure, np.ones(shown.size, np.bool_),
+            np.zeros(own.size, np.bool_), ~sure, np.ones(shown.size, np.bool_),
         ])  # fmt: skip
         # What is said between names of one thing is no step.
         moves = items != steps.targets[found]

@@ -42,7 +42,8 @@ def levels(
     """
     Walk level after level; return 0 if nothing is left, 1 to 3 for a limit hit, 4 to pause.
 
-    *limits* are depth, nodes, edges, and how many edges to look at before time is looked at.
+    *limits* are depth, nodes, edges, and how many edges to look at before time is looked at. What
+    was seen is forgotten at the end, but not at a pause.
     """
     low, high, depth, scanned = state[0], state[1], state[2], state[3]
     pause = scanned + limits[3]
@@ -80,6 +81,9 @@ def levels(
         depth += 1
         bounds[depth + 1] = high
     state[0], state[1], state[2], state[3] = low, high, depth, scanned
+    if outcome != 4:
+        for at in range(high):
+            seen[queue[at]] = 0
     return outcome
 
 

@@ -66,6 +66,8 @@ def levels(
         depth += 1
         bounds[depth + 1] = high
     state[:] = low, high, depth, scanned
+    if outcome != 4:
+        seen[queue[:high]] = 0
     return outcome
 
 

@@ -49,6 +49,8 @@ class WalkGraph:
     stands: Ints
     wholes: Relation
     parts: Relation
+    #: The things that no walk may begin at here; see `Compiler.rowless`.
+    rowless: Bools
     logical: bool
     _shapes: Shapes
     _free: list[Scratch] = field(default_factory=list, repr=False)
@@ -61,13 +63,18 @@ class WalkGraph:
         wholes = compiler.wholes
         return cls(
             compiler.layout, compiler.legend, down, up, compiler.stands, wholes, wholes.turned(),
-            logical, shapes,
+            compiler.rowless, logical, shapes,
         )  # fmt: skip
 
     @property
     def nodes(self) -> int:
         """How many nodes there are."""
         return self.layout.nodes
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the rows take."""
+        return self.down.nbytes + self.up.nbytes
 
     def borrow(self) -> Scratch:
         """Take a clean set of scratch arrays; `give_back` it, clean."""
@@ -79,6 +86,11 @@ class WalkGraph:
     def give_back(self, scratch: Scratch) -> None:
         """Let the next walk use these arrays."""
         self._free.append(scratch)
+
+    def knows(self, starts: Collection[int]) -> bool:
+        """Return whether a walk may begin at these things."""
+        things = self.layout.things
+        return all(key < things and not self.rowless[key] for key in starts)
 
     # ── Which edges ──────────────────────────────────────────────────────────────────────────
 
@@ -127,8 +139,8 @@ class WalkGraph:
         certain = self._doubtless(way, "possible", first, deep, kernel)
         exact = self._doubtless(way, "approximate", begin, deep, kernel)
         found = Reach(
-            things, depths, _missing(things, certain, self.layout),
-            _missing(things, exact, self.layout), why, every.scanned,
+            things, depths, self._missing(things, certain), self._missing(things, exact),
+            why, every.scanned,
         )  # fmt: skip
         if not above.size:
             return found
@@ -161,9 +173,26 @@ class WalkGraph:
         keys, depths = every.keys, every.depths
         if int(keys.max(initial=0)) < self.layout.things:
             return keys, depths
-        things, once = np.unique(self.layout.thing(keys), return_index=True)
-        order = np.argsort(once, kind="stable")
-        return things[order], depths[once[order]]
+        things = self.layout.thing(keys)
+        scratch = self.borrow()
+        place, _ = scratch.traces(True)
+        order = np.arange(things.size, dtype=np.int32)
+        # Of several nodes of a thing the first stays: it is written last.
+        place[things[::-1]] = order[::-1]
+        first = place[things] == order
+        self.give_back(scratch)
+        return things[first], depths[first]
+
+    def _missing(self, things: Ints, sure: Closure | None) -> Bools:
+        """Return which things a doubtless walk did not come to."""
+        if sure is None:
+            return np.zeros(things.size, np.bool_)
+        scratch, found = self.borrow(), self.layout.thing(sure.keys)
+        scratch.seen[found] = 1
+        missing: Bools = scratch.seen[things] == 0
+        scratch.seen[found] = 0
+        self.give_back(scratch)
+        return missing
 
     def _leads_on(self, rows: Rows, mask: Bools | None, every: Closure, things: Ints) -> bool:
         """Would one more step come to any new thing?"""
@@ -211,8 +240,10 @@ class WalkGraph:
             found.depths[place] = nearest
             found.possible[place] = sure.depth(through[mine & direct]) is None
             if exact is not None:
-                exactly = true[0].depth(free), true[1].depth(known)
-                found.approximate[place] = exactly == (None, None)
+                ways = [true[0].depth(free), true[1].depth(known)]
+                if sure.depth(known) is not None:
+                    ways.append(true[0].depth(known))
+                found.approximate[place] = all(way is None for way in ways)
 
     def _other_parts(self, wholes: Ints, first: Ints, above: Ints) -> tuple[Ints, Ints, Bools]:
         """
@@ -257,10 +288,3 @@ class _Arrived:
         """How far is the nearest of these; None where no step led to one."""
         at = np.isin(self._things, things)
         return int(self._depths[at].min()) if at.any() else None
-
-
-def _missing(things: Ints, sure: Closure | None, layout: Layout) -> Bools:
-    """Return which things a doubtless walk did not come to."""
-    if sure is None:
-        return np.zeros(things.size, np.bool_)
-    return ~np.isin(things, layout.thing(sure.keys))

@@ -1,0 +1,162 @@
+"""The graph of a picture, asked as a walk asks a store: for those walks that look at every claim.
+
+What changed since the picture was taken is asked of the store, so that the answers are the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.claims import Picture, representatives
+from lineal.lineage.engine.numpy_kernel import spread
+from lineal.lineage.graph import Graph, Link
+from lineal.model import Json, Uri
+
+
+class Shelves:
+    """The claims of a picture in two orders, and the names that are one thing."""
+
+    def __init__(self, picture: Picture) -> None:
+        """Take a picture that knows since when its claims are so."""
+        claims, things = picture.claims, picture.things
+        self.picture = picture
+        self.stands = representatives(things, picture.same)
+        self.members = _members(self.stands, picture.same)
+        keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
+        self.outward = np.lexsort(keys).astype(np.int32)
+        keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
+        self.inward = np.lexsort(keys).astype(np.int32)
+        self.out_first = _first(claims.sources, things)
+        self.in_first = _first(claims.targets, things)
+        self.types = [*picture.type_names]
+
+    @classmethod
+    def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
+        """Return the shelves of a picture whose orders are known."""
+        shelves = cls.__new__(cls)
+        shelves.picture, shelves.types = picture, [*picture.type_names]
+        shelves.outward, shelves.inward = orders["outward"], orders["inward"]
+        shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
+        shelves.stands = orders["stands"]
+        shelves.members = _members(shelves.stands, picture.same)
+        return shelves
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        claims = self.picture.claims
+        every = (
+            claims.sources, claims.kinds, claims.targets, claims.layers, claims.documents,
+            claims.since, self.outward, self.inward, self.out_first, self.in_first, self.stands,
+            self.picture.types,
+        )  # fmt: skip
+        return sum(part.nbytes for part in every)
+
+
+class Held:
+    """
+    A `Graph` over shelves; of what changed, over the graph that they were read from.
+
+    It knows the kinds that walks go over or look at, and no others.
+    """
+
+    def __init__(self, shelves: Shelves, store: Graph, changed: Collection[int]) -> None:
+        self._shelves, self._store, self._changed = shelves, store, changed
+
+    def outward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Return the edges of these kinds that begin at these things."""
+        wanted, shelves = set(keys), self._shelves
+        fresh = wanted.intersection(self._changed)
+        found = self._links(shelves.outward, shelves.out_first, wanted - fresh, kinds)
+        if fresh:
+            found += self._store.outward(fresh, kinds)
+            found.sort(key=lambda link: link.src)
+        return found
+
+    def inward(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
+        """Return the edges of these kinds that end at these things."""
+        wanted, shelves = set(keys), self._shelves
+        fresh = wanted.intersection(self._changed)
+        found = self._links(shelves.inward, shelves.in_first, wanted - fresh, kinds)
+        if fresh:
+            found += self._store.inward(fresh, kinds)
+            found.sort(key=lambda link: link.dst)
+        return found
+
+    def _links(
+        self, order: Ints, first: Longs, keys: Collection[int], kinds: Collection[str]
+    ) -> list[Link]:
+        if not keys:
+            return []
+        picture = self._shelves.picture
+        places, _ = spread(first[:-1], first[1:], np.array(sorted(keys), np.int64))
+        some = picture.claims.chosen(order[places])
+        some = some.chosen(picture.kinds(kinds)[some.kinds])
+        names, layers = picture.kind_names, picture.layer_names
+        columns = (
+            some.sources.tolist(), some.kinds.tolist(), some.targets.tolist(),
+            some.layers.tolist(), some.documents.tolist(), some.since.tolist(),
+        )  # fmt: skip
+        return [
+            Link(src, names[kind], dst, layers[layer], document, since)
+            for src, kind, dst, layer, document, since in zip(*columns, strict=True)
+        ]
+
+    def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
+        """Return for each thing all that are the same thing under other names, itself too."""
+        shelves, changed = self._shelves, self._changed
+        found: dict[int, frozenset[int]] = {}
+        fresh: list[int] = []
+        for key in keys:
+            if key >= shelves.picture.things:
+                fresh.append(key)
+                continue
+            group = shelves.members.get(int(shelves.stands[key]), frozenset((key,)))
+            if group.isdisjoint(changed):
+                found[key] = group
+            else:
+                fresh.append(key)
+        if fresh:
+            found.update(self._store.groups(fresh))
+        return found
+
+    def types(self, keys: Iterable[int]) -> dict[int, str]:
+        """Return the types of these things: a thing never changes its type."""
+        names, things = self._shelves.types, self._shelves.picture.things
+        types = self._shelves.picture.types
+        found = {key: names[types[key]] if key < things else "" for key in keys}
+        unknown = [key for key, name in found.items() if not name]
+        if unknown:
+            found.update(self._store.types(unknown))
+        return found
+
+    def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
+        """Return the URIs of these things."""
+        return self._store.uris(keys)
+
+    def attributes(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
+        """Return what is said of these things."""
+        return self._store.attributes(keys)
+
+    def fine_documents(self, documents: Iterable[int]) -> set[int]:
+        """Return those documents that state edges of columns or features."""
+        return self._store.fine_documents(documents)
+
+
+def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
+    first = np.zeros(things + 1, np.int64)
+    np.cumsum(np.bincount(ends, minlength=things), out=first[1:])
+    return first
+
+
+def _members(stands: Ints, same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
+    """Return the groups of several names, by the key that stands for them."""
+    groups: dict[int, set[int]] = {}
+    for key in np.unique(same).tolist():
+        groups.setdefault(int(stands[key]), set()).add(key)
+    return {stand: frozenset(some) for stand, some in groups.items()}

@@ -1,0 +1,96 @@
+"""The engine's parts as named arrays and small facts, and back: what a file of them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineal.lineage.engine.adjacency import Code, Rows
+from lineal.lineage.engine.claims import Claims, Picture, Relation
+from lineal.lineage.engine.compiling import Layout
+from lineal.lineage.engine.held import Shelves
+from lineal.lineage.engine.walkgraph import WalkGraph
+from lineal.shapes import Shapes
+
+Arrays = dict[str, NDArray[Any]]
+
+_CLAIMS = ("sources", "kinds", "targets", "layers", "documents", "since")
+_ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
+_ROWS = ("first", "middle", "last", "end", "targets", "codes")
+_LAYOUT = ("narrow", "shown", "shown_whole", "thing_of", "is_narrow", "copied")
+
+
+def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays of shelves, and their small facts."""
+    picture = shelves.picture
+    arrays: Arrays = {f"claims.{name}": getattr(picture.claims, name) for name in _CLAIMS}
+    arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
+    arrays |= {"types": picture.types, "same": picture.same}
+    facts = {
+        "things": picture.things, "types": picture.type_names, "kinds": picture.kind_names,
+        "layers": picture.layer_names,
+    }  # fmt: skip
+    return arrays, facts
+
+
+def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Shelves:
+    """Return the shelves of which these are the arrays and facts."""
+    claims = Claims(*(arrays[f"claims.{name}"] for name in _CLAIMS))
+    picture = Picture(
+        facts["things"], arrays["types"], tuple(facts["types"]), claims, tuple(facts["kinds"]),
+        tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
+    )  # fmt: skip
+    return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
+
+
+def _nothing_to_compile(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
+    raise ValueError("A picture from a file is compiled already.")
+
+
+def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays of a compiled graph under a name, and its small facts."""
+    arrays: Arrays = {f"{name}.{part}": getattr(graph.layout, part) for part in _LAYOUT}
+    for side, rows in (("down", graph.down), ("up", graph.up)):
+        arrays |= {f"{name}.{side}.{part}": getattr(rows, part) for part in _ROWS}
+    arrays |= {f"{name}.stands": graph.stands, f"{name}.rowless": graph.rowless}
+    wholes = graph.wholes
+    arrays |= {
+        f"{name}.wholes.left": wholes.left, f"{name}.wholes.right": wholes.right,
+        f"{name}.wholes.said": wholes.said,
+    }  # fmt: skip
+    layout = graph.layout
+    facts = {
+        "things": layout.things, "copies": layout.copies, "first_copy": layout.first_copy,
+        "logical": graph.logical,
+        "legend": [
+            (code.kind, code.layer, code.possible, code.approximate, code.default)
+            for code in graph.legend
+        ],
+    }  # fmt: skip
+    return arrays, facts
+
+
+def unpack_graph(
+    arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], name: str, shapes: Shapes
+) -> WalkGraph:
+    """Return the compiled graph of which these are the arrays and facts."""
+    part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
+    layout = Layout(
+        things=facts["things"], narrow=part("narrow"), shown=part("shown"),
+        shown_whole=part("shown_whole"), thing_of=part("thing_of"), is_narrow=part("is_narrow"),
+        copied=part("copied"), copies=facts["copies"], first_copy=facts["first_copy"],
+    )  # fmt: skip
+    down, up = (Rows(*(part(f"{side}.{of}") for of in _ROWS)) for side in ("down", "up"))
+    sizes = part("wholes.left"), part("wholes.right"), part("wholes.said").astype(np.bool_)
+    wholes = Relation(facts["things"], *sizes)
+    legend = tuple(
+        Code(kind, layer, possible=possible, approximate=approximate, default=default)
+        for kind, layer, possible, approximate, default in facts["legend"]
+    )
+    return WalkGraph(
+        layout, legend, down, up, part("stands"), wholes, wholes.turned(), part("rowless"),
+        facts["logical"], shapes,
+    )  # fmt: skip

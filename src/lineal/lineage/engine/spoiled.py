@@ -1,0 +1,159 @@
+"""Which things' compiled rows may say something else since claims began or ended: never too few."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineal.lineage.engine.adjacency import Bools, Ints
+from lineal.lineage.engine.compiling import ACTIVE_IN, ACTIVE_OUT, STEPS
+from lineal.lineage.engine.walkgraph import WalkGraph
+from lineal.lineage.graph import Graph
+from lineal.lineage.same import IDENTITY
+from lineal.lineage.walking import COARSE, fine_types
+from lineal.shapes import Shapes
+
+#: Of more things than these the place in the graph is not followed: then all counts as spoiled.
+MOST = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """The things, by the keys that stood for them, to whose rows a walk may not be trusted."""
+
+    flags: Bools
+    #: True where too much changed to say.
+    everything: bool = False
+
+    @classmethod
+    def none(cls, graph: WalkGraph) -> Spoiled:
+        """Return that nothing is spoiled."""
+        return cls(np.zeros(graph.layout.things, np.bool_))
+
+    def touches(self, things: Ints) -> bool:
+        """Did a walk come to something whose rows may not be so any more?"""
+        return self.everything or bool(self.flags[things].any())
+
+    def after(
+        self,
+        graph: WalkGraph,
+        held: Graph,
+        shapes: Shapes,
+        changed: Collection[int],
+        claims: Collection[tuple[int, str, int]],
+    ) -> Spoiled:
+        """
+        Return what is spoiled once these things and claims have changed.
+
+        *held* is the graph as it is now. A row says what a thing, or what it covers, states, and at
+        which grain the other ends stand. So a claim spoils the rows of its two ends and of their
+        wholes; and what changes how a thing stands (its whole, its other names, whether its version
+        is active, what columns a document states) spoils also the rows of what is joined to it.
+        """
+        if self.everything:
+            return self
+        moved = _Moved(graph, held, shapes)
+        spoiled = set(changed) | moved.by(changed, claims)
+        if moved.too_many:
+            return Spoiled(self.flags, everything=True)
+        flags = self.flags.copy()
+        known = moved.standing(spoiled)
+        flags[known] = True
+        flags[moved.wholes(known)] = True
+        return Spoiled(flags)
+
+
+class _Moved:
+    """What stands otherwise in the graph after some claims changed, and what is joined to it."""
+
+    def __init__(self, graph: WalkGraph, held: Graph, shapes: Shapes) -> None:
+        self._graph, self._held, self._shapes = graph, held, shapes
+        self._level = frozenset(shapes.level_kinds)
+        self.too_many = False
+
+    def by(self, changed: Collection[int], claims: Collection[tuple[int, str, int]]) -> set[int]:
+        """Return what moved by these changes, and what is joined to that."""
+        types = self._held.types({*changed, *(end for src, _, dst in claims for end in (src, dst))})
+        fine = fine_types(self._shapes)
+        moved, named, versions, finer = set[int](), set[int](), set[int](), set[int]()
+        versions |= {key for key in changed if types[key] == "model-version"}
+        for src, kind, dst in claims:
+            if kind in self._level:
+                moved.add(src)
+                if kind == "version_of":
+                    versions.add(src)
+                    moved.add(dst)
+            elif kind in IDENTITY:
+                named |= {src, dst}
+            elif kind in ACTIVE_IN:
+                versions.add(dst)
+            elif kind in ACTIVE_OUT:
+                versions.add(src)
+            elif kind == "derived_from" and types[src] in fine:
+                finer.add(src)
+        for group in self._held.groups(named).values():
+            moved |= group
+        moved |= self._siblings(versions)
+        moved |= self._below(moved)
+        if not self._graph.logical:
+            moved |= set(self.wholes(self.standing(moved)).tolist())
+        steps = self._shapes.kinds_in(STEPS)
+        outputs = set(self.wholes(self.standing(finer)).tolist()) | self._wholes_now(finer)
+        joined = self._joined(moved, steps) | self._joined(outputs, COARSE)
+        return moved | outputs | joined
+
+    def _joined(self, keys: Collection[int], kinds: Collection[str]) -> set[int]:
+        """Return both ends of all claims of these things."""
+        if len(keys) > MOST:
+            self.too_many = True
+        if self.too_many or not keys:
+            return set()
+        links = [*self._held.outward(keys, kinds), *self._held.inward(keys, kinds)]
+        return {end for link in links for end in (link.src, link.dst)}
+
+    def _siblings(self, versions: Collection[int]) -> set[int]:
+        """Return the versions of the models of these, before and now."""
+        if not versions:
+            return set()
+        models = {link.dst for link in self._held.outward(versions, ("version_of",))}
+        models |= set(self.wholes(self.standing(versions)).tolist())
+        now = {link.src for link in self._held.inward(models, ("version_of",))}
+        return now | self._parts_before(models) | set(versions)
+
+    def _below(self, keys: Collection[int]) -> set[int]:
+        """Return the parts of these, and the parts of those, before and now."""
+        found, frontier = set[int](), set(keys)
+        while frontier and not self.too_many:
+            now = {link.src for link in self._held.inward(frontier, self._level)}
+            frontier = (now | self._parts_before(frontier)) - found
+            found |= frontier
+            self.too_many = len(found) > MOST
+        return found
+
+    def _parts_before(self, keys: Iterable[int]) -> set[int]:
+        relation = self._graph.parts
+        _, places = relation.joined(self.standing(keys))
+        return set(relation.right[places].tolist())
+
+    def _wholes_now(self, keys: Collection[int]) -> set[int]:
+        """Return the wholes of these and of those as they are now."""
+        found, frontier = set[int](), set(keys)
+        while frontier:
+            links = self._held.outward(frontier, self._level)
+            frontier = {link.dst for link in links} - found
+            found |= frontier
+        return found
+
+    def standing(self, keys: Iterable[int]) -> Ints:
+        """Return the keys that stood for these, of those that were there."""
+        things = self._graph.layout.things
+        known: NDArray[np.int64] = np.array([key for key in keys if key < things], np.int64)
+        return np.unique(self._graph.stands[known])
+
+    def wholes(self, keys: Ints) -> Ints:
+        """Return the wholes of these and the wholes of those, as they were."""
+        _, places = self._graph.wholes.joined(keys)
+        return np.unique(self._graph.wholes.right[places])

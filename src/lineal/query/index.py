@@ -1,0 +1,198 @@
+"""The lineage index: the engine's arrays at a basis, kept up with the store.
+
+It is derived: built from the store in bulk, brought to the basis of a question by the store's feed,
+built anew when that has a gap. What it cannot answer exactly as the store would, the store answers.
+Not to be in the index never means not to exist.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from lineal.lineage import Graph, Way
+from lineal.lineage.engine.held import Held
+from lineal.lineage.engine.walkgraph import Reach
+from lineal.model import Budget, Viewer
+from lineal.query import keeping
+from lineal.query.keeping import Standing, built
+from lineal.store import Reader, Store
+
+log = structlog.get_logger("lineal")
+
+#: Who reads for the index.
+_INDEX = Viewer("index")
+#: How much memory its arrays may take, in bytes, unless something else is said.
+MEMORY = 4 << 30
+#: From how many changed things on it is built anew in the background.
+FOLD = 5_000
+
+
+class Index:
+    """
+    Answers walks of now from memory, where it stands at the basis that is asked for.
+
+    One for a store and process; several threads may ask.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        file: Path | None = None,
+        memory: int = MEMORY,
+        fold: int = FOLD,
+    ) -> None:
+        """*file*: where it is kept, so that the next process need not build it."""
+        self._store, self._shapes, self._file = store, store.shapes, file
+        self._memory, self._fold = memory, fold
+        self._lock = threading.Lock()
+        self._standing: Standing | None = None
+        self._refused = False
+        self._due = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: How often it was built, found a gap, and left a walk to the store.
+        self.builds = self.gaps = self.left = 0
+
+    # ── Its life ─────────────────────────────────────────────────────────────────────────────
+
+    def build(self) -> bool:
+        """Build it from the store; False where it would take more memory than it may."""
+        with self._store.read(_INDEX) as reader:
+            standing = built(reader, self._shapes, self._memory)
+        with self._lock:
+            self._refused = standing is None
+            known = self._standing
+            if known is None or standing is None or standing.t >= known.built:
+                self._standing = standing
+            self.builds += 1
+        if standing is not None and self._file is not None:
+            with self._store.read(_INDEX) as reader:
+                keeping.keep(self._file, standing, reader, self._shapes)
+        return standing is not None
+
+    def recall(self) -> bool:
+        """Take it from its file; False where there is no sound one of this very database."""
+        if self._file is None:
+            return False
+        with self._store.read(_INDEX) as reader:
+            standing = keeping.recalled(self._file, reader, self._shapes, self._memory)
+        with self._lock:
+            if self._standing is None:
+                self._standing = standing
+        return standing is not None
+
+    def start(self) -> None:
+        """Build it in the background, and again whenever much has changed."""
+        if self._thread is None:
+            self._stopping.clear()
+            if not self.recall():
+                self._due.set()
+            self._thread = threading.Thread(target=self._work, name="index", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the background work."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._due.set()
+            self._thread.join()
+            self._thread = None
+
+    def _warm(self) -> None:
+        """Let the kernel be imported and compiled now, and not in the first question."""
+        standing = self._standing
+        if standing is not None:
+            for graph in standing.graphs:
+                graph.walk([0], Way(upstream=False, logical=graph.logical), Budget())
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self._due.is_set():
+                    self._due.clear()
+                    self.build()
+                self._warm()
+            except Exception:
+                # The store answers meanwhile; the next question that finds it missing asks again.
+                log.exception("the lineage index could not be built")
+            self._due.wait()
+
+    # ── What is asked of it ──────────────────────────────────────────────────────────────────
+
+    def graph(self, reader: Reader) -> Graph:
+        """Return the graph at a reader's moment: from memory, where it stands there."""
+        standing = self._at(reader)
+        return reader if standing is None else Held(standing.shelves, reader, standing.changed)
+
+    def reach(
+        self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
+        """
+        Return what some things lead to, and what gives all names of a thing reached.
+
+        None where the index does not know, or a limit was hit: then the walk itself tells.
+        """
+        standing = self._at(reader)
+        if standing is None:
+            return None
+        at = 0 if way.logical else 1
+        graph, spoiled = standing.graphs[at], standing.spoiled[at]
+        if not graph.knows(starts):
+            return None
+        found = graph.walk(starts, way, budget)
+        if found.why or spoiled.touches(found.things):
+            self.left += 1
+            return None
+        members = standing.shelves.members
+        return found, lambda key: members.get(key, frozenset((key,)))
+
+    def _at(self, reader: Reader) -> Standing | None:
+        """Return where the index stands, if that is where the reader does, or can be brought to."""
+        basis = reader.basis
+        with self._lock:
+            standing = self._standing
+            if standing is None:
+                if not self._refused:
+                    self._due.set()
+                return None
+            if not basis.is_now or basis.t < standing.t or basis.valid_at < standing.since:
+                return None
+            standing = self._standing = self._followed(standing, reader)
+            if standing is None or len(standing.changed) > self._fold:
+                self._due.set()
+            return standing
+
+    def _followed(self, standing: Standing, reader: Reader) -> Standing | None:
+        """Bring the index to a reader's basis: mark what changed. None: it must be built anew."""
+        things, claims = set[int](), set[tuple[int, str, int]]()
+        if reader.basis.t > standing.t:
+            changes = reader.changes(standing.t)
+            if changes is None:
+                self.gaps += 1
+                log.warning("the feed does not tell all: the lineage index is built anew")
+                return None
+            things |= changes.things
+            claims |= changes.claims
+        turned = standing.turned
+        while turned < len(standing.turns) and standing.turns[turned][0] <= reader.basis.valid_at:
+            claims.add(standing.turns[turned][1:])
+            turned += 1
+        things |= {end for src, _, dst in claims for end in (src, dst)}
+        if not things:
+            return replace(standing, t=reader.basis.t)
+        changed = standing.changed | things
+        held = Held(standing.shelves, reader, changed)
+        spoiled = [
+            one.after(graph, held, self._shapes, things, claims)
+            for one, graph in zip(standing.spoiled, standing.graphs, strict=True)
+        ]
+        return replace(
+            standing, t=reader.basis.t, turned=turned, changed=changed,
+            spoiled=(spoiled[0], spoiled[1]),
+        )  # fmt: skip

@@ -1,0 +1,113 @@
+"""What the lineage index stands on: built from the store, or taken from a file beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from lineal.lineage.engine.held import Shelves
+from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
+from lineal.lineage.engine.spoiled import Spoiled
+from lineal.lineage.engine.walkgraph import WalkGraph
+from lineal.model import Instant
+from lineal.shapes import Shapes
+from lineal.store import Reader, derived
+
+log = structlog.get_logger("lineal")
+
+#: The way in which the arrays are made: a file of another is of no use.
+_MADE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The arrays at one transaction, and what has changed since, up to another."""
+
+    built: int
+    shelves: Shelves
+    graphs: tuple[WalkGraph, WalkGraph]
+    #: The claims that begin or end to be so by themselves, the next one first.
+    turns: tuple[tuple[Instant, int, str, int], ...]
+    since: Instant
+    #: How far the feed was followed, and up to which instant the turns.
+    t: int
+    turned: int
+    changed: frozenset[int]
+    spoiled: tuple[Spoiled, Spoiled]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the arrays take."""
+        rows = sum(graph.nbytes for graph in self.graphs)
+        return self.shelves.nbytes + rows
+
+
+def built(reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
+    """Read the store at a reader's moment; None where the arrays would be too large."""
+    try:
+        picture = reader.picture(shapes, timed=True)
+        shelves = Shelves(picture)
+        if shelves.nbytes > memory:
+            raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
+        logical = WalkGraph.of(picture, shapes, logical=True)
+        graphs = (logical, WalkGraph.of(picture, shapes, logical=False))
+    except OverflowError as error:
+        log.warning("walks go through the store", why=str(error))
+        return None
+    basis = reader.basis
+    standing = Standing(
+        basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, basis.t, 0, frozenset(),
+        (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
+    )  # fmt: skip
+    if standing.nbytes > memory:
+        log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
+        return None
+    return standing
+
+
+def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None:
+    """Write what the index stands on to a file; a disk that refuses costs only time."""
+    arrays, facts = pack_shelves(standing.shelves)
+    graphs = []
+    for name, graph in zip(_NAMES, standing.graphs, strict=True):
+        more, about = pack_graph(graph, name)
+        arrays |= more
+        graphs.append(about)
+    about = {
+        "made": _MADE, "t": standing.built, "hash": reader.chained(standing.built),
+        "shapes": shapes.version, "since": standing.since, "turns": standing.turns,
+        "shelves": facts, "graphs": graphs,
+    }  # fmt: skip
+    try:
+        derived.save(file, arrays, about)
+    except OSError as error:
+        log.warning("the lineage index is not kept", file=str(file), why=str(error))
+
+
+def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
+    """Return what a file holds, if it is of this very history and of these shapes."""
+    found = derived.load(file)
+    if found is None:
+        return None
+    arrays, about = found
+    t = about["t"]
+    same = (about["made"], about["shapes"]) == (_MADE, shapes.version)
+    if not same or t > reader.basis.t or not about["hash"]:
+        return None
+    if about["hash"] != reader.chained(t) or about["since"] > reader.basis.valid_at:
+        return None
+    graphs = [
+        unpack_graph(arrays, facts, name, shapes)
+        for name, facts in zip(_NAMES, about["graphs"], strict=True)
+    ]
+    turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
+    standing = Standing(
+        t, unpack_shelves(arrays, about["shelves"]), (graphs[0], graphs[1]), turns,
+        about["since"], t, 0, frozenset(), (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
+    )  # fmt: skip
+    return standing if standing.nbytes <= memory else None
+
+
+_NAMES = ("logical", "exact")

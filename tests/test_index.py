@@ -1,0 +1,391 @@
+"""The lineage index (P7): always the store's answers, whatever happens to it or to the feed."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from lineal.access import LOCAL
+from lineal.config import Config
+from lineal.errors import ConfigError
+from lineal.lineage import Link, Way, walk
+from lineal.model import Moment, Record, Removal, Uri
+from lineal.query import Questions
+from lineal.query.index import Index
+from lineal.shapes import Shapes
+from lineal.store import Batch, Reader, Store
+from tests import world
+from tests.databases import fresh
+from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
+from tests.test_lineage import DAY, SHAPES, documents, empty, graph, name, uri
+
+#: What walks go over or look at.
+KINDS = (
+    *SHAPES.kinds_in(("data", "serve", "feedback", "control", "level")), "points_to",
+)  # fmt: skip
+
+
+def _opened(folder: Path) -> Store:
+    path = folder / "x.db"
+    path.write_bytes(empty())
+    return Store(path, shapes=SHAPES, now=lambda: 20 * DAY)
+
+
+def _same(index: Index, reader: Reader, seen: Counter[str]) -> None:
+    """Hold every edge and every walk of the index against the store's."""
+    keys = [key for key in range(1, 60) if key in reader.known([key])]
+    held = index.graph(reader)
+    seen["from memory"] += held is not reader
+
+    def rows(links: list[Link], end: str) -> list[tuple[object, ...]]:
+        return [
+            (getattr(link, end), link.src, link.kind, link.dst, link.layer, link.document,
+             link.valid_from)
+            for link in links
+        ]  # fmt: skip
+
+    assert rows(held.outward(keys, KINDS), "src") == rows(reader.outward(keys, KINDS), "src")
+    assert rows(held.inward(keys, KINDS), "dst") == rows(reader.inward(keys, KINDS), "dst")
+    assert held.groups(keys) == reader.groups(keys)
+    assert held.types(keys) == reader.types(keys)
+    for key in keys:
+        for upstream in (True, False):
+            for logical in (True, False):
+                way = Way(upstream, logical)
+                there, here = (
+                    walk(one, SHAPES, [key], way, WIDE) for one in (reader, held)
+                )  # fmt: skip
+                assert (here.reached, here.steps, here.contained, here.feedback) == (
+                    there.reached, there.steps, there.contained, there.feedback,
+                )  # fmt: skip
+                found = index.reach(reader, [key], way, WIDE)
+                if found is None:
+                    seen["left to the store"] += 1
+                    continue
+                seen["on rows"] += 1
+                reach, names = found
+                columns = (reach.things, reach.depths, reach.possible, reach.approximate)
+                answer = {
+                    min(names(thing)): tuple(rest)
+                    for thing, *rest in zip(*(one.tolist() for one in columns), strict=True)
+                }
+                assert answer == by_hops(reader, key, way, WIDE)[0], (key, way)
+
+
+def test_after_every_commit_the_index_answers_as_the_store_does(tmp_path_factory) -> None:
+    """Identity, aliases, snapshots, columns, removals: whatever changes spoils enough rows."""
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck), phases=PHASES)
+    @given(histories())
+    def follows(told: Told) -> None:
+        with closing(_opened(tmp_path_factory.mktemp("follow"))) as store:
+            index = Index(store)
+            for day, words in enumerate(told.commits, 10):
+                store.commit(Batch([_word(*one, day) for one in words.items()], "t", "t"))
+                if day == 10:
+                    assert index.build()
+                with store.read(LOCAL) as reader:
+                    _same(index, reader, seen)
+            seen["kept up"] += len(told.commits) > 1 and index.builds == 1
+
+    follows()
+    for feature in ("from memory", "left to the store", "on rows", "kept up"):
+        assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
+
+
+def test_what_a_small_commit_does_not_touch_is_still_walked_on_rows(tmp_path: Path) -> None:
+    told = [f"x{at}: d.{at + 1} derived_from d.{at}" for at in range(20)]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index = Index(store)
+        index.build()
+        store.commit(Batch(documents(["y: d.30 derived_from d.20"], 11), "test", "test"))
+        with store.read(LOCAL) as reader:
+            keys = reader.keys([uri("d.5"), uri("d.19"), uri("d.30")])
+            up, down = Way(upstream=True, logical=True), Way(upstream=False, logical=True)
+
+            assert index.reach(reader, [keys[uri("d.5")]], up, WIDE) is not None
+            assert index.reach(reader, [keys[uri("d.5")]], down, WIDE) is None
+            assert index.reach(reader, [keys[uri("d.30")]], up, WIDE) is None
+            found = walk(index.graph(reader), SHAPES, [keys[uri("d.19")]], down, WIDE)
+            names = {name(of) for of in reader.uris(found.reached).values()}
+
+    assert names == {"d.19", "d.20", "d.30"}
+
+
+@pytest.mark.parametrize("lost", [2, 3, 4])
+def test_a_gap_in_the_feed_is_noticed_and_not_served(tmp_path: Path, lost: int) -> None:
+    with closing(_opened(tmp_path)) as store:
+        for at in range(4):
+            if at == 1:
+                index = Index(store)
+                index.build()
+            word = documents([f"x{at}: d.{at + 1} derived_from d.{at}"], 10)
+            store.commit(Batch(word, "test", "test"))
+        with sqlite3.connect(store.path) as connection:
+            connection.execute("DELETE FROM tx WHERE t = ?", (lost,))
+        with store.read(LOCAL) as reader:
+            assert index.graph(reader) is reader
+            assert index.gaps == 1
+            (key,) = reader.keys([uri("d.4")]).values()
+            assert index.reach(reader, [key], Way(upstream=True, logical=True), WIDE) is None
+        # Built anew it stands after the gap.
+        assert index.build()
+        with store.read(LOCAL) as reader:
+            _same(index, reader, Counter())
+            assert index.graph(reader) is not reader
+
+
+def test_the_past_and_older_snapshots_are_the_stores(tmp_path: Path) -> None:
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(["x: d.b derived_from d.a"], 10), "test", "test"))
+        index = Index(store)
+        index.build()
+        with store.read(LOCAL) as older:
+            store.commit(Batch(documents(["y: d.c derived_from d.b"], 11), "test", "test"))
+            with store.read(LOCAL) as newer:
+                assert index.graph(newer) is not newer
+            assert index.graph(older) is older
+        for moment in (Moment(known_t=1), Moment(valid_at=12 * DAY)):
+            with store.read(LOCAL, moment) as past:
+                assert index.graph(past) is past
+
+
+def test_a_claim_that_ends_by_itself_is_not_walked_after_its_end(tmp_path: Path) -> None:
+    """Nobody says anything then: only the time goes on."""
+    clock = [20 * DAY]
+    path = tmp_path / "x.db"
+    path.write_bytes(empty())
+    with closing(Store(path, shapes=SHAPES, now=lambda: clock[0])) as store:
+        told = Told([{"a": []}])
+        (word,) = documents(["x: m.a points_to v.1", "y: d.b derived_from d.a"][1:], 10)
+        ending = word.edges[0].__class__(uri("d.b"), "derived_from", uri("d.a"), valid_to=30 * DAY)
+        assert told.commits
+        store.commit(
+            Batch([Record("tool", "y", word.subject, (), (ending,), 10 * DAY)], "test", "test")
+        )
+        index = Index(store)
+        index.build()
+        for clock[0], reached in ((29 * DAY, 2), (31 * DAY, 1)):
+            with store.read(LOCAL) as reader:
+                (key,) = reader.keys([uri("d.b")]).values()
+                way = Way(upstream=True, logical=True)
+                assert index.graph(reader) is not reader
+                assert len(walk(index.graph(reader), SHAPES, [key], way, WIDE).reached) == reached
+                found = index.reach(reader, [key], way, WIDE)
+                assert found is None or len(found[0]) == reached
+        assert index.builds == 1
+
+
+def test_an_index_that_may_take_no_memory_leaves_all_to_the_store(tmp_path: Path) -> None:
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(["x: d.b derived_from d.a"], 10), "test", "test"))
+        index = Index(store, memory=10)
+
+        assert not index.build()
+        with store.read(LOCAL) as reader:
+            assert index.graph(reader) is reader
+            _same(index, reader, Counter())
+
+
+def test_dropped_runs_are_not_walked_from_memory(tmp_path: Path) -> None:
+    """Retention names what it drops, not what that was joined to: all is read again."""
+    from lineal.store import Policy  # noqa: PLC0415
+
+    told = [f"x{at}: r.{at} reads d.a" for at in range(3)]
+    said = [Record("tool", f"r{at}", uri(f"r.{at}"), (), (), 10 * DAY) for at in range(3)]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch([*documents(told, 10), *said], "test", "test"))
+        index = Index(store)
+        index.build()
+        policy = Policy(frozenset({"run"}), 15 * DAY, keep=0)
+        store.drop(policy, actor="test")
+        with store.read(LOCAL) as reader:
+            _same(index, reader, Counter())
+
+
+def test_questions_answer_alike_with_and_without_the_index() -> None:
+    told = [
+        "etl: r.one run_of p.etl", "etl: r.one reads d.raw", "etl: d.out produced_by r.one",
+        "f.hours derived_from d.out", "f.hours in_set fs.watched", "v.v1 consumes f.hours",
+        "v.v2 consumes fs.watched", "v.v1 version_of m.ranker", "v.v2 version_of m.ranker",
+        "m.ranker points_to v.v1", "dep.home deploys v.v1", "dep.home deployed_on svc.home",
+        "v.v1 served_in x.one", "x.one cell_of t.12345", "dep.home logs_to d.log",
+        "d.out same_as d.path", "c.sum column_of d.out", "c.sum derived_from c.id",
+    ]  # fmt: skip
+    with graph(told) as store:
+        index = Index(store)
+        plain, fast = Questions(store), Questions(store, index=index)
+        index.build()
+        for later in ([], ["x: v.v3 version_of m.ranker", "y: m.ranker points_to v.v3"]):
+            if later:
+                store.commit(Batch(documents(later, 12), "test", "test"))
+            for at in _everything(plain):
+                for question in _ASKED:
+                    assert _answer(fast, question, at) == _answer(plain, question, at), (
+                        question, at,
+                    )  # fmt: skip
+        assert index.builds == 1
+
+
+_ASKED = (
+    "lineage", "impact", "feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of",
+    "models_downstream", "sharers", "data_under", "around", "owners_of_chain",
+)  # fmt: skip
+
+
+def _everything(ask: Questions) -> list[Uri]:
+    with ask._store.read(LOCAL) as reader:
+        return sorted(reader.uris(reader.of_types(list(SHAPES.types))).values())
+
+
+def _answer(ask: Questions, question: str, at: Uri) -> object:
+    from lineal.errors import LinealError  # noqa: PLC0415
+
+    asked = [at] if question in ("lineage", "impact") else at
+    try:
+        return getattr(ask, question)(LOCAL, asked)
+    except LinealError as error:
+        return error.code
+
+
+def test_removed_documents_leave_the_index_too(tmp_path: Path) -> None:
+    with closing(_opened(tmp_path)) as store:
+        (word,) = documents(["x: d.b derived_from d.a"], 10)
+        store.commit(Batch([word], "test", "test"))
+        index = Index(store)
+        index.build()
+        store.commit(Batch([Removal("tool", word.document, word.subject, 12 * DAY)], "t", "t"))
+        with store.read(LOCAL) as reader:
+            _same(index, reader, Counter())
+
+
+def test_an_index_of_a_postgresql_database_is_the_same(tmp_path: Path) -> None:
+    """Read by a binary copy there, by whole numbers from SQLite; followed by the same feed."""
+    told = [
+        "etl: r.one run_of p.etl", "etl: r.one reads d.raw", "etl: d.out produced_by r.one",
+        "f.hours derived_from d.out", "v.v1 consumes f.hours", "v.v1 version_of m.ranker",
+        "v.v2 version_of m.ranker", "d.out same_as d.path", "view: c.sum column_of d.out",
+        "view: c.sum derived_from c.id", "view: d.out derived_from d.other",
+    ]  # fmt: skip
+    with (
+        fresh("postgres", tmp_path) as place,
+        closing(Store(place, shapes=SHAPES, now=lambda: 20 * DAY)) as store,
+    ):
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index, seen = Index(store), Counter[str]()
+        assert index.build()
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+        later = ["x: v.v3 version_of m.ranker", "y: m.ranker points_to v.v3"]
+        store.commit(Batch(documents(later, 12), "test", "test"))
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+    assert seen["on rows"] > 0 < seen["from memory"]
+
+
+# ── The file ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kept(folder: Path) -> tuple[Path, Path]:
+    """Return a database that was told something, and the file of its index."""
+    told = [
+        "etl: r.one run_of p.etl", "etl: r.one reads d.raw", "etl: d.out produced_by r.one",
+        "v.v1 consumes f.hours", "v.v1 version_of m.ranker", "v.v2 version_of m.ranker",
+        "f.hours derived_from d.out", "d.out same_as d.path", "svc.a calls svc.b",
+        "dep.home deploys v.v1", "dep.home deployed_on svc.b",
+    ]  # fmt: skip
+    with closing(_opened(folder)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        file = folder / "x.index"
+        assert Index(store, file=file).build()
+        return store.path, file
+
+
+def test_a_cold_process_maps_the_file_and_follows_the_feed_from_there(tmp_path: Path) -> None:
+    path, file = _kept(tmp_path)
+    with closing(Store(path, shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        store.commit(Batch(documents(["x: m.ranker points_to v.v1"], 12), "test", "test"))
+        index, seen = Index(store, file=file), Counter[str]()
+
+        assert index.recall()
+        with store.read(LOCAL) as reader:
+            _same(index, reader, seen)
+        assert index.builds == 0
+        assert seen["on rows"] > 0 < seen["from memory"]
+
+
+def test_a_damaged_file_is_no_file(tmp_path: Path) -> None:
+    """Cut anywhere, or one bit of it changed: it costs time, never an answer."""
+    path, file = _kept(tmp_path)
+    whole = file.read_bytes()
+    with closing(Store(path, shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        index = Index(store, file=file)
+        for at in range(0, len(whole), max(1, len(whole) // 60)):
+            file.write_bytes(whole[:at])
+            assert not index.recall(), f"cut at {at}"
+            flipped = bytearray(whole)
+            flipped[at] ^= 4
+            file.write_bytes(flipped)
+            assert not index.recall(), f"a bit at {at}"
+        file.unlink()
+        assert not index.recall()
+        with store.read(LOCAL) as reader:
+            assert index.graph(reader) is reader
+        assert index.build()
+        assert file.exists()
+
+
+def test_a_file_of_another_history_or_of_other_shapes_is_of_no_use(tmp_path: Path) -> None:
+    _, file = _kept(tmp_path)
+    more = tmp_path / "more.yaml"
+    more.write_text(
+        "types:\n  note:\n    title: Note\n    plural: notes\n    domain: data\n"
+        "    description: A note.\n",
+        encoding="utf-8",
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    with closing(_opened(other)) as store:
+        store.commit(Batch(documents(["x: d.b derived_from d.a"], 10), "test", "test"))
+        assert not Index(store, file=file).recall()
+    shapes = Shapes.load(more)
+    with closing(Store(tmp_path / "x.db", shapes=shapes, now=lambda: 20 * DAY)) as store:
+        assert not Index(store, file=file).recall()
+    with closing(Store(tmp_path / "x.db", shapes=SHAPES, now=lambda: 20 * DAY)) as store:
+        assert Index(store, file=file).recall()
+
+
+def test_a_server_keeps_an_index_and_leaves_its_file_to_the_next(tmp_path: Path) -> None:
+    """Nothing waits for it: until it is built the store answers."""
+    with world.told(tmp_path) as lineal:
+        asked = [world.V5, world.PLAYS, world.MODEL]
+        before = [lineal.ask.lineage(LOCAL, [at]).value for at in asked]
+        lineal.start()
+        index = lineal.ask.index
+        assert index is not None
+        for _ in range(300):
+            with lineal.store.read(LOCAL) as reader:
+                if index.graph(reader) is not reader:
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail("It was never built.")
+        assert [lineal.ask.lineage(LOCAL, [at]).value for at in asked] == before
+        lineal.stop()
+        assert lineal.ask.index is None
+    assert (tmp_path / "lineal.db.index").exists()
+
+
+def test_an_installation_may_do_without_it() -> None:
+    assert Config.from_environment({}).index
+    assert not Config.from_environment({"LINEAL_INDEX": "off"}).index
+    with pytest.raises(ConfigError):
+        Config.from_environment({"LINEAL_INDEX": "perhaps"})
