@@ -36,7 +36,10 @@ def load(path: Path, about: Mapping[str, Any]) -> Found:
         [Figure(**one) for one in known["figures"]],
         {name: [(int(n), float(s)) for n, s in curve] for name, curve in known["curves"].items()},
         known["loads"],
-        {what: [(str(n), float(s)) for n, s in some] for what, some in known["profiles"].items()},
+        {
+            what: [(str(n), float(s)) for n, s in some]
+            for what, some in known.get("profiles", {}).items()
+        },
         known.get("facts", {}),
         known["problems"],
     )
