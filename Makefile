@@ -5,10 +5,10 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak browser check bench bench-store format lock clean
+.PHONY: help demo test soak browser check bench bench-store bench-lineage format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before serving)
 	@$(BIN)/lineal demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--no-serve)
@@ -31,6 +31,9 @@ bench: .venv/lineal ## Measure; every published number comes from here
 bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about four minutes)
 	@$(BIN)/python -m bench store --size M $(ARGS)
 
+bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can install (half an hour)
+	@$(BIN)/python -m bench lineage --size M $(ARGS)
+
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -39,8 +42,13 @@ lock: ## Write requirements/ anew from pyproject.toml (needs uv)
 	@for kind in dev run; do \
 		uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
-			--extra server $$([ $$kind = dev ] && echo --extra postgres --group dev || echo -c requirements/dev.txt) \
+			--extra server $$([ $$kind = dev ] && echo --extra fast --extra postgres --group dev || echo -c requirements/dev.txt) \
 			--output-file requirements/$$kind.txt $(ARGS) || exit 1; \
+	done
+	@cd bench/lineage/locks && for peer in peers mlmd; do \
+		uv pip compile $$peer.in --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+			--output-file $$peer.txt $(ARGS) || exit 1; \
 	done
 
 clean: ## Remove the environment, caches and builds

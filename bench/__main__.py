@@ -1,15 +1,20 @@
-"""Every published number comes from here: ``python -m bench [walks | store] …``."""
+"""Every published number comes from here: ``python -m bench [walks | store | lineage] …``."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from datetime import date
 from pathlib import Path
 
+import platformdirs
 from rich.console import Console
 
 from bench import reports, store, walks
 from bench.graph import SIZES, Graph
+from bench.lineage import graph as estates
+from bench.lineage import peers, run
+from bench.lineage.measure import ALONE, STORE, Pace
 
 
 def main() -> None:
@@ -24,11 +29,53 @@ def main() -> None:
     storing.add_argument("--postgres", metavar="URL", help="an empty database to measure too")
     storing.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
     storing.add_argument("--seed", type=int, default=7)
+    _lineage_options(kinds.add_parser("lineage", help="walks, beside C and what can be installed"))
     chosen = parser.parse_args()
     if chosen.what == "store":
         _store(chosen)
+    elif chosen.what == "lineage":
+        _lineage(chosen)
     else:
         walks.run(getattr(chosen, "projects", 400))
+
+
+def _lineage_options(parser: argparse.ArgumentParser) -> None:
+    names = [ALONE, STORE, *(peer.name for peer in peers.PEERS)]
+    parser.add_argument("--size", choices=sorted(estates.SIZES), default="S")
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="NAME",
+        help=f"some of: {', '.join(names)}; the rest of the day's report stays as it is",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each turn of an engine")
+    parser.add_argument("--turns", type=int, default=3, help="of each engine, for each question")
+    parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=date.today(), help="of the report, if not today"
+    )
+    cache = platformdirs.user_cache_path("lineal") / "bench"
+    parser.add_argument(
+        "--cache", type=Path, default=cache, metavar="FOLDER", help="where peers are installed"
+    )
+
+
+def _lineage(chosen: argparse.Namespace) -> None:
+    with Console(stderr=True).status("drawing the graph") as status:
+        page, found = run.run(
+            chosen.size,
+            [peer for peer in peers.PEERS if peer.name in chosen.only],
+            folder=chosen.reports,
+            cache=chosen.cache,
+            alone=ALONE in chosen.only,
+            store=STORE in chosen.only,
+            seed=chosen.seed,
+            day=chosen.day,
+            pace=Pace(chosen.seconds, chosen.turns),
+            progress=status.update,
+        )
+    Console().print(page.read_text(encoding="utf-8"), markup=False)
+    if any(problem.startswith(ALONE) for problem in found.problems):
+        raise SystemExit("Lineal did not answer as it should; see the end of the report.")
 
 
 def _store(chosen: argparse.Namespace) -> None:

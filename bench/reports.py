@@ -34,7 +34,8 @@ def write(
     return path
 
 
-def _about() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """Return what a reader must know of the machine; never what it is called."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cores": str(os.cpu_count()),
@@ -42,6 +43,12 @@ def _about() -> dict[str, str]:
         "processor": _processor(),
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
+    }
+
+
+def _about() -> dict[str, str]:
+    return {
+        **machine(),
         "SQLite": sqlite3.sqlite_version,
         "SQLAlchemy": version("sqlalchemy"),
         "psycopg": version("psycopg"),

@@ -122,6 +122,29 @@ def test_what_a_small_commit_does_not_touch_is_still_walked_on_rows(tmp_path: Pa
     assert names == {"d.19", "d.20", "d.30"}
 
 
+def test_a_job_is_walked_again_once_its_columns_are_no_more_stated(tmp_path: Path) -> None:
+    """The run of a version outlives the document whose columns it was hidden behind."""
+    from_columns = [
+        "x: s.1 produced_by r.1",
+        "x: c.0 column_of d.0",
+        "x: c.0 derived_from c.1",
+        "y: s.1 version_of d.0",
+    ]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(from_columns, 10), "test", "test"))
+        index = Index(store)
+        index.build()
+        (word,) = documents([from_columns[0]], 11)
+        store.commit(Batch([word], "test", "test"))
+        with store.read(LOCAL) as reader:
+            seen: Counter[str] = Counter()
+            (run,) = reader.keys([uri("r.1")]).values()
+            reached = walk(reader, SHAPES, [run], Way(upstream=False, logical=True), WIDE).reached
+            _same(index, reader, seen)
+
+    assert len(reached) > 1
+
+
 @pytest.mark.parametrize("lost", [2, 3, 4])
 def test_a_gap_in_the_feed_is_noticed_and_not_served(tmp_path: Path, lost: int) -> None:
     with closing(_opened(tmp_path)) as store:

@@ -102,6 +102,9 @@ class _Moved:
             moved |= set(self.wholes(self.standing(moved)).tolist())
         steps = self._shapes.kinds_in(STEPS)
         outputs = set(self.wholes(self.standing(finer)).tolist()) | self._wholes_now(finer)
+        # A version is the output of a document that states the columns of its table.
+        outputs |= self._parts_before(outputs)
+        outputs |= {link.src for link in self._held.inward(outputs, ("version_of",))}
         joined = self._joined(moved, steps) | self._joined(outputs, COARSE)
         return moved | outputs | joined
 
