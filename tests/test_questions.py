@@ -139,6 +139,29 @@ def test_question(question: str, world: Joined, known: dict[str, list[dict[str, 
     assert not wrong, f"{len(wrong)} of {len(known[question])}:\n{told}"
 
 
+def test_unused_of_late_or_not_is_what_can_be_retired(
+    world: Joined, known: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Found by one walk from all that is live, and the thirteenth question by one from each."""
+    ask, some = world.lineal.ask, 0
+    for item in known["Q13"]:
+        owner = uri_of(*item["subject"])
+        unused = complete(ask.unused(LOCAL, owner, days=0))
+        some += len(unused)
+        assert {one.thing for one in unused} == set(complete(ask.retirable(LOCAL, owner)))
+    assert some > 50
+
+
+def test_what_is_shared_is_what_each_of_its_consumers_is_made_from(world: Joined) -> None:
+    found = complete(world.lineal.ask.shared(LOCAL, types=["feature-set"], limit=500))
+    assert len(found) > 5
+    for asset in found[:10]:
+        for consumer in asset.consumed_by[:3]:
+            logical = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000), "logical")
+            above = complete(world.lineal.ask.lineage(LOCAL, [consumer.uri], down=0, ask=logical))
+            assert asset.thing in {node.thing for node in above.nodes}
+
+
 def difference(found: Any, expected: Any) -> Any:
     if isinstance(found, tuple):
         return [difference(one, other) for one, other in zip(found, expected, strict=True)]

