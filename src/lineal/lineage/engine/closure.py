@@ -231,7 +231,7 @@ def shortest(
             raise OverflowError(f"More than {edges} edges were looked at.")
         if outcome == -1:
             return None
-        return _joined(queues, traces, (there, back), [int(value) for value in state[2:]])
+        return _joined(queues, traces, (there, back), [int(value) for value in state])
     finally:
         for queue, high in zip(queues, state[:2], strict=True):
             seen[queue[:high]] = 0
@@ -246,9 +246,9 @@ def _joined(
     met: Sequence[int],
 ) -> Found:
     """Put the two halves of a way together at the edge over which they met."""
-    side, at, node, place = met
+    side, at, node, place = met[2:]
     other = 1 - side
-    high = int(np.flatnonzero(queues[other] == node)[0])
+    high = int(np.flatnonzero(queues[other][: met[other]] == node)[0])
     halves: list[tuple[list[int], list[int]]] = [([], []), ([], [])]
     for half, begin in ((side, at), (other, high)):
         for here, edge in _back(queues[half], traces[half], begin):

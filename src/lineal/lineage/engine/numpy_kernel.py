@@ -5,6 +5,7 @@ Level by level: all edges of a level at once.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,17 @@ from lineal.lineage.engine.adjacency import Ints
 
 def spread(first: Any, last: Any, nodes: Ints) -> tuple[Any, Any]:
     """Return the places of all edges of *nodes*, and at which of them each begins."""
-    begin = first[nodes]
-    counts = last[nodes] - begin
-    total = int(counts.sum())
+    begin = first.take(nodes)
+    counts = last.take(nodes)
+    counts -= begin
+    ends = counts.cumsum(dtype=np.int64)
+    total = int(ends[-1]) if ends.size else 0
     if not total:
         none = np.zeros(0, np.int64)
         return none, none
-    of = np.repeat(np.arange(nodes.size), counts)
-    ends = np.cumsum(counts)
-    places = np.arange(total) + np.repeat(begin - (ends - counts), counts)
+    of = np.arange(nodes.size).repeat(counts)
+    places = (begin - (ends - counts)).repeat(counts)
+    places += np.arange(total)
     return places, of
 
 
@@ -73,14 +76,27 @@ def levels(
 
 def _new(targets: Any, seen: Any, places: Any, of: Any) -> tuple[Any, Any, Any]:
     """Of edges that lead to what is new, keep the first to each node, in their order."""
-    found = targets[places]
-    new = np.flatnonzero(seen[found] == 0)
-    found = found[new]
-    if new.size > 1:
-        _, once = np.unique(found, return_index=True)
-        once.sort()
-        new, found = new[once], found[once]
-    return places[new], of[new], found
+    found = targets.take(places)
+    new = seen.take(found) == 0
+    places, of, found = places.compress(new), of.compress(new), found.compress(new)
+    if found.size > 1:
+        # The first edge to a node is written last, so that it is what stays in the node's slot.
+        slots, order = _slots(seen.size), np.arange(found.size, dtype=np.int32)
+        slots[found[::-1]] = order[::-1]
+        first = slots.take(found) == order
+        places, of, found = places.compress(first), of.compress(first), found.compress(first)
+    return places, of, found
+
+
+_local = threading.local()
+
+
+def _slots(nodes: int) -> Ints:
+    """Return an array with a place for each node, of any content: one for each thread."""
+    slots: Ints | None = getattr(_local, "slots", None)
+    if slots is None or slots.size < nodes:
+        slots = _local.slots = np.empty(nodes, np.int32)
+    return slots
 
 
 def meet(
