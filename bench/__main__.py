@@ -97,8 +97,11 @@ def _store(chosen: argparse.Namespace) -> None:
                     progress=lambda what, name=name: status.update(f"{name}: {what}"),  # type: ignore[misc]  # bound now
                 )
             )
+            # What was measured is kept, whatever becomes of the next database.
+            path = reports.write(
+                chosen.reports, chosen.size, len(graph), graph.edges, chosen.seed, every
+            )
         peer.connection.close()
-    path = reports.write(chosen.reports, chosen.size, len(graph), graph.edges, chosen.seed, every)
     Console().print(path.read_text(encoding="utf-8"), markup=False)
 
 
