@@ -101,6 +101,24 @@ TOGETHER = (
 )
 
 
+#: What chance may not bring together: an edge that names the whole beside one that names a part of
+#: it, a whole of the start that a cycle leads back to, rows that ended and that never were so.
+ALWAYS: tuple[dict[str, list[EdgeStatement] | None], ...] = (
+    {
+        "a": _said(
+            "r.1 reads d.0",
+            "r.2 reads s.1",
+            "s.1 version_of d.0",
+            "r.2 run_of p.0",
+            "d.2 derived_from d.2",
+        ),
+        "b": _said("c.0 column_of d.0", "d.1 derived_from d.0", "d.0 derived_from d.1"),
+        "c": _said("r.0 reads d.1", "d.2 derived_from d.1"),
+    },
+    {"c": _said("r.1 run_of p.0")},
+)
+
+
 @dataclass
 class Told:
     """What is told, a commit at a time: documents with their statements, or None for removed."""
@@ -252,6 +270,10 @@ def test_reference_rows_and_hops_agree_on_whatever_was_told() -> None:
                 _agree_at(reader, choice, budget, seen)
 
     agree()
+    for moment, depth in ((Moment(), 20), (Moment(), 1), (Moment(known_t=1), 20)):
+        with kept(Told(list(ALWAYS))) as (store, _), store.read(LOCAL, moment) as reader:
+            budget = Budget(depth, WIDE.nodes, WIDE.edges, WIDE.milliseconds)
+            _agree_at(reader, CHOICES[0], budget, seen)
     for example in examples():
         with graph(example.statements) as store, store.read(LOCAL) as reader:
             _agree_at(reader, CHOICES[0], WIDE, seen)
