@@ -114,6 +114,15 @@ ALWAYS: tuple[dict[str, list[EdgeStatement] | None], ...] = (
         ),
         "b": _said("c.0 column_of d.0", "d.1 derived_from d.0", "d.0 derived_from d.1"),
         "c": _said("r.0 reads d.1", "d.2 derived_from d.1"),
+        # Idle as a version of one name of the model, active as the only one of the other.
+        "e": _said(
+            "v.0 version_of m.0",
+            "v.1 version_of m.0",
+            "m.0 points_to v.1",
+            "v.0 version_of m.1",
+            "v.0 consumes f.0",
+            "m.1 same_as m.0",
+        ),
     },
     {"c": _said("r.1 run_of p.0")},
 )

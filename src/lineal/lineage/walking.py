@@ -412,7 +412,7 @@ class _Walker:
             self._learn({link.src for link in links})
             dropped = self._inactive(links)
             for link in links:
-                if link.src in dropped:
+                if (link.src, link.dst) in dropped:
                     continue
                 lifted = self._way.logical and LIFTED.get(self._types[link.src]) == link.kind
                 for root, certain in roots[link.dst]:
@@ -423,8 +423,12 @@ class _Walker:
             roots = dict(below)
         return covered
 
-    def _inactive(self, links: Iterable[Link]) -> set[int]:
-        """Of a model's versions only the active ones count in a logical walk."""
+    def _inactive(self, links: Iterable[Link]) -> set[tuple[int, int]]:
+        """
+        Of a model's versions only the active ones count in a logical walk: leave out the others.
+
+        Version and model: what is idle as a version of one model may be active as one of another.
+        """
         if not self._way.logical:
             return set()
         versions: dict[int, set[int]] = defaultdict(set)
@@ -432,7 +436,7 @@ class _Walker:
             if link.kind == "version_of" and self._types[link.src] == "model-version":
                 versions[link.dst].add(link.src)
         active = self._active_of(versions)
-        return {key for model, keys in versions.items() for key in keys - active[model]}
+        return {(key, model) for model, keys in versions.items() for key in keys - active[model]}
 
     def _active_of(self, models: Iterable[int]) -> dict[int, frozenset[int]]:
         """Return the active versions of models; see `active_versions`."""
