@@ -406,6 +406,21 @@ class Memory:
         return self._fine & set(documents)
 
 
+def test_edges_that_were_not_read_are_told_though_none_of_those_read_is_of_the_asked_layer() -> (
+    None
+):
+    way = Way(upstream=False, logical=True, layers=frozenset({"observed"}))
+    with graph([f"d.{at} derived_from d.0" for at in range(1, 11)]) as store:
+        with store.read(LOCAL) as reader:
+            (key,) = reader.keys([uri("d.0")]).values()
+            cut = walk(reader, SHAPES, [key], way, Budget(edges=5))
+            whole = walk(reader, SHAPES, [key], way, Budget(edges=10))
+
+    assert cut.why == ["edges: stopped after 5; the limit is 5"]
+    assert cut.scanned == 5
+    assert whole.why == []
+
+
 def held(graph: Memory, whole: Way, start: str, types: Collection[str]) -> None:
     """Hold a walk towards some types, and what the shapes say can be, against the whole walk."""
     key = graph.keys[start]

@@ -321,9 +321,8 @@ class _Walker:
 
     def _expand(self, items: Sequence[_Item], depth: int) -> list[_Item]:
         """Go one step from every item; return what was come to."""
-        most = self._budget.edges - self.result.scanned
         found: list[_Item] = []
-        for step, arrived in self._onward(items, most):
+        for step, arrived in self._onward(items):
             if arrived is None:
                 self.result.feedback.append(step)
             elif self._note(step.end, depth, arrived, step, None):
@@ -331,21 +330,10 @@ class _Walker:
                 found.append((step.end, arrived))
         return found
 
-    def _onward(
-        self, items: Sequence[_Item], most: int | None = None
-    ) -> Iterator[tuple[Step, Label | None]]:
-        """
-        Yield every step from these items, and how it comes to its end; feedback does not.
-
-        With *most*, over at most so many edges, which are counted.
-        """
+    def _onward(self, items: Sequence[_Item]) -> Iterator[tuple[Step, Label | None]]:
+        """Yield every step from these items, and how it comes to its end; feedback does not."""
         owners = self._owners(self._worth_it(items))
-        links = self._links(owners, most)
-        if most is not None:
-            self.result.scanned += min(len(links), most)
-            if len(links) > most:
-                self._refused.add("edges")
-                del links[most:]
+        links = self._links(owners)
         finely = self._stated_finely(links)
         targets = self._targets({self._other(link) for link in links}, links)
         for at, (link, outward) in enumerate(links):
@@ -373,10 +361,17 @@ class _Walker:
         self._learn({key for key, _ in items})
         return [item for item in items if leading(self._types[item[0]])]
 
-    def _links(self, owners: Collection[int], most: int | None = None) -> list[tuple[Link, bool]]:
+    def _links(self, owners: Collection[int]) -> list[tuple[Link, bool]]:
+        """Return the edges to follow from these, as many as may still be looked at."""
+        most = max(0, self._budget.edges - self.result.scanned)
         out = self._graph.outward(owners, self._outward, most) if self._outward else []
         inward = self._graph.inward(owners, self._inward, most) if self._inward else []
         both = [(link, True) for link in out] + [(link, False) for link in inward]
+        if len(both) > most:
+            # Before any is left out for its layer: what was not read may be of another.
+            self._refused.add("edges")
+            del both[most:]
+        self.result.scanned += len(both)
         return [(link, side) for link, side in both if link.layer in self._way.layers]
 
     @staticmethod

@@ -177,9 +177,9 @@ class SqliteDatabase:
         finally:
             self._merges = True
             self._set("PRAGMA synchronous=FULL")
-            with self.writing() as connection:
-                connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
-            self.tidy()
+        with self.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
+        self.tidy()
 
     def _set(self, pragma: str) -> None:
         if self._writer is None:
