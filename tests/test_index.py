@@ -393,6 +393,8 @@ def test_a_server_keeps_an_index_and_leaves_its_file_to_the_next(tmp_path: Path)
     with world.told(tmp_path) as lineal:
         asked = [world.V5, world.PLAYS, world.MODEL]
         before = [lineal.ask.lineage(LOCAL, [at]).value for at in asked]
+        used = (lineal.ask.shared(LOCAL).value, lineal.ask.unused(LOCAL, days=0).value)
+        assert used[0]
         lineal.start()
         index = lineal.ask.index
         assert index is not None
@@ -404,6 +406,7 @@ def test_a_server_keeps_an_index_and_leaves_its_file_to_the_next(tmp_path: Path)
         else:
             pytest.fail("It was never built.")
         assert [lineal.ask.lineage(LOCAL, [at]).value for at in asked] == before
+        assert (lineal.ask.shared(LOCAL).value, lineal.ask.unused(LOCAL, days=0).value) == used
         lineal.stop()
         assert lineal.ask.index is None
     assert (tmp_path / "lineal.db.index").exists()

@@ -406,15 +406,13 @@ class Memory:
         return self._fine & set(documents)
 
 
-def test_edges_that_were_not_read_are_told_though_none_of_those_read_is_of_the_asked_layer() -> (
-    None
-):
+def test_a_cut_is_told_though_no_edge_that_was_read_is_of_the_asked_layer() -> None:
     way = Way(upstream=False, logical=True, layers=frozenset({"observed"}))
-    with graph([f"d.{at} derived_from d.0" for at in range(1, 11)]) as store:
-        with store.read(LOCAL) as reader:
-            (key,) = reader.keys([uri("d.0")]).values()
-            cut = walk(reader, SHAPES, [key], way, Budget(edges=5))
-            whole = walk(reader, SHAPES, [key], way, Budget(edges=10))
+    told = [f"d.{at} derived_from d.0" for at in range(1, 11)]
+    with graph(told) as store, store.read(LOCAL) as reader:
+        (key,) = reader.keys([uri("d.0")]).values()
+        cut = walk(reader, SHAPES, [key], way, Budget(edges=5))
+        whole = walk(reader, SHAPES, [key], way, Budget(edges=10))
 
     assert cut.why == ["edges: stopped after 5; the limit is 5"]
     assert cut.scanned == 5

@@ -12,7 +12,8 @@ from lineal.lineage.graph import Graph, Link, Step
 from lineal.lineage.paths import Ways
 from lineal.lineage.reach import leading, reachable
 from lineal.lineage.same import IDENTITY, NOT_SAME, SAME, Joints, joining, pair
-from lineal.lineage.walking import Label, Mode, Reached, Walk, Way, walk
+from lineal.lineage.walked import Label, Mode, Reached, Walk, Way
+from lineal.lineage.walking import walk
 
 __all__ = [
     "IDENTITY",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lineal.lineage.graph import Step
-from lineal.lineage.walking import Mode, Walk
+from lineal.lineage.walked import Mode, Walk
 from lineal.shapes import Shapes
 
 #: A thing, how it was reached (a `Mode`), and how many steps of a kind of limited depth came last.

@@ -11,16 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from lineal.lineage.laws import LIFTED
+from lineal.lineage.walked import Way
 from lineal.shapes import Shapes
 from lineal.shapes.declarations import EdgeKind
-
-if TYPE_CHECKING:
-    from lineal.lineage.walking import Way
-
-#: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
-LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "version_of"}
 
 
 def leading(shapes: Shapes, way: Way, towards: Collection[str]) -> Callable[[str], bool]:

@@ -8,135 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from functools import cache
+from dataclasses import replace
 
 from lineal.errors import OutOfTime
 from lineal.lineage.active import active_versions
 from lineal.lineage.graph import Graph, Link, Step
-from lineal.lineage.reach import LIFTED, leading
+from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
+from lineal.lineage.reach import leading
+from lineal.lineage.walked import Label, Mode, Reached, Walk, Way
 from lineal.model import Budget, Instant
 from lineal.shapes import Shapes
 
-
-class Mode(IntEnum):
-    """How a thing was reached, and so how far a walk goes on from it."""
-
-    #: Shown only: what goes through it is followed by column.
-    SHOWN = 0
-    #: As the whole of a part: only statements that name the whole itself are followed.
-    NARROW = 1
-    #: As itself: its own statements and those of its parts.
-    FULL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What is known of one way to a thing. Several that do not outdo each other are kept."""
-
-    mode: Mode
-    #: Some step on the way went between a part and its whole.
-    possible: bool = False
-    #: Some step on the way left the exact part for the whole.
-    approximate: bool = False
-    #: How many steps of a kind that is followed only so deep came last, in a row.
-    run: int = 0
-
-    def outdoes(self, other: Label) -> bool:
-        """Return whether nothing is gained by *other* where this is known."""
-        return (
-            self.mode >= other.mode
-            and self.possible <= other.possible
-            and self.approximate <= other.approximate
-            and self.run <= other.run
-        )
-
-
-@dataclass(slots=True)
-class Reached:
-    """A thing that a walk came to."""
-
-    key: int
-    #: How many steps from the start.
-    depth: int
-    possible: bool
-    approximate: bool
-    #: The step by which it was first reached; None for a start. Containment costs no step.
-    step: Step | None
-    #: The part through which this whole is shown, where it is.
-    through: int | None = None
-
-
-@dataclass(slots=True)
-class Walk:
-    """What was reached from some starts in one direction, and how."""
-
-    reached: dict[int, Reached] = field(default_factory=dict)
-    steps: dict[tuple[int, str, int], Step] = field(default_factory=dict)
-    #: Feedback: loops that are shown as one step and not entered.
-    feedback: list[Step] = field(default_factory=list)
-    #: Part and whole, where both were reached through each other.
-    contained: set[tuple[int, str, int]] = field(default_factory=set)
-    #: What was cut and why; empty if nothing was.
-    why: list[str] = field(default_factory=list)
-    scanned: int = 0
-
-    def way_to(self, key: int) -> list[Step]:
-        """
-        Return the steps from a start to *key*, in order: one of the shortest ways.
-
-        Each leads nearer to the start. A whole of the start that a cycle leads back to is far as
-        itself, and the start of the steps that leave it.
-        """
-        steps: list[Step] = []
-        here: int | None = key
-        depth = self.reached[key].depth + 1
-        while here is not None:
-            at = self.reached[here]
-            if at.depth >= depth:
-                break
-            if at.through is not None and at.step is None:
-                here = at.through
-                continue
-            if at.step is None:
-                break
-            steps.append(at.step)
-            here, depth = at.step.start, at.depth
-        return steps[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Which edges a walk goes over, and at which grain."""
-
-    #: True: towards what a thing was made from.
-    upstream: bool
-    #: True: over pipelines, models and data sets; False: over runs and versions.
-    logical: bool
-    classes: frozenset[str] = frozenset({"data", "serve"})
-    layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
-    kinds: frozenset[str] | None = None
-    #: What is asked for: a thing of a type from which no such thing can be reached, by what the
-    #: shapes declare, is not gone on from. What is reached of these types is the same as without.
-    towards: frozenset[str] | None = None
-
-
 #: After how many edges of a level it is asked whether there is time for more.
 _LOOK = 500
-#: Edges of a whole that give way where the same document stated them for its parts (law 3).
-COARSE = frozenset({"produced_by", "derived_from"})
-#: Wholes in whose place an exact walk goes to the part that was current at the edge's time.
-CURRENT = ("dataset", "model", "pipeline")
-
-
-@cache
-def fine_types(shapes: Shapes) -> frozenset[str]:
-    """Return the types of which finer edges may be stated (law 3): columns, features, not runs."""
-    return frozenset(
-        name for name in shapes.types
-        if shapes.whole_kinds(name) and shapes.types[name].grain == "logical"
-    )  # fmt: skip
 
 
 def walk(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lineal.model import Answer, State, Uri
 from lineal.query.things import Brief, Things, answer
 from lineal.search import Query, describe
-from lineal.store import SearchRow, Wanted, text
+from lineal.store import SearchRow, Wanted, matching, text
 
 #: The facets that are counted beside the hits.
 FACETS = ("type", "status", "domain", "platform", "tag", "environment")
@@ -42,9 +42,9 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
         best[one[key]] = min(best.get(one[key], rank), rank)
     page = _page(things, best, limit=limit, offset=offset)
     why = []
-    if len(candidates) > text.CANDIDATES:
+    if len(candidates) > matching.CANDIDATES:
         why.append(
-            f"candidates: more than {text.CANDIDATES} things fit; the best of them are ranked"
+            f"candidates: more than {matching.CANDIDATES} things fit; the best of them are ranked"
         )
     keys = sorted(best)
     counts = reader.facet_counts(keys, FACETS) if then is None else then.counts(keys)

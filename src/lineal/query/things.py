@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from lineal.enrich.identity import representative
@@ -54,13 +55,16 @@ class Things:
     ) -> None:
         self.reader, self.shapes, self._platforms = reader, shapes, platforms
         self.index = index
-        #: What is walked on: the same graph as the reader's, from memory where the index has it.
-        self.graph: Graph = reader if index is None else index.graph(reader)
         self._groups: dict[int, frozenset[int]] = {}
         self._one: dict[int, int] = {}
         self._entities: dict[int, Entity] = {}
         #: How many things were reached, and edges looked at, by all walks of the question.
         self.reached = self.scanned = 0
+
+    @cached_property
+    def graph(self) -> Graph:
+        """What is walked on: the same graph as the reader's, from memory where the index has it."""
+        return self.reader if self.index is None else self.index.graph(self.reader)
 
     # ── What the question may cost ───────────────────────────────────────────────────────────
 

@@ -319,13 +319,13 @@ def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int]
     live = live_things(things)
     if not keys or not live:
         return list(keys), []
-    above = go(things, live, upstream=True, ask=logical)
+    above = reached(things, live, upstream=True, ask=logical)
     why = list(above.why)
     used = set(things.one(list(above.reached)).values())
     rest = [key for key in keys if key not in used]
     if not rest:
         return [], why
-    below = go(things, rest, upstream=False, ask=logical)
+    below = reached(things, rest, upstream=False, ask=logical)
     why += below.why
     if not things.live(list(below.reached)):
         return rest, why
@@ -334,7 +334,7 @@ def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int]
         if things.out_of_time(ask.budget)():
             why.append(f"time: {at} of {len(rest)} things that may be unused were looked at")
             break
-        walked = go(things, [key], upstream=False, ask=logical)
+        walked = reached(things, [key], upstream=False, ask=logical)
         why += walked.why
         if not things.live(list(walked.reached)):
             idle.append(key)

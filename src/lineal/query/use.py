@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk
 from lineal.model import Answer, Instant
+from lineal.query.reaching import reached
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import RETIRABLE, idle_among, live_things, owned_by
-from lineal.query.walks import Ask, go
+from lineal.query.walks import Ask
 
 #: What is counted as an asset unless other types are asked for.
 ASSETS = ("dataset", "feature", "feature-set", "feature-service", "pipeline")
@@ -65,7 +66,7 @@ def shared(
         if things.out_of_time(ask.budget)():
             why.append(f"time: {at} of {len(consumers)} live consumers were looked at")
             break
-        walked = go(things, [consumer], upstream=True, ask=logical)
+        walked = reached(things, [consumer], upstream=True, ask=logical)
         why.extend(walked.why)
         for key in _of_types(things, walked, wanted):
             rest[key].add(consumer)

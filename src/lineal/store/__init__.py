@@ -46,11 +46,12 @@ from lineal.store.facts import together
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
 from lineal.store.links import Derived
+from lineal.store.matching import Wanted
 from lineal.store.meter import Meter
 from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.terms import Terms
-from lineal.store.text import Describe, SearchRow, Wanted
+from lineal.store.text import Describe, SearchRow
 from lineal.store.trouble import ROOM, Trouble, probe_file
 from lineal.store.verifying import Disagreement, Progress, Verdict, Verification
 from lineal.store.writing import SYSTEM, Transaction

@@ -23,12 +23,12 @@ from lineal.model import (
     State,
     Uri,
 )
-from lineal.store import observed, schema, text
+from lineal.store import matching, observed, schema
 from lineal.store.facts import TOMBSTONE, response_of, together
 from lineal.store.links import Links
+from lineal.store.matching import Wanted
 from lineal.store.slices import slices
 from lineal.store.snapshots import until, with_document
-from lineal.store.text import Wanted
 
 if TYPE_CHECKING:
     from lineal.lineage.engine.claims import Picture
@@ -70,11 +70,11 @@ class Reader(Links):
 
     def candidates(self, wanted: Wanted) -> list[tuple[int, int]]:
         """What fits a search, and how well? Text is of now."""
-        return text.candidates(self._connection, wanted)
+        return matching.candidates(self._connection, wanted)
 
     def facet_counts(self, keys: Sequence[int], names: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many of these have which value of these facets? Of now."""
-        return text.facet_counts(self._connection, keys, names)
+        return matching.facet_counts(self._connection, keys, names)
 
     def people_called(self, name: str) -> set[int]:
         """Which people and teams have this name, id or e-mail address?"""

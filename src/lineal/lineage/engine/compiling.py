@@ -31,8 +31,7 @@ from lineal.lineage.engine.adjacency import (
     unique,
 )
 from lineal.lineage.engine.claims import Picture, Relation, representatives
-from lineal.lineage.reach import LIFTED
-from lineal.lineage.walking import COARSE, CURRENT, fine_types
+from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
 from lineal.shapes import Shapes
 
 #: What makes a version active: an edge of this kind, at this side of it.

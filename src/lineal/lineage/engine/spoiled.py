@@ -12,8 +12,8 @@ from lineal.lineage.engine.adjacency import Bools, Ints
 from lineal.lineage.engine.compiling import ACTIVE_IN, ACTIVE_OUT, STEPS
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.lineage.graph import Graph
+from lineal.lineage.laws import COARSE, fine_types
 from lineal.lineage.same import IDENTITY
-from lineal.lineage.walking import COARSE, fine_types
 from lineal.shapes import Shapes
 
 #: Of more things than these the place in the graph is not followed: then all counts as spoiled.

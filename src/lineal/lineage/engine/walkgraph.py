@@ -16,7 +16,7 @@ from lineal.lineage.engine.claims import Picture, Relation
 from lineal.lineage.engine.closure import ENDLESS, Closure, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
 from lineal.lineage.engine.numpy_kernel import spread
-from lineal.lineage.walking import Way
+from lineal.lineage.walked import Way
 from lineal.model import Budget
 from lineal.shapes import Shapes
 
