@@ -19,6 +19,8 @@ Row: TypeAlias = "tuple[Any, ...]"
 
 #: From how many rows on PostgreSQL takes them faster as one COPY.
 _COPY_FROM = 20
+#: Up to how many keys are written out in a query.
+_FEW = 8
 
 
 class Driver:
@@ -60,6 +62,14 @@ class Driver:
 
     def among(self, text: str, keys: Iterable[int] | Iterable[str], *values: object) -> list[Row]:
         """Return the rows of a query in which ``{among}`` comes last, after *values*."""
+        if self.is_sqlite:
+            ordered: list[Any] = sorted(keys)
+            if 0 < len(ordered) <= _FEW:
+                # To open a list as a table costs more than to look for a few keys. They are
+                # filled up to a power of two, so that there are few texts to prepare.
+                room = 1 << (len(ordered) - 1).bit_length()
+                ordered += ordered[-1:] * (room - len(ordered))
+                return self.rows(_for_few(text, room), *values, *map(_plain, ordered))
         return self.rows(text, *values, self.keys(keys))
 
     def keys(self, keys: Iterable[int] | Iterable[str]) -> object:
@@ -87,6 +97,16 @@ class Driver:
         with self._cursor.copy(f"COPY {_columns(table)} FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+
+@lru_cache(maxsize=512)
+def _for_few(text: str, count: int) -> str:
+    return text.replace("{among}", f"IN ({', '.join('?' * count)})")
+
+
+def _plain(key: int | str) -> int | str:
+    """A URI is text to the driver, which is slow to find out."""
+    return str(key) if isinstance(key, str) else key
 
 
 @lru_cache(maxsize=512)

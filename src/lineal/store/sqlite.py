@@ -83,7 +83,7 @@ class SqliteDatabase:
             pool_reset_on_return="rollback",
         )
         event.listen(self._reader, "begin", lambda connection: _exec(connection, "BEGIN"))
-        self._writer: sa.Engine | None = None
+        self._writer: sa.Connection | None = None
         if writable:
             try:
                 self._writer = self._connected_writer()
@@ -98,7 +98,8 @@ class SqliteDatabase:
 
     # ── Opening ──────────────────────────────────────────────────────────────────────────────
 
-    def _connected_writer(self) -> sa.Engine:
+    def _connected_writer(self) -> sa.Connection:
+        # It is taken once: to take it for every commit costs more than some of its statements.
         with translated(self.path):
             # A transaction is committed or undone by whoever opened it: nothing is left to reset.
             engine = sa.create_engine(
@@ -108,8 +109,7 @@ class SqliteDatabase:
                 pool_reset_on_return=None,
             )
             event.listen(engine, "begin", lambda connection: _exec(connection, "BEGIN IMMEDIATE"))
-            engine.connect().close()
-        return engine
+            return engine.connect()
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -135,7 +135,8 @@ class SqliteDatabase:
         for connection in self._glances:
             connection.close()
         if self._writer is not None:
-            self._writer.dispose()
+            self._writer.close()
+            self._writer.engine.dispose()
         if self._owner is not None:
             self._owner.close()
             self._owner = None
@@ -150,8 +151,8 @@ class SqliteDatabase:
                 f"{self.path} was opened for reading only.",
                 fix="Write through the server that owns it.",
             )
-        with self._write_lock, translated(self.path), self._writer.begin() as connection:
-            yield connection
+        with self._write_lock, translated(self.path), self._writer.begin():
+            yield self._writer
 
     def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Return the rows of one query, which is a snapshot by itself."""
@@ -184,10 +185,8 @@ class SqliteDatabase:
     def _set(self, pragma: str) -> None:
         if self._writer is None:
             raise ReadOnly(f"{self.path} was opened for reading only.")
-        with self._write_lock, translated(self.path), self._writer.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.execute(pragma).fetchall()
+        with self._write_lock, translated(self.path):
+            _raw(self._writer).execute(pragma).fetchall()
 
     def compact(self) -> None:
         """Write the file anew without its gaps; nothing else is written meanwhile."""
@@ -195,11 +194,7 @@ class SqliteDatabase:
             raise ReadOnly(f"{self.path} was opened for reading only.")
         with self._write_lock, translated(self.path):
             # Outside of any transaction, where alone this is allowed.
-            connection = self._writer.raw_connection()
-            try:
-                connection.cursor().execute("VACUUM")
-            finally:
-                connection.close()
+            _raw(self._writer).execute("VACUUM")
 
     def tidy(self) -> None:
         """
@@ -237,9 +232,12 @@ def _configured(connection: sqlite3.Connection, statements: Sequence[str]) -> sq
 
 
 def _exec(connection: sa.Connection, statement: str) -> None:
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    raw.execute(statement)
+    _raw(connection).execute(statement)
+
+
+def _raw(connection: sa.Connection) -> Any:
+    """Return the driver's own connection."""
+    return connection.connection.driver_connection
 
 
 #: What SQLite says, and what it means. The first text found decides.

@@ -22,9 +22,9 @@ class Turn:
     def __init__(self, driver: Driver, now: Callable[[], Instant]) -> None:
         self._driver = driver
         self.ledger = Ledger(driver)
-        row = driver.row("UPDATE clock SET t = t + 1 RETURNING t, instant, next_key, next_document")
+        row = driver.row(_LOOK if driver.is_sqlite else f"{_LOOK} FOR UPDATE")
         assert row is not None
-        self.t: int = row[0]
+        self.t: int = row[0] + 1
         #: The label of this transaction; it never runs backwards, whatever the wall clock does.
         #: Looked at under the lock: however long that took to get, no reader has passed it.
         self.instant: Instant = max(now(), row[1] + 1)
@@ -52,12 +52,16 @@ class Turn:
         row = (*head, feed, leaves.salt, root, seals.chained(chain, *head, root))
         self._driver.insert(schema.tx, [row])
         self.ledger.write()
-        self._driver.run(
-            "UPDATE clock SET published = ?, instant = ?, next_key = ?, next_document = ?",
-            self.t, self.instant, self.next_key, self.next_document,
-        )  # fmt: skip
+        self._driver.run(_PUBLISH, self.t, self.t, self.instant, self.next_key, self.next_document)
 
     def give_back(self) -> None:
-        """Nothing changed; documents may still have moved on."""
+        """Nothing changed, and the number is free again; documents may still have moved on."""
         self.ledger.write()
-        self._driver.run("UPDATE clock SET t = t - 1")
+
+
+#: How does the clock stand? Whoever asks holds it: SQLite has one writer, a server locks the row.
+_LOOK = "SELECT t, instant, next_key, next_document FROM clock WHERE id = 1"
+_PUBLISH = """
+    UPDATE clock SET t = ?, published = ?, instant = ?, next_key = ?, next_document = ?
+    WHERE id = 1
+"""
