@@ -172,8 +172,11 @@ class Graph:
         return list(self._targets[self._starts[thing] : self._starts[thing + 1]])
 
 
+_TEAM_URIS = [Uri.of("team", "bench", f"team-{number}") for number in range(_TEAMS)]
+
+
 def _team(thing: int) -> Uri:
-    return Uri.of("team", "bench", f"team-{thing % _TEAMS}")
+    return _TEAM_URIS[thing % _TEAMS]
 
 
 def _projects(things: int, dice: Random) -> list[list[int]]:

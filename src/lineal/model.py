@@ -30,6 +30,8 @@ _TYPE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SAFE = "-._~:@+=,"
+#: What stands in a URI as it is.
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~:@+=,-]+")
 
 
 class Uri(str):
@@ -110,6 +112,8 @@ class Uri(str):
     def parts(self) -> tuple[str, ...]:
         """Type, platform and the segments of the id, decoded: ``Uri.of(*uri.parts) == uri``."""
         pieces = self[len(SCHEME) :].split("/")
+        if "%" not in self:
+            return tuple(pieces)
         return (pieces[0], *(_plain(piece) for piece in pieces[1:]))
 
     def part(self, kind: str, *segments: str) -> Uri:
@@ -131,6 +135,8 @@ def _shown(value: object) -> str:
 
 
 def _encoded(segment: object) -> str:
+    if type(segment) is str and _UNRESERVED.fullmatch(segment) and segment.strip("."):
+        return segment
     if not isinstance(segment, str):
         raise InvalidUri(f"A part of a URI is text, not {type(segment).__name__}.")
     if not segment.strip():

@@ -54,6 +54,11 @@ class PartsFollow:
     def __init__(self, levels: Collection[str]) -> None:
         self._levels = frozenset(levels)
 
+    @property
+    def seeds(self) -> frozenset[str]:
+        """The kinds that join names: no part follows where none is joined."""
+        return frozenset(IDENTITY)
+
     def conclude(self, change: Change, reader: Reader) -> Iterator[Conclusion]:
         """Conclude anew for every part whose name or wholes the change may touch."""
         starts = _Touched(reader, self._levels).by(change)

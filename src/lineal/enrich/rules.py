@@ -215,6 +215,11 @@ class RuleBook:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
 
+    @property
+    def seeds(self) -> frozenset[str]:
+        """The kinds of the first hop of each rule: all that it concludes begins with one."""
+        return frozenset(rule.hops[0].kind for rule in self._rules)
+
     def conclude(self, change: Change, reader: Reader) -> Iterator[Conclusion]:
         """Conclude anew for every start that the changed edges may touch."""
         for rule in self._rules:
@@ -226,7 +231,7 @@ class RuleBook:
 def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
     """Walk back from each changed edge to the beginnings of the pattern."""
     kinds = rule.kinds
-    edges = [edge for edge in change.edges if edge[1] in kinds]
+    edges = [edge for edge in change.edges if edge[1] in kinds and _fits_any(edge, rule)]
     inside = set(rule.types[1:-1])
     named = [edge for edge in change.edges if edge[1] in IDENTITY and edge[0].type in inside]
     keys = reader.keys({uri for edge in (*edges, *named) for uri in (edge[0], edge[2])})
@@ -256,6 +261,13 @@ def _touched(rule: Rule, change: Change, reader: Reader) -> set[int]:
 
 def _all_names(keys: set[int], reader: Reader) -> set[int]:
     return {member for group in reader.groups(keys).values() for member in group}
+
+
+def _fits_any(edge: tuple[Uri, str, Uri], rule: Rule) -> bool:
+    """Return whether an edge can stand anywhere in a pattern."""
+    return any(
+        hop.kind == edge[1] and _fits(edge, rule, place) for place, hop in enumerate(rule.hops)
+    )
 
 
 def _fits(edge: tuple[Uri, str, Uri], rule: Rule, place: int) -> bool:

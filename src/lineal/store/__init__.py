@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +27,7 @@ from lineal.store import (
     copies,
     digest,
     exporting,
+    first,
     importing,
     lines,
     migrations,
@@ -43,6 +44,7 @@ from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
 from lineal.store.exporting import Moved
 from lineal.store.facts import together
+from lineal.store.first import LOADED, Progressed
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
 from lineal.store.links import Derived
@@ -50,6 +52,7 @@ from lineal.store.matching import Wanted
 from lineal.store.meter import Meter
 from lineal.store.names import Names
 from lineal.store.reading import Reader
+from lineal.store.sqlite import SqliteDatabase
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow
 from lineal.store.trouble import ROOM, Trouble, probe_file
@@ -88,8 +91,6 @@ __all__ = [
 AGAIN = (0.0, 0.25, 1.0)
 
 
-#: How many records a first load commits at once.
-LOADED = 5_000
 #: What is said of a thing now, and as of which transaction?
 _SAID_NOW = """
     SELECT (SELECT published FROM clock WHERE id = 1), record.body FROM uri
@@ -372,22 +373,44 @@ class Store:
         *,
         actor: str,
         cause: str,
-        progress: Callable[[int], None] | None = None,
+        progress: Progressed = None,
     ) -> int:
         """
         Commit very many records, in large batches; return how many there were.
 
         Like `commit`, batch after batch, but durable only when it returns: for a first load, that
-        can be begun again. *progress* is called with how many are in.
+        can be begun again. Into an SQLite file that is empty it is several times quicker: then a
+        second process writes a new file, which takes the place of the empty one when all is in
+        it, and nothing else is written meanwhile. *progress* is called with how many are in.
         """
-        count, items = 0, iter(records)
-        with self._database.hurried(), _uncollected():
-            while some := list(islice(items, LOADED)):
-                self._commit(Batch(some, actor, cause))
-                count += len(some)
-                if progress is not None:
-                    progress(count)
-        return count
+        items = iter(records)
+        with _uncollected():
+            ahead = list(islice(items, LOADED))
+            items = chain(ahead, items)
+            count, left = 0, list[Record]()
+            if len(ahead) == LOADED and first.is_blank(self._database):
+                count, left = self._load_first(items, actor, cause, progress)
+            done = count - len(left)
+            with self._database.hurried():
+                items = chain(left, items)
+                while some := list(islice(items, LOADED)):
+                    self._commit(Batch(some, actor, cause))
+                    done += len(some)
+                    if progress is not None and done > count:
+                        progress(done)
+        return done
+
+    def _load_first(
+        self, records: Iterator[Record], actor: str, cause: str, progress: Progressed
+    ) -> tuple[int, list[Record]]:
+        """Load into a file that takes the place of this one; return how many, and what is left."""
+        assert isinstance(self._database, SqliteDatabase)
+        with self._one_at_a_time, self._trouble.noticed(writes=True):
+            load = first.FirstLoad(self._around, now=self.now, actor=actor, cause=cause)
+            count = load.into(self._database, records, progress)
+            self._around.terms.forget()
+            self._around.facets.forget()
+        return count, load.left
 
     def attributes(self, viewer: Viewer, uri: Uri) -> tuple[int, dict[str, Json]] | None:
         """

@@ -74,6 +74,10 @@ class Conclusion:
 class Rules(Protocol):
     """Concludes edges from edges; pure over a reader of the transaction."""
 
+    @property
+    def seeds(self) -> frozenset[str]:
+        """Kinds of edges: shown every one of them as changed, the rules conclude everything."""
+
     def conclude(self, change: Change, reader: Reader) -> Iterable[Conclusion]:
         """Return what each rule concludes for every start that the change may touch."""
 

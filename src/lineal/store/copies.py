@@ -153,6 +153,23 @@ def upgrade(
         return before, _look(path), kept
 
 
+@contextlib.contextmanager
+def replaced(database: SqliteDatabase) -> Iterator[Path]:
+    """
+    Yield a copy of a database that takes its place, once the block has ended well.
+
+    Meanwhile nobody writes to the database itself, and whoever reads it sees nothing of the copy.
+
+    Raises:
+        Busy: somebody reads what was before the last commit.
+    """
+    with database.resting(), part_of(database.path) as part:
+        database.copy_to(part)
+        yield part
+        database.take_over(part)
+        settle(database.path)
+
+
 # ── Copying ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -171,7 +188,7 @@ def part_of(target: Path) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield part
     finally:
-        for ending in ("", "-journal", "-wal", "-shm"):
+        for ending in ("", "-journal", "-wal", "-shm", ".lock"):
             part.with_name(part.name + ending).unlink(missing_ok=True)
 
 

@@ -92,16 +92,30 @@ def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
 def digest_of(record: Record) -> bytes:
     """Return the digest of what a record says, whenever and however it was observed."""
     lines = [
-        f"{uri}\n{statement.valid_from}\n{canonical(statement.attributes)}"
-        for uri, statement in statements_of(record).items()
+        statement_line(statement, canonical(statement.attributes))
+        for statement in statements_of(record).values()
     ]
-    lines += [
-        f"{start}\n{kind}\n{end}\n{edge.layer}\n{edge.valid_from}\n{edge.valid_to}\n"
-        f"{canonical(edge.attributes) if edge.attributes else ''}"
-        for (start, kind, end), edge in edges_of(record).items()
-    ]
+    lines += [edge_line(edge, attributes_of(edge)) for edge in edges_of(record).values()]
+    return digest_of_lines(record.subject, lines)
+
+
+def statement_line(statement: Statement, body: str) -> str:
+    """Return what a digest holds of a statement; *body* are its attributes."""
+    return f"{statement.uri}\n{statement.valid_from}\n{body}"
+
+
+def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
+    """Return what a digest holds of an edge."""
+    return (
+        f"{edge.start}\n{edge.kind}\n{edge.end}\n{edge.layer}\n{edge.valid_from}\n{edge.valid_to}\n"
+        f"{attributes or ''}"
+    )
+
+
+def digest_of_lines(subject: Uri, lines: list[str]) -> bytes:
+    """Return the digest of a document about *subject* that says these lines, in any order."""
     lines.sort()
-    lines.append(record.subject)
+    lines.append(subject)
     return blake2b("\x00".join(lines).encode(), digest_size=16).digest()
 
 
@@ -246,11 +260,12 @@ def begun_edge(statement: EdgeStatement, record: Record, old: Standing | None = 
         statement.valid_to,
         start.said,
         statement.layer.value,
-        _attributes(statement),
+        attributes_of(statement),
     )
 
 
-def _attributes(statement: EdgeStatement) -> str | None:
+def attributes_of(statement: EdgeStatement) -> str | None:
+    """Return the attributes of an edge as they lie in a row."""
     return canonical(statement.attributes) if statement.attributes else None
 
 
@@ -258,7 +273,7 @@ def _only_ends(old: Standing, statement: EdgeStatement) -> bool:
     """Is nothing new but the end? Then it is the same state, of which the end is now known."""
     return (
         old.layer == statement.layer.value
-        and old.body == _attributes(statement)
+        and old.body == attributes_of(statement)
         and old.valid_to != statement.valid_to
     )
 

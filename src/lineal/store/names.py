@@ -18,13 +18,15 @@ LIMIT = 200_000
 class Names:
     """What one store has met of the two tables of names."""
 
-    def __init__(self) -> None:
-        self._keys: dict[Uri, int] = {}
-        self._uris: dict[int, Uri] = {}
+    def __init__(self, known: Mapping[Uri, int] | None = None) -> None:
+        """Begin with some names that are *known*, and remember `LIMIT` more."""
+        self._keys: dict[Uri, int] = dict(known or {})
+        self._uris: dict[int, Uri] = {key: uri for uri, key in self._keys.items()}
+        self._limit = len(self._keys) + LIMIT
 
     def learn(self, keys: Mapping[Uri, int]) -> None:
         """Remember names that are committed."""
-        if len(self._keys) + len(keys) > LIMIT:
+        if len(self._keys) + len(keys) > self._limit:
             self._keys.clear()
             self._uris.clear()
         self._keys.update(keys)

@@ -53,14 +53,21 @@ def project_some(
     start = known[0][2] if known[0][1] == VERSION else 1
     rows = driver.rows(_NEXT, start, STEP)
     keys = {str.__new__(Uri, uri): key for key, uri in rows}
-    basis = latest(connection)
-    reader = Reader(connection, Viewer("system"), basis, terms)
-    made = search_rows(driver, reader, describe, keys, alone={}, before={})
-    text.write_rows(ledger, facets, made.rows)
+    project(ledger, terms, facets, describe, keys)
     onward = max(keys.values()) + 1 if rows else DONE
     ledger.change(table, [(known[0], {"version": VERSION, "next_key": onward})])
     ledger.write()
     return onward != DONE
+
+
+def project(
+    ledger: Ledger, terms: Terms, facets: text.Facets, describe: Describe, keys: Mapping[Uri, int]
+) -> None:
+    """Make the search rows of these things anew; the clock is held."""
+    connection = ledger.driver.connection
+    reader = Reader(connection, Viewer("system"), latest(connection), terms)
+    made = search_rows(ledger.driver, reader, describe, keys, alone={}, before={})
+    text.write_rows(ledger, facets, made.rows)
 
 
 def begin_again(ledger: Ledger) -> None:

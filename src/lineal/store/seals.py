@@ -97,13 +97,21 @@ class Leaves:
 
     def __init__(self, salt: bytes) -> None:
         self.salt = salt
+        self._salted = blake2b(digest_size=32, salt=salt)
         self._sums: dict[Owner, int] = {}
 
     def add(self, owner: Owner, line: str) -> None:
         """Add one row."""
-        digest = blake2b(line.encode(), digest_size=32, salt=self.salt).digest()
-        known = self._sums.get(owner, 0)
-        self._sums[owner] = (known + int.from_bytes(digest, "little")) & _WIDTH
+        self.add_all(owner, (line,))
+
+    def add_all(self, owner: Owner, lines: Iterable[str]) -> None:
+        """Add some rows of one document."""
+        total = self._sums.get(owner, 0)
+        for line in lines:
+            digest = self._salted.copy()
+            digest.update(line.encode())
+            total += int.from_bytes(digest.digest(), "little")
+        self._sums[owner] = total & _WIDTH
 
     def sums(self) -> Mapping[Owner, int]:
         """Return the sum of each document."""
@@ -142,12 +150,14 @@ def chained(
 
 def row_seal(values: Iterable[object]) -> int:
     """Return a number that changes when one of a row's values does, of 63 bits."""
-    text = "\x1f".join(_plain(value) for value in values)
+    text = "\x1f".join([value if type(value) is str else _plain(value) for value in values])
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def _plain(value: object) -> str:
     """Write a value alike on every database, which differ in how they give truth and bytes."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, bytes | memoryview):

@@ -182,11 +182,49 @@ class SqliteDatabase:
             connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
         self.tidy()
 
-    def _set(self, pragma: str) -> None:
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """
+        Let nobody write in the block, and have all that was written in the file itself.
+
+        Raises:
+            Busy: somebody reads who began before the last commit.
+        """
+        with self._write_lock:
+            if any(self._set("PRAGMA wal_checkpoint(TRUNCATE)")[0][:1]):
+                raise Busy(f"{self.path} is being read.", fix="Try again.")
+            yield
+
+    def copy_to(self, path: Path) -> None:
+        """Write what is in the file to a new one."""
+        with self._write_lock, translated(self.path):
+            assert self._writer is not None
+            _raw(self._writer).execute("VACUUM INTO ?", (str(path),))
+
+    def take_over(self, path: Path) -> None:
+        """
+        Put another file in the place of this one, which rests; whoever reads goes on with the old.
+
+        Raises:
+            StoreError: it could not be done; the old file is there as it was.
+        """
+        with self._write_lock, translated(self.path):
+            assert self._writer is not None
+            self._writer.close()
+            self._writer.engine.dispose()
+            self._reader.dispose()
+            self._glancing = threading.local()
+            # They are empty, and must not be taken for those of the new file.
+            for ending in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            path.replace(self.path)
+            self._writer = self._connected_writer()
+
+    def _set(self, pragma: str) -> list[tuple[Any, ...]]:
         if self._writer is None:
             raise ReadOnly(f"{self.path} was opened for reading only.")
         with self._write_lock, translated(self.path):
-            _raw(self._writer).execute(pragma).fetchall()
+            return _raw(self._writer).execute(pragma).fetchall()  # type: ignore[no-any-return]
 
     def compact(self) -> None:
         """Write the file anew without its gaps; nothing else is written meanwhile."""

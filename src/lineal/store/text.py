@@ -50,12 +50,13 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def _texts(row: SearchRow) -> tuple[str, str, str]:
+def texts_of(row: SearchRow) -> tuple[str, str, str]:
     """Return the tokens of name, words and description, as FTS5 holds them."""
-    return _told(row.name), _told(row.words), _told(row.description)
+    return told(row.name), told(row.words), told(row.description)
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
+    """Return the tokens of a text as FTS5 holds them."""
     return " ".join(tokens(text))
 
 
@@ -129,7 +130,7 @@ OWN = frozenset({"type"})
 PART = "::"
 
 
-def _pairs(row: SearchRow) -> list[tuple[str, str]]:
+def pairs_of(row: SearchRow) -> list[tuple[str, str]]:
     """Return the facets that are kept: a key whose values are kept is found by them."""
     found = []
     for name, values in row.facets.items():
@@ -157,37 +158,38 @@ def write_rows(
     before, fresh, driver = old or {}, set(new), ledger.driver
     ordered = sorted(rows)
     named = [
-        key for key in ordered if key not in before or _name_of(rows[key]) != _name_of(before[key])
+        key for key in ordered if key not in before or name_of(rows[key]) != name_of(before[key])
     ]
-    lines = [(key, *_name_of(rows[key])) for key in named]
+    lines = [(key, *name_of(rows[key])) for key in named]
     if fresh.issuperset(named):
         driver.insert(schema.search_name, lines)
     else:
         driver.many(_REPLACE_NAME, lines)
-    pairs = {key: _pairs(rows[key]) for key in ordered}
+    pairs = {key: pairs_of(rows[key]) for key in ordered}
     numbers = facets.numbers(ledger, {pair for some in pairs.values() for pair in some})
-    found = {key: sorted(numbers[pair] for pair in some) for key, some in pairs.items()}
-    texts = {key: _texts(rows[key]) for key in ordered}
+    listed = {key: sorted(numbers[pair] for pair in some) for key, some in pairs.items()}
+    texts = {key: texts_of(rows[key]) for key in ordered}
     moved = [
         key
         for key in ordered
         if key not in before
-        or texts[key] != _texts(before[key])
-        or set(pairs[key]) != set(_pairs(before[key]))
+        or texts[key] != texts_of(before[key])
+        or set(pairs[key]) != set(pairs_of(before[key]))
     ]
     if driver.is_sqlite:
         # Out of the order of their keys, or one half before the other, FTS5 flushes at each row.
-        text = _INSERT_TEXT if fresh.issuperset(moved) else _REPLACE_TEXT
-        driver.many(text, [(key, _listed(found[key]), *texts[key]) for key in moved])
+        text = INSERT_TEXT if fresh.issuperset(moved) else _REPLACE_TEXT
+        driver.many(text, [(key, told_facets(listed[key]), *texts[key]) for key in moved])
     else:
-        driver.many(_REPLACE_VECTOR, [(key, _vector(rows[key]), found[key]) for key in moved])
+        driver.many(_REPLACE_VECTOR, [(key, _vector(rows[key]), listed[key]) for key in moved])
 
 
-def _name_of(row: SearchRow) -> tuple[str, bool]:
+def name_of(row: SearchRow) -> tuple[str, bool]:
+    """Return by which name a thing is found, and whether it is deleted."""
     return row.name.casefold(), row.deleted
 
 
-def _listed(facets: Iterable[int]) -> str:
+def told_facets(facets: Iterable[int]) -> str:
     """Return the numbers of facets as FTS5 holds them."""
     return " ".join(map(str, facets))
 
@@ -196,8 +198,8 @@ _REPLACE_NAME = (
     "INSERT INTO search_name (key, folded, deleted) VALUES (?, ?, ?) ON CONFLICT (key)"
     " DO UPDATE SET folded = excluded.folded, deleted = excluded.deleted"
 )
-_INSERT_TEXT = "INSERT INTO search (rowid, facets, name, words, description) VALUES (?, ?, ?, ?, ?)"
-_REPLACE_TEXT = _INSERT_TEXT.replace("INSERT", "INSERT OR REPLACE")
+INSERT_TEXT = "INSERT INTO search (rowid, facets, name, words, description) VALUES (?, ?, ?, ?, ?)"
+_REPLACE_TEXT = INSERT_TEXT.replace("INSERT", "INSERT OR REPLACE")
 _REPLACE_VECTOR = (
     "INSERT INTO search (key, tokens, facets) VALUES (?, CAST(? AS tsvector), ?)"
     " ON CONFLICT (key) DO UPDATE SET tokens = excluded.tokens, facets = excluded.facets"
@@ -213,7 +215,7 @@ def differing(driver: Driver, rows: Mapping[int, SearchRow]) -> dict[int, str]:
     names = driver.among("SELECT key, folded, deleted FROM search_name WHERE key {among}", rows)
     stored = {key: (folded, bool(deleted)) for key, folded, deleted in names}
     for key, row in rows.items():
-        if stored.get(key) != _name_of(row):
+        if stored.get(key) != name_of(row):
             found[key] = "search_name"
     found.update(dict.fromkeys(_differing_facets(driver, rows), "search"))
     found.update(dict.fromkeys(_differing_texts(driver, rows), "search"))
@@ -235,7 +237,7 @@ def _differing_facets(driver: Driver, rows: Mapping[int, SearchRow]) -> set[int]
     return {
         key
         for key, row in rows.items()
-        if sorted(map(str, map(pairs.get, kept.get(key, ())))) != sorted(map(str, _pairs(row)))
+        if sorted(map(str, map(pairs.get, kept.get(key, ())))) != sorted(map(str, pairs_of(row)))
     }
 
 
@@ -254,7 +256,7 @@ def _differing_texts(driver: Driver, rows: Mapping[int, SearchRow]) -> set[int]:
                 "SELECT rowid, name, words, description FROM search WHERE rowid {among}", rows
             )
         }
-        return {key for key, row in rows.items() if stored.get(key) != _texts(row)}
+        return {key for key, row in rows.items() if stored.get(key) != texts_of(row)}
     keys = sorted(rows)
     same = driver.rows(
         "SELECT search.key FROM search JOIN unnest(CAST(? AS bigint[]), CAST(? AS text[]))"

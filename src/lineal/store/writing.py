@@ -72,6 +72,16 @@ class Transaction:
         self._turn.give_back()
         return Committed(None, dict(self._documents))
 
+    def conclude(self, edges: frozenset[facts.EdgeId], *, actor: str, cause: str) -> Committed:
+        """Write what follows from edges that stand, as if they had just been stated."""
+        documents = self._turn.next_document
+        self._conclude(edges)
+        if not self._edges and documents == self._turn.next_document:
+            self._turn.give_back()
+            return Committed(None, {})
+        self._publish(Batch((), actor, cause))
+        return Committed(self.t, {}, self._rows.begun, self._rows.ended)
+
     def learned(self) -> None:
         """Remember what only holds once this transaction is committed: the keys of new things."""
         self._around.names.learn(self._keys)
@@ -376,10 +386,14 @@ class Transaction:
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
-    def _conclude(self) -> None:
-        """Let every rule conclude again what the change may touch, and write the difference."""
+    def _conclude(self, more: frozenset[facts.EdgeId] = frozenset()) -> None:
+        """
+        Let every rule conclude again what the change may touch, and write the difference.
+
+        *more* are edges that are shown to the rules as if they had changed.
+        """
         for rules in self._around.rules:
-            change = Change(frozenset(self._things), frozenset(self._edges))
+            change = Change(frozenset(self._things), more.union(self._edges))
             for conclusion in rules.conclude(change, self._reader()):
                 following = Following(
                     self._driver,

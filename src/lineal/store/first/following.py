@@ -1,0 +1,65 @@
+"""What follows from a database that was written at once: search rows, and what rules conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from lineal.model import Instant
+from lineal.store import projecting
+from lineal.store.batches import Surroundings
+from lineal.store.database import Database
+from lineal.store.driver import Driver
+from lineal.store.facts import EdgeId
+from lineal.store.ledger import Ledger
+from lineal.store.slices import slices
+from lineal.store.writing import Transaction
+
+#: How many things' edges the rules are shown in one transaction.
+STEP = 20_000
+
+
+def conclude_all(
+    database: Database, around: Surroundings, *, now: Callable[[], Instant], actor: str, cause: str
+) -> None:
+    """Let every rule conclude all that follows, some thousands of things at a time."""
+    seeds = frozenset[str]().union(*(rules.seeds for rules in around.rules))
+    with database.reading() as connection:
+        driver = Driver(connection)
+        terms = around.terms.load(connection)
+        kinds = sorted(number for number, word in terms.items() if word in seeds)
+        (last,) = driver.row("SELECT coalesce(max(key), 0) FROM entity") or (0,)
+    for after in range(0, last if kinds else 0, STEP):
+        with database.writing() as connection:
+            transaction = Transaction(connection, around, now=now)
+            edges = _edges(Driver(connection), around, kinds, after)
+            transaction.conclude(edges, actor=actor, cause=cause)
+        transaction.learned()
+
+
+def describe_rest(database: Database, around: Surroundings, keys: Collection[int]) -> None:
+    """Make the search rows of things that have none yet, or one of their first statement alone."""
+    if around.describe is None:
+        return
+    for some in slices(keys):
+        with database.writing() as connection, Ledger(Driver(connection)) as ledger:
+            uris = around.names.uris(ledger.driver, some)
+            projecting.project(
+                ledger, around.terms, around.facets, around.describe,
+                {uri: key for key, uri in uris.items()},
+            )  # fmt: skip
+
+
+def _edges(driver: Driver, around: Surroundings, kinds: list[int], after: int) -> frozenset[EdgeId]:
+    """Which edges of these kinds begin at the next things?"""
+    rows = driver.among(_STATED, kinds, after, after + STEP)
+    uris = around.names.uris(driver, {key for row in rows for key in row[::2]})
+    terms = around.terms
+    return frozenset(
+        (uris[src], terms.word(driver.connection, kind), uris[dst]) for src, kind, dst in rows
+    )
+
+
+_STATED = """
+    SELECT src, kind, dst FROM edge_out
+    WHERE t_to IS NULL AND src > ? AND src <= ? AND kind {among}
+"""
