@@ -12,6 +12,7 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.app.background import PACE, Background, Pace
+from lineal.app.taking import Taken, Taking, Told, Unread
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
@@ -100,9 +101,12 @@ class Lineal:
         self._platforms = _platforms(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources = {
-            plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
+            plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
         }
         self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
+        self._taking = Taking(
+            self.ingest, store, fetched=frozenset(self._sources), logs=frozenset({OPENLINEAGE})
+        )
         self._background = Background(
             self.ingest, tidy=store.tidy, drop_some=self._drop_some, pace=pace
         )
@@ -164,11 +168,16 @@ class Lineal:
         return self.store.shapes
 
     @property
+    def listened(self) -> frozenset[str]:
+        """The names of all sources whose events are understood."""
+        return frozenset(self._sources) | {OPENLINEAGE}
+
+    @property
     def sources(self) -> Mapping[str, HttpSource]:
         """The tools that are asked over HTTP, by name."""
         return self._sources
 
-    def _secret(self, reference: str) -> str:
+    def secret(self, reference: str) -> str:
         """Look up ``env:NAME`` or ``file:PATH``; raises `ConfigError`."""
         form, _, name = reference.partition(":")
         if form == "env" and name in self.config.variables:
@@ -187,6 +196,21 @@ class Lineal:
         count = self.ingest.receive(source, events)
         self._background.wake()
         return count
+
+    def take(self, door: str, items: Sequence[Told | Unread]) -> Taken:
+        """
+        Keep what messages of a bus say, durably: in the inbox, or among the dead letters.
+
+        Raises:
+            LinealError: nothing more can be kept for now; the same may be given again.
+        """
+        taken = self._taking.take(door, items)
+        self._background.wake()
+        return taken
+
+    def worded(self, source: str | None, told: Iterable[Told]) -> list[Mapping[str, Json]]:
+        """Return events as their source sees them, out of the envelopes they came in."""
+        return [self._taking.worded(source, one) for one in told]
 
     def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
         """Keep OpenLineage events durably; those that are invalid are refused one by one."""
