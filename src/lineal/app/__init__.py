@@ -23,10 +23,11 @@ from lineal.normalise import Platforms, rewrites
 from lineal.query import Preview, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
-from lineal.sources import Refused, datahub, dbt
+from lineal.sources import FetchedSource, Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
 from lineal.sources.http import HttpSource
+from lineal.sources.installed import Surroundings, installed
 from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
@@ -100,9 +101,10 @@ class Lineal:
         self._clock = clock
         self._platforms = _platforms(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
-        self._sources = {
+        self._sources: dict[str, FetchedSource] = {
             plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
         }
+        self._sources |= python_sources(config, clock=clock, taken=self._sources)
         self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
         self._taking = Taking(
             self.ingest, store, fetched=frozenset(self._sources), logs=frozenset({OPENLINEAGE})
@@ -150,8 +152,8 @@ class Lineal:
             store.close()
             raise
         try:
-            if writable and plans:
-                store.register(_registered(plans))
+            if writable and lineal.sources:
+                store.register(_registered(lineal.sources.values()))
             yield lineal
         finally:
             lineal.close()
@@ -173,21 +175,13 @@ class Lineal:
         return frozenset(self._sources) | {OPENLINEAGE}
 
     @property
-    def sources(self) -> Mapping[str, HttpSource]:
-        """The tools that are asked over HTTP, by name."""
+    def sources(self) -> Mapping[str, FetchedSource]:
+        """The tools that are asked, by name."""
         return self._sources
 
     def secret(self, reference: str) -> str:
         """Look up ``env:NAME`` or ``file:PATH``; raises `ConfigError`."""
-        form, _, name = reference.partition(":")
-        if form == "env" and name in self.config.variables:
-            return self.config.variables[name]
-        if form == "file":
-            with contextlib.suppress(OSError):
-                return Path(name).read_text(encoding="utf-8").strip()
-        raise ConfigError(
-            f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
-        )
+        return secret_in(self.config.variables, reference)
 
     # ── Events ───────────────────────────────────────────────────────────────────────────────
 
@@ -475,15 +469,50 @@ def source_files(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _registered(plans: Iterable[SourcePlan]) -> dict[tuple[str, str], str]:
+def secret_in(variables: Mapping[str, str], reference: str) -> str:
+    """Look up ``env:NAME`` among *variables*, or ``file:PATH``; raises `ConfigError`."""
+    form, _, name = reference.partition(":")
+    if form == "env" and name in variables:
+        return variables[name]
+    if form == "file":
+        with contextlib.suppress(OSError):
+            return Path(name).read_text(encoding="utf-8").strip()
+    raise ConfigError(
+        f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
+    )
+
+
+def python_sources(
+    config: Config,
+    *,
+    clock: Callable[[], Instant] = clock_now,
+    taken: Iterable[str] = (),
+) -> dict[str, FetchedSource]:
+    """
+    Return the sources written in Python that *config* names; those *taken* are not theirs.
+
+    Raises:
+        ConfigError: one is not installed, is taken, or cannot be loaded.
+    """
+    surroundings = Surroundings(
+        config.variables,
+        lambda reference: secret_in(config.variables, reference),
+        clock,
+        _platforms(config),
+    )
+    ours = {OPENLINEAGE, "dbt", datahub.SOURCE, *taken}
+    return installed(config.python_sources, surroundings, taken=ours)
+
+
+def _registered(sources: Iterable[FetchedSource]) -> dict[tuple[str, str], str]:
     """Which source describes which type on which platform; two for one is an error."""
     found: dict[tuple[str, str], str] = {}
-    for plan in plans:
-        for pair in sorted(plan.described):
+    for source in sources:
+        for pair in sorted(source.platforms):
             if pair in found:
                 raise ConfigError(
-                    f"{found[pair]} and {plan.name} both describe {pair[0]} on {pair[1]}.",
+                    f"{found[pair]} and {source.name} both describe {pair[0]} on {pair[1]}.",
                     fix="Let one of them name another platform.",
                 )
-            found[pair] = plan.name
+            found[pair] = source.name
     return found

@@ -15,6 +15,7 @@ from lineal.surfaces.cli import (
     databases,
     identity,
     importing,
+    joining,
     keeping,
     reading,
     serving,
