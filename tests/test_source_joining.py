@@ -18,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from lineal.access import LOCAL
-from lineal.app import Lineal, secret_in
+from lineal.app import Lineal
+from lineal.app.configured import secret_in
 from lineal.config import Config
 from lineal.errors import ConfigError, Invalid, SourceDown, SourceGarbled
 from lineal.model import Record, Uri

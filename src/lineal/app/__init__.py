@@ -12,14 +12,21 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.app.background import PACE, Background, Pace
+from lineal.app.configured import (
+    OPENLINEAGE,
+    platforms_of,
+    python_sources,
+    registered,
+    secret_in,
+    source_files,
+)
 from lineal.app.taking import Taken, Taking, Told, Unread
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, Invalid
+from lineal.errors import Invalid
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
-from lineal.normalise import Platforms, rewrites
 from lineal.query import Preview, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
@@ -27,7 +34,6 @@ from lineal.sources import FetchedSource, Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
 from lineal.sources.http import HttpSource
-from lineal.sources.installed import Surroundings, installed
 from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
@@ -35,9 +41,6 @@ from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
-
-#: The source that OpenLineage events are kept under.
-OPENLINEAGE = "openlineage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Lineal:
         self.config, self.store = config, store
         self.ask = Questions(store, platforms=config.platform_order)
         self._clock = clock
-        self._platforms = _platforms(config)
+        self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources: dict[str, FetchedSource] = {
             plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
@@ -133,7 +136,7 @@ class Lineal:
             StoreError: the database cannot be used.
         """
         shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
-        platforms = _platforms(config)
+        platforms = platforms_of(config)
         plans = [
             load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
@@ -153,7 +156,7 @@ class Lineal:
             raise
         try:
             if writable and lineal.sources:
-                store.register(_registered(lineal.sources.values()))
+                store.register(registered(lineal.sources.values()))
             yield lineal
         finally:
             lineal.close()
@@ -446,73 +449,3 @@ class Lineal:
         """Return what could not be taken in, newest first."""
         with self.store.looking() as driver:
             return work.dead_letters(driver, limit)
-
-
-def _platforms(config: Config) -> Platforms:
-    """Return the platforms as they were configured; raises `ConfigError`."""
-    try:
-        return Platforms(config.platforms, rewrites(config.rewrites))
-    except Invalid as error:
-        raise ConfigError(f"LINEAL_REWRITES: {error.message}", fix=error.fix) from error
-
-
-def source_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files of declared sources, those of a folder in the order of their names."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found.extend(sorted(path.glob("*.yaml")))
-        elif path.exists():
-            found.append(path)
-        else:
-            raise ConfigError(f"There is no source file {path}.")
-    return found
-
-
-def secret_in(variables: Mapping[str, str], reference: str) -> str:
-    """Look up ``env:NAME`` among *variables*, or ``file:PATH``; raises `ConfigError`."""
-    form, _, name = reference.partition(":")
-    if form == "env" and name in variables:
-        return variables[name]
-    if form == "file":
-        with contextlib.suppress(OSError):
-            return Path(name).read_text(encoding="utf-8").strip()
-    raise ConfigError(
-        f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
-    )
-
-
-def python_sources(
-    config: Config,
-    *,
-    clock: Callable[[], Instant] = clock_now,
-    taken: Iterable[str] = (),
-) -> dict[str, FetchedSource]:
-    """
-    Return the sources written in Python that *config* names; those *taken* are not theirs.
-
-    Raises:
-        ConfigError: one is not installed, is taken, or cannot be loaded.
-    """
-    surroundings = Surroundings(
-        config.variables,
-        lambda reference: secret_in(config.variables, reference),
-        clock,
-        _platforms(config),
-    )
-    ours = {OPENLINEAGE, "dbt", datahub.SOURCE, *taken}
-    return installed(config.python_sources, surroundings, taken=ours)
-
-
-def _registered(sources: Iterable[FetchedSource]) -> dict[tuple[str, str], str]:
-    """Which source describes which type on which platform; two for one is an error."""
-    found: dict[tuple[str, str], str] = {}
-    for source in sources:
-        for pair in sorted(source.platforms):
-            if pair in found:
-                raise ConfigError(
-                    f"{found[pair]} and {source.name} both describe {pair[0]} on {pair[1]}.",
-                    fix="Let one of them name another platform.",
-                )
-            found[pair] = source.name
-    return found

@@ -65,3 +65,5 @@ for command in (
     *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)
+for command in (joining.new, joining.schema, joining.test):
+    keeping.source.add_command(command)

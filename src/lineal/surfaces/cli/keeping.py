@@ -55,7 +55,7 @@ def source() -> None:
 def list_sources(files: tuple[Path, ...], form: str) -> None:
     """List the declared sources, and what each describes."""
     with needing_the_server():
-        from lineal.app import python_sources, source_files
+        from lineal.app.configured import python_sources, source_files
         from lineal.shapes import Shapes
         from lineal.sources.compiling import load
     config = settings()
