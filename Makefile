@@ -42,7 +42,8 @@ lock: ## Write requirements/ anew from pyproject.toml (needs uv)
 	@for kind in dev run; do \
 		uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
-			--extra server $$([ $$kind = dev ] && echo --extra fast --extra postgres --group dev || echo -c requirements/dev.txt) \
+			--extra server $$([ $$kind = dev ] && echo --extra fast --extra postgres \
+				--extra kafka --extra sqs --extra nats --group dev || echo -c requirements/dev.txt) \
 			--output-file requirements/$$kind.txt $(ARGS) || exit 1; \
 	done
 	@cd bench/lineage/locks && for peer in peers mlmd; do \

@@ -14,7 +14,9 @@ from starlette.testclient import TestClient
 
 from lineal import errors
 from lineal.app import Lineal
+from lineal.app.taking import Told
 from lineal.surfaces import bodies, errors_http
+from lineal.surfaces.events import envelopes
 from lineal.surfaces.guard import HEADERS
 from lineal.surfaces.server import create
 from tests import world
@@ -289,6 +291,7 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/search", {"q": "ranking"}),
     ("/counts", {}),
     ("/types", {}),
+    ("/doors", {}),
     ("/lineage", {"uri": MODEL, "layout": "1"}),
     ("/lineage", {"uri": V5, "nodes": 2}),
     ("/lineage", {"uri": [MODEL, PLAYS], "types": "dataset,models"}),
@@ -544,15 +547,21 @@ def sent(content: bytes, content_type: str = "application/json", encoding: str =
 
 def test_a_cloud_event_is_unwrapped_and_names_its_source():
     event = {"specversion": "1.0", "id": "1", "source": "registry", "type": "x", "data": {"a": 1}}
-    one = sent(json.dumps(event).encode(), bodies.CLOUDEVENT)
-    many = sent(json.dumps([event, event]).encode(), bodies.CLOUDEVENT_BATCH)
+    one = sent(json.dumps(event).encode(), envelopes.CLOUDEVENT)
+    many = sent(json.dumps([event, event]).encode(), envelopes.CLOUDEVENT_BATCH)
 
-    assert bodies.events(one, None) == ("registry", [{"a": 1}])
-    assert bodies.events(many, "other") == ("other", [{"a": 1}, {"a": 1}])
+    told = Told("registry", {"a": 1}, {"id": "1", "source": "registry", "type": "x"})
+
+    assert bodies.events(one, {"registry"}, None) == ("registry", [told])
+    assert bodies.events(one, {"other"}, None) == (None, [told])
+    assert bodies.events(many, {"registry"}, "other") == ("other", [told, told])
+    assert told.body == {"a": 1, "id": "1", "source": "registry", "type": "x"}
 
 
 def test_a_thin_event_stays_as_it_is():
-    assert bodies.events(sent(b'{"event_type": "x"}'), "a") == ("a", [{"event_type": "x"}])
+    plain = Told(None, {"event_type": "x"})
+
+    assert bodies.events(sent(b'{"event_type": "x"}'), (), "a") == ("a", [plain])
 
 
 @pytest.mark.parametrize(
@@ -571,7 +580,7 @@ def test_a_thin_event_stays_as_it_is():
         (b"no gzip", {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(b"{}")[:-9], {"Content-Encoding": "gzip"}, 400),
         (b"{}", {"Content-Encoding": "br"}, 415),
-        (b'{"data": 1}', {"Content-Type": bodies.CLOUDEVENT}, 422),
+        (b'{"data": 1}', {"Content-Type": envelopes.CLOUDEVENT}, 422),
     ],
     ids=range(14),
 )

@@ -25,6 +25,11 @@ class Config:
     shapes: tuple[Path, ...] = ()
     #: YAML files of declared sources, or folders of them (``LINEAL_SOURCES``, parted by ``:``).
     sources: tuple[Path, ...] = ()
+    #: Sources written in Python that other packages bring, by name (``LINEAL_PYTHON_SOURCES``,
+    #: parted by ``,``).
+    python_sources: tuple[str, ...] = ()
+    #: YAML files of doors: buses that a server listens to (``LINEAL_DOORS``, parted by ``:``).
+    doors: tuple[Path, ...] = ()
     #: Where the server answers (``LINEAL_HOST``, ``LINEAL_PORT``). Port 0 takes a free one.
     host: str = "127.0.0.1"
     port: int = 8585
@@ -52,6 +57,8 @@ class Config:
             db=database(found.get("LINEAL_DB", "lineal.db")),
             shapes=_paths(found.get("LINEAL_SHAPES", "")),
             sources=_paths(found.get("LINEAL_SOURCES", "")),
+            python_sources=_words(found.get("LINEAL_PYTHON_SOURCES", "")),
+            doors=_paths(found.get("LINEAL_DOORS", "")),
             host=found.get("LINEAL_HOST", "127.0.0.1"),
             port=_port(found.get("LINEAL_PORT", "8585")),
             platform_order=_words(found.get("LINEAL_PLATFORM_ORDER", "")),

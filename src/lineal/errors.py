@@ -20,6 +20,7 @@ translates into its own language by one table.
     │   ├── SourceDown      not reachable, or answering 5xx, 408, 429: try again later
     │   ├── SourceGone      404 or 410 from a source that is otherwise well
     │   └── SourceGarbled   an answer that is not what the source promised
+    ├── DoorDown            a bus that events come by does not answer
     └── StoreError          the database
         ├── Busy            another process writes to it
         │   ├── Undone      another transaction was in the way, and this one was undone
@@ -163,6 +164,12 @@ class SourceGarbled(SourceError):
     """The source answered, but not with what it promised."""
 
     code = "source_garbled"
+
+
+class DoorDown(LinealError):
+    """A bus that events come by does not answer: what waits there is not lost, but late."""
+
+    code = "door_down"
 
 
 class StoreError(LinealError):

@@ -12,17 +12,25 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.app.background import PACE, Background, Pace
+from lineal.app.configured import (
+    OPENLINEAGE,
+    platforms_of,
+    python_sources,
+    registered,
+    secret_in,
+    source_files,
+)
+from lineal.app.taking import Taken, Taking, Told, Unread
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, Invalid
+from lineal.errors import Invalid
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
-from lineal.normalise import Platforms, rewrites
 from lineal.query import Preview, Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
-from lineal.sources import Refused, datahub, dbt
+from lineal.sources import FetchedSource, Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
 from lineal.sources.http import HttpSource
@@ -33,9 +41,6 @@ from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
 from lineal.store.work import DeadLetter, SourceHealth
 
 log = structlog.get_logger("lineal")
-
-#: The source that OpenLineage events are kept under.
-OPENLINEAGE = "openlineage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,16 @@ class Lineal:
         self.config, self.store = config, store
         self.ask = Questions(store, platforms=config.platform_order)
         self._clock = clock
-        self._platforms = _platforms(config)
+        self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
-        self._sources = {
-            plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
+        self._sources: dict[str, FetchedSource] = {
+            plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
         }
+        self._sources |= python_sources(config, clock=clock, taken=self._sources)
         self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
+        self._taking = Taking(
+            self.ingest, store, fetched=frozenset(self._sources), logs=frozenset({OPENLINEAGE})
+        )
         self._background = Background(
             self.ingest, tidy=store.tidy, drop_some=self._drop_some, pace=pace
         )
@@ -127,7 +136,7 @@ class Lineal:
             StoreError: the database cannot be used.
         """
         shapes = Shapes.load(*config.shapes) if config.shapes else Shapes.builtin()
-        platforms = _platforms(config)
+        platforms = platforms_of(config)
         plans = [
             load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
@@ -146,8 +155,8 @@ class Lineal:
             store.close()
             raise
         try:
-            if writable and plans:
-                store.register(_registered(plans))
+            if writable and lineal.sources:
+                store.register(registered(lineal.sources.values()))
             yield lineal
         finally:
             lineal.close()
@@ -164,21 +173,18 @@ class Lineal:
         return self.store.shapes
 
     @property
-    def sources(self) -> Mapping[str, HttpSource]:
-        """The tools that are asked over HTTP, by name."""
+    def listened(self) -> frozenset[str]:
+        """The names of all sources whose events are understood."""
+        return frozenset(self._sources) | {OPENLINEAGE}
+
+    @property
+    def sources(self) -> Mapping[str, FetchedSource]:
+        """The tools that are asked, by name."""
         return self._sources
 
-    def _secret(self, reference: str) -> str:
+    def secret(self, reference: str) -> str:
         """Look up ``env:NAME`` or ``file:PATH``; raises `ConfigError`."""
-        form, _, name = reference.partition(":")
-        if form == "env" and name in self.config.variables:
-            return self.config.variables[name]
-        if form == "file":
-            with contextlib.suppress(OSError):
-                return Path(name).read_text(encoding="utf-8").strip()
-        raise ConfigError(
-            f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
-        )
+        return secret_in(self.config.variables, reference)
 
     # ── Events ───────────────────────────────────────────────────────────────────────────────
 
@@ -187,6 +193,21 @@ class Lineal:
         count = self.ingest.receive(source, events)
         self._background.wake()
         return count
+
+    def take(self, door: str, items: Sequence[Told | Unread]) -> Taken:
+        """
+        Keep what messages of a bus say, durably: in the inbox, or among the dead letters.
+
+        Raises:
+            LinealError: nothing more can be kept for now; the same may be given again.
+        """
+        taken = self._taking.take(door, items)
+        self._background.wake()
+        return taken
+
+    def worded(self, source: str | None, told: Iterable[Told]) -> list[Mapping[str, Json]]:
+        """Return events as their source sees them, out of the envelopes they came in."""
+        return [self._taking.worded(source, one) for one in told]
 
     def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
         """Keep OpenLineage events durably; those that are invalid are refused one by one."""
@@ -428,38 +449,3 @@ class Lineal:
         """Return what could not be taken in, newest first."""
         with self.store.looking() as driver:
             return work.dead_letters(driver, limit)
-
-
-def _platforms(config: Config) -> Platforms:
-    """Return the platforms as they were configured; raises `ConfigError`."""
-    try:
-        return Platforms(config.platforms, rewrites(config.rewrites))
-    except Invalid as error:
-        raise ConfigError(f"LINEAL_REWRITES: {error.message}", fix=error.fix) from error
-
-
-def source_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files of declared sources, those of a folder in the order of their names."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found.extend(sorted(path.glob("*.yaml")))
-        elif path.exists():
-            found.append(path)
-        else:
-            raise ConfigError(f"There is no source file {path}.")
-    return found
-
-
-def _registered(plans: Iterable[SourcePlan]) -> dict[tuple[str, str], str]:
-    """Which source describes which type on which platform; two for one is an error."""
-    found: dict[tuple[str, str], str] = {}
-    for plan in plans:
-        for pair in sorted(plan.described):
-            if pair in found:
-                raise ConfigError(
-                    f"{found[pair]} and {plan.name} both describe {pair[0]} on {pair[1]}.",
-                    fix="Let one of them name another platform.",
-                )
-            found[pair] = plan.name
-    return found

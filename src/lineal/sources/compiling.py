@@ -39,6 +39,7 @@ from lineal.sources.plan import (
     ValuePlan,
 )
 from lineal.sources.spec import (
+    PARTS,
     EdgeRule,
     EventRule,
     Fetch,
@@ -89,7 +90,7 @@ def parse(
 ) -> SourcePlan:
     """Return the source that *text* declares; as `load`, with *file* for messages."""
     document = written.read(text, file, variables or {})
-    compiler = _Compiler(decode(document), document, shapes)
+    compiler = _Compiler(decode(document, SourceFile, PARTS), document, shapes)
     return compiler.source(platforms or Platforms())
 
 

@@ -1,16 +1,17 @@
-"""A written source file brought into its form, and what is wrong with it said in our words."""
+"""A written file brought into its form, and what is wrong with it said in our words."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from lineal.errors import SourceSpecError
 from lineal.model import Json
-from lineal.sources.spec import PARTS, SourceFile
 from lineal.sources.written import Path, Written
 
 _WHERE = re.compile(r" - at `(?:key in )?`?\$([^`]*)`$")
@@ -18,22 +19,33 @@ _STEP = re.compile(r"\[\.\.\.\]|\[(\d+)\]|\.([^.\[]+)")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 
 
-def decode(written: Written) -> SourceFile:
-    """Return the source file that was written; raises `SourceSpecError` with line and fix."""
+Form = TypeVar("Form", bound=Struct)
+
+
+def decode(written: Written, form: type[Form], parts: tuple[type[Struct], ...]) -> Form:
+    """
+    Return the file that was written in its *form*, which is made of *parts*.
+
+    Raises:
+        SourceSpecError: it is not of this form; with line and fix.
+    """
     try:
-        return msgspec.convert(written.value, SourceFile)
+        return msgspec.convert(written.value, form)
     except msgspec.ValidationError as error:
-        raise _explained(str(error), written) from error
+        raise _explained(str(error), written, form, parts) from error
 
 
-def _explained(message: str, written: Written) -> SourceSpecError:
+def _explained(
+    message: str, written: Written, form: type[Struct], parts: tuple[type[Struct], ...]
+) -> SourceSpecError:
     where = _WHERE.search(message)
     plain = _WHERE.sub("", message)
-    path = _pinpointed(_steps(where[1] if where else ""), message, written.value)
+    path = _pinpointed(_steps(where[1] if where else ""), message, written.value, form)
     unknown = _UNKNOWN.search(plain)
     if unknown:
-        near = difflib.get_close_matches(unknown[1], sorted(_names(written.value, path)), n=1)
-        fix = f"Did you mean {near[0]!r}?" if near else "See the reference of source files."
+        names = sorted(_names(written.value, path, parts))
+        near = difflib.get_close_matches(unknown[1], names, n=1)
+        fix = f"Did you mean {near[0]!r}?" if near else "See the reference of this file."
         return written.error(
             f"There is no field {unknown[1]!r} here.", (*path, unknown[1]), fix=fix
         )
@@ -46,7 +58,9 @@ def _steps(text: str) -> list[str | int | None]:
     return [int(found[1]) if found[1] else found[2] for found in _STEP.finditer(text)]
 
 
-def _pinpointed(steps: list[str | int | None], message: str, value: Json) -> Path:
+def _pinpointed(
+    steps: list[str | int | None], message: str, value: Json, form: type[Struct]
+) -> Path:
     """
     Return the path that msgspec meant by *steps*.
 
@@ -60,15 +74,15 @@ def _pinpointed(steps: list[str | int | None], message: str, value: Json) -> Pat
             continue
         for key, child in _entries(_at(value, path)):
             alone = _replaced(value, path, {str(key): child})
-            if _complaint(alone) == message:
+            if _complaint(alone, form) == message:
                 value, path = alone, (*path, key)
                 break
     return path
 
 
-def _complaint(value: Json) -> str | None:
+def _complaint(value: Json, form: type[Struct]) -> str | None:
     try:
-        msgspec.convert(value, SourceFile)
+        msgspec.convert(value, form)
     except msgspec.ValidationError as error:
         return str(error)
     return None
@@ -88,12 +102,12 @@ def _entries(value: Json) -> Iterator[tuple[str | int, Json]]:
         yield from enumerate(value)
 
 
-def _names(value: Json, path: Path) -> set[str]:
+def _names(value: Json, path: Path, parts: tuple[type[Struct], ...]) -> set[str]:
     """Return the names of the fields of the parts that could stand at *path*."""
     given = _at(value, path)
     names: set[str] = set()
     best = 0
-    for part in PARTS:
+    for part in parts:
         fields = {item.encode_name for item in msgspec.structs.fields(part)}
         shared = len(fields & set(given)) if isinstance(given, dict) else 0
         if shared > best:

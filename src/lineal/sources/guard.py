@@ -187,10 +187,16 @@ class GuardedTransport(httpx2.BaseTransport):
     """An HTTP transport that goes only where the guard lets it."""
 
     def __init__(
-        self, *, allow_private: bool, connections: int = 10, resolve: Resolve = resolve
+        self,
+        *,
+        allow_private: bool,
+        connections: int = 10,
+        resolve: Resolve = resolve,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """Connect to nothing yet; *trust* says whose certificates count, if not the usual ones."""
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=trust or httpx2.create_ssl_context(trust_env=False),
             max_connections=connections,
             keepalive_expiry=15,
             network_backend=_Backend(allow_private=allow_private, resolve=resolve),

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
 from starlette.requests import Request
 
+from lineal.app.taking import Told
 from lineal.errors import InvalidEvent
 from lineal.model import Json
 from lineal.surfaces.errors_http import Malformed, TooLarge, Unsupported
+from lineal.surfaces.events.envelopes import (
+    CLOUDEVENT,
+    CLOUDEVENT_BATCH,
+    Message,
+    binary_attributes,
+    opened,
+    plain_type,
+    recognised,
+    unwrapped,
+)
 
 SINGLE_LIMIT = 1_000_000
 BATCH_LIMIT = 5_000_000
 BATCH_EVENTS = 1_000
-
-CLOUDEVENT = "application/cloudevents+json"
-CLOUDEVENT_BATCH = "application/cloudevents-batch+json"
 
 _LIMITS = (
     f"One event may have {SINGLE_LIMIT:,} bytes; "
@@ -34,6 +42,8 @@ class Body:
     raw: bytes
     content_type: str
     encoding: str
+    #: The headers of an event in binary mode, their names in lower case.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def read(request: Request) -> Body:
@@ -47,8 +57,13 @@ async def read(request: Request) -> Body:
     content_type = request.headers.get("content-type", "application/json")
     return Body(
         b"".join(chunks),
-        content_type.partition(";")[0].strip().casefold(),
+        plain_type(content_type),
         request.headers.get("content-encoding", "").strip().casefold(),
+        {
+            name: value
+            for name, value in request.headers.items()
+            if name == "content-type" or name.startswith("ce-")
+        },
     )
 
 
@@ -86,8 +101,15 @@ def parsed(body: Body) -> Json:
     return value
 
 
-def objects(value: Json) -> list[Mapping[str, Json]]:
-    """Return one event or a list of them as a list; raises `InvalidEvent` for anything else."""
+def objects(value: Json, *, one: bool = False) -> list[Mapping[str, Json]]:
+    """
+    Return one event or a list of them as a list; with *one* a list is refused.
+
+    Raises:
+        InvalidEvent: it is anything else.
+    """
+    if one and isinstance(value, list):
+        raise InvalidEvent("This is a list.", fix=f"Send it as {CLOUDEVENT_BATCH}.")
     items = value if isinstance(value, list) else [value]
     for index, item in enumerate(items):
         if not isinstance(item, dict):
@@ -96,31 +118,35 @@ def objects(value: Json) -> list[Mapping[str, Json]]:
     return cast("list[Mapping[str, Json]]", items)
 
 
-def events(body: Body, source: str | None) -> tuple[str | None, list[Mapping[str, Json]]]:
+def events(body: Body, known: Collection[str], source: str | None) -> tuple[str | None, list[Told]]:
     """
     Return the events of a body and the source they are of.
 
-    A CloudEvents envelope is taken off; where *source* is not given, the envelope's counts.
+    A CloudEvents envelope (structured, batch, or binary in the headers) is taken off; where
+    *source* is not given, the envelope's counts if it is one of the *known* sources.
+
+    Raises:
+        InvalidEvent: an event makes no sense, or those of a batch are of several sources.
     """
-    found = objects(parsed(body))
-    if body.content_type not in (CLOUDEVENT, CLOUDEVENT_BATCH):
+    found = _told(body)
+    if source is not None:
         return source, found
-    sources = {str(event.get("source", "")) for event in found}
-    if source is None and len(sources) > 1:
+    sources = {told.source if told.source in known else None for told in found}
+    if len(sources) > 1:
         raise InvalidEvent(
             "The events of one request are of one source.", fix="Send a batch for each source."
         )
-    return source or next(iter(sources), None) or None, _unwrapped(found)
+    return next(iter(sources), None), found
 
 
-def _unwrapped(found: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
-    unwrapped: list[Mapping[str, Json]] = []
-    for index, event in enumerate(found):
-        data = event.get("data")
-        if not isinstance(event.get("specversion"), str) or not isinstance(data, dict):
-            raise InvalidEvent(
-                f"Event {index} is no CloudEvent with an object as its data.",
-                fix="Send specversion, id, source, type and data.",
-            )
-        unwrapped.append(data)
-    return unwrapped
+def _told(body: Body) -> list[Told]:
+    if body.content_type == CLOUDEVENT:
+        return unwrapped(objects(parsed(body), one=True))
+    if body.content_type == CLOUDEVENT_BATCH:
+        return unwrapped(objects(parsed(body)))
+    if binary_attributes(body.headers) is None:
+        return [told for event in objects(parsed(body)) for told in recognised(event)]
+    raw = unpacked(body)
+    if len(raw) > SINGLE_LIMIT:
+        raise TooLarge(f"The event has more than {SINGLE_LIMIT:,} bytes.", fix=_LIMITS)
+    return opened(Message(raw, body.headers))

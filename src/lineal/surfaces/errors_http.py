@@ -40,6 +40,7 @@ STATUS = {
     "source_down": 503,
     "source_gone": 502,
     "source_garbled": 502,
+    "door_down": 503,
     "store": 500,
     "busy": 503,
     "out_of_time": 503,

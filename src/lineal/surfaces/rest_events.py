@@ -12,6 +12,7 @@ from lineal.model import Json
 from lineal.surfaces import bodies
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.bodies import Body
+from lineal.surfaces.events import envelopes
 from lineal.surfaces.rest import PREFIX, json_response, problems
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def router(lineal: Lineal) -> APIRouter:
 def _add_events(api: APIRouter, lineal: Lineal) -> None:
     content = {
         "application/json": {"schema": _ONE_OR_MANY},
-        bodies.CLOUDEVENT: {"schema": _EVENT},
-        bodies.CLOUDEVENT_BATCH: {"schema": {"type": "array", "items": _EVENT}},
+        envelopes.CLOUDEVENT: {"schema": _EVENT},
+        envelopes.CLOUDEVENT_BATCH: {"schema": {"type": "array", "items": _EVENT}},
     }
 
     @api.post(
@@ -54,10 +55,11 @@ def _add_events(api: APIRouter, lineal: Lineal) -> None:
         """
         Keep events that something changed: one object, or an array of them, all or none.
 
-        The answer comes once they are on disk. CloudEvents are taken in their structured and
-        batch forms.
+        The answer comes once they are on disk. CloudEvents are taken in their structured,
+        binary (`ce-` headers) and batch forms.
         """
-        name, events = bodies.events(body, source or None)
+        name, told = bodies.events(body, lineal.listened, source or None)
+        events = lineal.worded(name, told)
         return json_response({"accepted": lineal.receive(name, events)}, 202)
 
 

@@ -327,6 +327,27 @@ class Accepted(_Model):
     accepted: int
 
 
+class DoorStanding(_Model):
+    """How the door of a bus stands."""
+
+    name: str
+    bus: str = Field(description="`kafka`, `sqs` or `nats`.")
+    state: str = Field(
+        description="`opening`, `open`, `paused` (no room for more), `down` (the bus fails) or "
+        "`closed`."
+    )
+    kept: int = Field(description="Events that were kept since the server started.")
+    dead: int = Field(description="Events among the dead letters since then.")
+    restarts: int = Field(description="How often the door had to be opened again.")
+    reason: str = Field(description="Why it is paused or down.")
+
+
+class DoorList(_Model):
+    """The buses that are listened to."""
+
+    doors: list[DoorStanding]
+
+
 class FailedEvent(_Model):
     """An event of a batch that was refused."""
 

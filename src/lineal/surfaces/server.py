@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lineal.errors import LinealError
+from lineal.errors import DoorDown, LinealError
 from lineal.surfaces import portal, rest, rest_events, rest_identity, rest_walks
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.errors_http import problem_response, translated
+from lineal.surfaces.events import rest as rest_doors
+from lineal.surfaces.events.doors import Doors
 from lineal.surfaces.guard import Guard, Refuse, hosts
 
 if TYPE_CHECKING:
@@ -27,12 +29,13 @@ _ABOUT = (
 )
 
 
-def create(lineal: Lineal) -> FastAPI:
+def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
     """
-    Return the application over an installation.
+    Return the application over an installation and the doors of its buses.
 
-    It neither starts nor closes the installation: whoever opened that does.
+    It neither starts nor closes them: whoever opened them does.
     """
+    doors = doors or Doors([], lineal)
     app = FastAPI(
         title="Lineal",
         description=_ABOUT,
@@ -46,10 +49,11 @@ def create(lineal: Lineal) -> FastAPI:
     app.include_router(rest.router(lineal))
     app.include_router(rest_walks.router(lineal))
     app.include_router(rest_events.router(lineal))
+    app.include_router(rest_doors.router(doors))
     app.include_router(rest_identity.router(lineal))
     pages = portal.Portal(lineal)
     app.include_router(pages.router())
-    _add_probes(app, lineal)
+    _add_probes(app, lineal, doors)
     _add_errors(app, pages)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
@@ -62,7 +66,7 @@ def _version() -> str:
         return "0"
 
 
-def _add_probes(app: FastAPI, lineal: Lineal) -> None:
+def _add_probes(app: FastAPI, lineal: Lineal, doors: Doors) -> None:
     @app.get("/healthz", tags=["standing"], response_model=models.Status)
     def alive() -> Response:
         """Return whether the server answers at all."""
@@ -75,10 +79,25 @@ def _add_probes(app: FastAPI, lineal: Lineal) -> None:
         responses=rest.problems(500, 503, 507),
     )
     def ready() -> Response:
-        """Return whether the database can be asked and written; if not, the error says why."""
+        """
+        Return whether the database can be asked and written, and every bus is listened to.
+
+        If not, the error says why.
+        """
         lineal.health()
         lineal.store.raise_if_troubled()
+        _see_open(doors)
         return rest.json_response({"status": "ok"})
+
+
+def _see_open(doors: Doors) -> None:
+    """Raise `DoorDown` where a bus does not answer."""
+    if down := [one for one in doors.standing() if one.state == "down"]:
+        names = ", ".join(f"{one.name} ({one.bus}: {one.reason})" for one in down)
+        raise DoorDown(
+            f"Not every door is open: {names}.",
+            fix="What waits there is late, not lost. Check the bus; it is tried again by itself.",
+        )
 
 
 def _add_errors(app: FastAPI, pages: portal.Portal) -> None:

@@ -15,6 +15,7 @@ from lineal.surfaces.cli import (
     databases,
     identity,
     importing,
+    joining,
     keeping,
     reading,
     serving,
@@ -64,3 +65,5 @@ for command in (
     *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)
+for command in (joining.new, joining.schema, joining.test):
+    keeping.source.add_command(command)

@@ -46,7 +46,7 @@ def status(asked: Asked) -> None:
 
 @click.group()
 def source() -> None:
-    """List the declared sources, and sweep them."""
+    """Join sources: write, test and list them; sweep them."""
 
 
 @source.command("list")
@@ -55,7 +55,7 @@ def source() -> None:
 def list_sources(files: tuple[Path, ...], form: str) -> None:
     """List the declared sources, and what each describes."""
     with needing_the_server():
-        from lineal.app import source_files
+        from lineal.app.configured import python_sources, source_files
         from lineal.shapes import Shapes
         from lineal.sources.compiling import load
     config = settings()
@@ -64,7 +64,9 @@ def list_sources(files: tuple[Path, ...], form: str) -> None:
         load(path, variables=config.variables, shapes=shapes)
         for path in source_files(files or config.sources)
     ]
-    found = {plan.name: sorted({kind for kind, _ in plan.described}) for plan in plans}
+    described = {plan.name: plan.described for plan in plans}
+    described |= {name: one.platforms for name, one in python_sources(config).items()}
+    found = {name: sorted({kind for kind, _ in pairs}) for name, pairs in described.items()}
     if form == "json":
         write_json({"value": [{"source": name, "types": kinds} for name, kinds in found.items()]})
     else:

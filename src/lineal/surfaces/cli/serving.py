@@ -30,12 +30,17 @@ _file = click.Path(exists=True, path_type=Path)
     "--shapes", multiple=True, type=_file, metavar="FILE",
     help="Further types and kinds; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--door", "doors", multiple=True, type=_file, metavar="FILE",
+    help="A file of doors, buses to listen to; may be repeated.",
+)  # fmt: skip
 def serve(
     db: Path | str | None,
     host: str | None,
     port: int | None,
     sources: tuple[Path, ...],
     shapes: tuple[Path, ...],
+    doors: tuple[Path, ...],
 ) -> None:
     """Answer questions over HTTP, and keep up with the sources, until stopped."""
     config = settings(db)
@@ -45,6 +50,7 @@ def serve(
         port=config.port if port is None else port,
         sources=sources or config.sources,
         shapes=shapes or config.shapes,
+        doors=doors or config.doors,
     )
     with listening(config.host, config.port) as door:
         _serve(config, door)
@@ -55,14 +61,20 @@ def _serve(config: Config, door: socket.socket) -> None:
         import uvicorn
 
         from lineal.surfaces import server
+        from lineal.surfaces.events.opening import doors_of
     with opened_with(config, writable=True, log_from="info") as lineal:
-        app = server.create(lineal)
+        buses = doors_of(lineal)
+        app = server.create(lineal, buses)
         _announce(config, door)
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         signal.signal(signal.SIGTERM, _interrupt)
         lineal.start()
-        with contextlib.suppress(KeyboardInterrupt):
-            running.run(sockets=[door])
+        buses.start()
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                running.run(sockets=[door])
+        finally:
+            buses.stop()
 
 
 def _interrupt(*_: object) -> None:
