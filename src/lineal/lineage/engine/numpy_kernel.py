@@ -197,7 +197,8 @@ class _Side:
             found += [places]
         found = _chosen(found, self._seen.take(found[0]) != self._mark)
         if self._mask is not None:
-            found = _chosen(found, self._mask.take(codes.take(found[1])))
+            allowed = self._mask.take(codes.take(found[1]))
+            found = _chosen(found if len(found) > 2 else found[:1], allowed)
         if meeting:
             met = np.flatnonzero(self._seen.take(found[0]))
             if met.size:
@@ -224,7 +225,10 @@ class _Side:
 
 
 def _chosen(columns: list[Any], which: Any) -> list[Any]:
-    return [column.compress(which) for column in columns]
+    if len(columns) == 1:
+        return [columns[0].compress(which)]
+    at = np.flatnonzero(which)
+    return [column.take(at) for column in columns]
 
 
 def _first(found: Any, nodes: int) -> Any:
