@@ -5,13 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineal.lineage.engine import Adjacency, Closure, closure, compiled_is_there, shortest, tally
+from lineal.lineage.engine import (
+    Adjacency,
+    Closure,
+    Rows,
+    closure,
+    compiled_is_there,
+    shortest,
+    tally,
+)
 from lineal.model import Budget
 
 KERNELS = ["numpy", *(["numba"] if compiled_is_there() else [])]
@@ -200,3 +209,146 @@ def test_the_engine_is_imported_without_the_compiler() -> None:
     asked = "import lineal.lineage.engine, sys; sys.exit('numba' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@settings(max_examples=60)
+@given(graphs(), st.booleans(), st.data())
+def test_a_code_of_two_bytes_is_masked_as_one_of_one_byte_is(kernel, drawn, upstream, data) -> None:
+    """A legend of more than 256 codes: its rows take wider numbers."""
+    edges, nodes = drawn
+    columns = np.array(edges, np.int64).reshape(-1, 4)
+    names = tuple(f"k{at}" for at in range(100))
+    graph = Adjacency.of(
+        columns[:, 0], columns[:, 1], columns[:, 2] + 97, columns[:, 3],
+        nodes=nodes, kind_names=names, layer_names=LAYERS, default=names,
+    )  # fmt: skip
+    start, end = data.draw(st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1)))
+    mask = graph.mask(kinds=["k97", "k99"])
+    every = plainly(edges, [start], upstream=upstream, kinds=("feeds", "logs"), layers=LAYERS[:3])
+
+    found = closure(graph, [start], upstream=upstream, mask=mask, kernel=kernel)
+    way = shortest(graph, start, end, upstream=upstream, mask=mask, kernel=kernel)
+
+    assert graph.down.codes.dtype == np.uint16
+    assert depths_of(found) == every
+    assert (way is None) == (end not in every)
+    assert way is None or len(way.codes) == every[end]
+
+
+def test_kernels_give_the_same_keys_in_the_same_order_over_the_same_edges() -> None:
+    """Narrow levels and wide ones, with a mask and without."""
+    dice = np.random.default_rng(3)
+    ends = dice.integers(0, 4_000, (2, 14_000))
+    kinds, layers = dice.integers(0, 3, 14_000), dice.integers(0, 4, 14_000)
+    graph = Adjacency.of(
+        ends[0], ends[1], kinds, layers,
+        nodes=4_000, kind_names=KINDS, layer_names=LAYERS, default=("feeds", "calls"),
+    )  # fmt: skip
+
+    for mask in (None, graph.mask(kinds=["feeds", "logs"])):
+        for starts in ([0], [17, 3, 3, 9], []):
+            told = [
+                closure(graph, starts, mask=mask, kernel=kernel, traced=True) for kernel in KERNELS
+            ]
+            for one in told:
+                assert one.parents is not None
+                assert one.edges is not None
+                for part in ("keys", "depths", "bounds", "parents", "edges"):
+                    # The places of starts lead nowhere.
+                    begin = len(set(starts)) if part in ("parents", "edges") else 0
+                    mine, first = getattr(one, part)[begin:], getattr(told[0], part)[begin:]
+                    assert mine.tolist() == first.tolist()
+                assert one.scanned == told[0].scanned
+            assert not starts or len(told[0]) > 1_000
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_is_no_node_and_a_mask_of_other_codes_are_refused(kernel) -> None:
+    graph = Adjacency.of(np.arange(9), np.arange(1, 10))
+
+    for starts in ([10], [-1], [3, 10], [-1, 3], [1 << 40, 3]):
+        with pytest.raises(IndexError):
+            closure(graph, starts, kernel=kernel)
+    for start, end in ((0, 10), (-1, 3)):
+        with pytest.raises(IndexError):
+            shortest(graph, start, end, kernel=kernel)
+    with pytest.raises(ValueError, match="mask"):
+        closure(graph, [0], mask=np.ones(2, np.bool_), kernel=kernel)
+    with pytest.raises(ValueError, match="mask"):
+        shortest(graph, 0, 3, mask=np.ones(2, np.bool_), kernel=kernel)
+
+
+def _bad(part: str, at: int, value: int) -> Rows:
+    """Return the rows of a chain of ten with one wrong number."""
+    rows = Adjacency.of(np.arange(9), np.arange(1, 10)).down
+    parts = {name: getattr(rows, name).copy() for name in ("first", "end", "targets", "codes")}
+    parts[part][at] = value
+    end = parts["end"]
+    return Rows(parts["first"], end, end, end, parts["targets"], parts["codes"])
+
+
+@pytest.mark.skipif(not compiled_is_there(), reason="numba is not installed")
+@pytest.mark.parametrize(
+    ("part", "at", "value"),
+    [
+        ("first", 3, -1), ("first", 3, 1 << 30), ("end", 9, 10), ("end", 2, -5),
+        ("targets", 0, 10), ("targets", 8, -1),
+    ],
+)  # fmt: skip
+def test_rows_that_lead_beyond_themselves_are_never_given_to_a_compiled_walk(
+    part, at, value
+) -> None:
+    """It would read and write whatever lies there."""
+    whole = Adjacency.of(np.arange(9), np.arange(1, 10))
+    graph = Adjacency(10, _bad(part, at, value), whole.up, whole.legend)
+
+    with pytest.raises(ValueError, match=r"row|none of its"):
+        closure(graph, [0], kernel="numba")
+    with pytest.raises(ValueError, match=r"row|none of its"):
+        shortest(graph, 0, 9, kernel="numba")
+
+
+@pytest.mark.skipif(not compiled_is_there(), reason="numba is not installed")
+def test_rows_that_do_not_fit_together_or_to_their_scratch_are_refused() -> None:
+    small, large = (Adjacency.of(np.arange(at), np.arange(1, at + 1)) for at in (5, 9))
+    rows = small.down
+    few = Rows(rows.first, rows.middle, rows.last, rows.end, rows.targets, rows.codes[:3])
+
+    with pytest.raises(ValueError, match="fit together"):
+        closure(Adjacency(6, few, small.up, small.legend), [0], kernel="numba")
+    with pytest.raises(ValueError, match="too small"):
+        closure(Adjacency(6, large.down, large.up, small.legend), [0], kernel="numba")
+    with pytest.raises(ValueError, match="back"):
+        shortest(Adjacency(10, large.down, small.up, small.legend), 0, 3, kernel="numba")
+
+
+@pytest.mark.skipif(not compiled_is_there(), reason="numba is not installed")
+def test_a_compiled_walk_of_another_layout_does_nothing() -> None:
+    """One that was kept on disk by another release would read the wrong numbers as addresses."""
+    from lineal.lineage.engine import jobs  # noqa: PLC0415  # only where there is a compiler
+
+    graph = Adjacency.of(np.arange(9), np.arange(1, 10))
+    closure(graph, [0], kernel="numba")
+    scratch = graph.borrow()
+    jobs.desk_of(scratch).job[jobs.LAYOUT] += 1
+    graph.give_back(scratch)
+
+    with pytest.raises(RuntimeError, match="another release"):
+        closure(graph, [0], kernel="numba")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_many_may_walk_at_once(kernel) -> None:
+    """Each has scratch arrays of its own, and the compiled walk holds no lock."""
+    dice = np.random.default_rng(5)
+    graph = Adjacency.of(*dice.integers(0, 20_000, (2, 40_000)), nodes=20_000)
+    starts = list(range(0, 20_000, 500))
+    alone = [closure(graph, [start], kernel=kernel).keys.tolist() for start in starts]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(
+            pool.map(lambda start: closure(graph, [start], kernel=kernel).keys.tolist(), starts * 4)
+        )
+
+    assert together == alone * 4

@@ -53,13 +53,13 @@ class Plain:
         }
 
     def _down(self, start: int) -> Closure:
-        return _with_depths(closure(self.graph, [start], kernel=self.kernel))
+        return closure(self.graph, [start], kernel=self.kernel)
 
     def _lean(self, name: str, start: int) -> Closure:
         """Walk over nothing but the edges of an answer; their rows are made when first asked."""
         if name not in self.lean:
             self.lean[name] = _adjacency(self.arrays.edges(name), self.things)
-        return _with_depths(closure(self.lean[name], [start], kernel=self.kernel))
+        return closure(self.lean[name], [start], kernel=self.kernel)
 
     def _services(self, start: int) -> Any:
         keys = closure(self.graph, [start], kernel=self.kernel).keys[1:]
@@ -76,9 +76,7 @@ class Plain:
         graph, kernel = self.graph, self.kernel
 
         def walk(**how: Any) -> Query:
-            return Query(
-                lambda start: _with_depths(closure(graph, [start], kernel=kernel, **how)), _read
-            )
+            return Query(lambda start: closure(graph, [start], kernel=kernel, **how), _read)
 
         return {
             "down": Query(self._down, _read),
@@ -100,12 +98,6 @@ class Compiled(Plain):
     """The kernel that numba compiles."""
 
     kernel = "numba"
-
-
-def _with_depths(found: Closure) -> Closure:
-    """Have the depths made: they are part of the answer."""
-    assert len(found.depths) == len(found)
-    return found
 
 
 def _read(found: Closure) -> tuple[Any, Any]:

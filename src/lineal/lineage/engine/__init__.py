@@ -11,8 +11,9 @@ Pure. Nothing here opens a store, and nothing here imports the compiler before a
 from __future__ import annotations
 
 from lineal.lineage.engine.adjacency import Adjacency, Code, Rows
-from lineal.lineage.engine.closure import Closure, Found, closure, shortest, tally
+from lineal.lineage.engine.closure import closure, shortest, tally
 from lineal.lineage.engine.kernels import compiled_is_there
+from lineal.lineage.engine.reached import Closure, Found
 
 __all__ = [
     "Adjacency",

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lineal.lineage.engine.scratch import Scratch
+
 Ints: TypeAlias = "NDArray[np.int32]"
 Longs: TypeAlias = "NDArray[np.int64]"
 Bools: TypeAlias = "NDArray[np.bool_]"
@@ -59,6 +61,8 @@ class Rows:
     end: Ints
     targets: Ints
     codes: Codes
+    #: What compiled loops know of them; see `jobs.bound`.
+    bound: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -117,30 +121,6 @@ def rows_of(packed: NDArray[np.uint64], nodes: int, legend: Collection[Code]) ->
     middle = (first + counts[0]).astype(np.int32)
     last = end if not counts[2].any() else (middle + counts[1]).astype(np.int32)
     return Rows(first, last if not counts[1].any() else middle, last, end, targets, codes)
-
-
-class Scratch:
-    """Arrays that a walk writes in, and leaves clean behind: one set for each walk at a time."""
-
-    __slots__ = ("_traces", "bounds", "queue", "seen")
-
-    def __init__(self, nodes: int) -> None:
-        size = max(1, nodes)
-        self.seen = np.zeros(size, np.uint8)
-        self.queue = np.empty(size, np.int32)
-        self.bounds = np.empty(size + 3, np.int32)
-        self._traces: tuple[Ints, Ints] | None = None
-
-    def traces(self, wanted: bool) -> tuple[Ints, Ints]:
-        """Return the arrays that say where each in the queue was come from: its place, the edge."""
-        if not wanted:
-            return NOTHING, NOTHING
-        if self._traces is None:
-            self._traces = np.empty_like(self.queue), np.empty_like(self.queue)
-        return self._traces
-
-
-NOTHING = np.zeros(0, np.int32)
 
 
 @dataclass(slots=True)

@@ -5,29 +5,19 @@ The kernels do the walking; here is what is asked of them, and what an answer is
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Ints, Rows, Scratch
-from lineal.lineage.engine.kernels import kernel_of
+from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Ints, Rows
+from lineal.lineage.engine.kernels import BEYOND, ENDS, kernel_of
+from lineal.lineage.engine.reached import Closure, Found
+from lineal.lineage.engine.scratch import Scratch
 from lineal.model import Budget
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-#: After how many edges a walk looks at the clock.
-PAUSE = 1_000_000
-#: A limit that no walk reaches.
-BEYOND = 1 << 60
 ENDLESS = Budget(BEYOND, BEYOND, BEYOND, BEYOND)
-
-NONE = np.zeros(0, np.bool_)
 
 
 class Walkable(Protocol):
@@ -46,52 +36,6 @@ class Walkable(Protocol):
 
     def give_back(self, scratch: Scratch) -> None:
         """Give them back, clean."""
-
-
-@dataclass(frozen=True)
-class Closure:
-    """What was reached from some starts: nodes in the order of their depth, starts first."""
-
-    keys: Ints
-    #: Where each depth begins in the keys, and where the last one ends.
-    bounds: Ints
-    #: How many edges were looked at.
-    scanned: int
-    #: What was cut and why: ``depth``, ``nodes``, ``edges`` or ``time``; empty if nothing was.
-    why: tuple[str, ...] = ()
-    #: Where traced: the place in the keys that each was come from, and the place of the edge.
-    parents: Ints | None = None
-    edges: Ints | None = None
-
-    @cached_property
-    def depths(self) -> Ints:
-        """How many steps each key is from the nearest start."""
-        every = np.arange(self.bounds.size - 1, dtype=np.int32)
-        return every.repeat(np.diff(self.bounds))
-
-    def __len__(self) -> int:
-        return int(self.keys.size)
-
-    def of(self, wanted: NDArray[Any]) -> Ints:
-        """Return those keys that a table of yes and no, by node, holds to be wanted."""
-        chosen: NDArray[np.bool_] = wanted[self.keys].astype(np.bool_)
-        return self.keys[chosen]
-
-    def counts(self, column: NDArray[Any]) -> NDArray[np.int64]:
-        """Return how many keys have each value of a column of small numbers."""
-        return np.bincount(column[self.keys])
-
-    def way(self, place: int) -> list[tuple[int, int, int]]:
-        """Return the steps to the key at a place: node, place of the edge in the rows, node."""
-        if self.parents is None or self.edges is None:
-            raise ValueError("The closure was not traced.")
-        steps: list[tuple[int, int, int]] = []
-        starts = int(self.bounds[1])
-        while place >= starts:
-            above = int(self.parents[place])
-            steps.append((int(self.keys[above]), int(self.edges[place]), int(self.keys[place])))
-            place = above
-        return steps[::-1]
 
 
 def closure(
@@ -117,13 +61,12 @@ def closure(
     >>> found.keys.tolist(), found.depths.tolist()
     ([0, 1, 2], [0, 1, 2])
     """
+    rows = graph.up if upstream else graph.down
     limits = ENDLESS if budget is None else budget
-    if depth is not None:
-        limits = Budget(min(depth, limits.depth), limits.nodes, limits.edges, limits.milliseconds)
-    rows = graph.rows(upstream=upstream)
     return reach(
-        graph, rows, starts, last=rows.last, mask=mask, limits=limits, kernel=kernel, traced=traced
-    )
+        graph, rows, starts,
+        last=rows.last, mask=mask, limits=limits, depth=depth, kernel=kernel, traced=traced,
+    )  # fmt: skip
 
 
 def reach(
@@ -134,58 +77,45 @@ def reach(
     last: Ints,
     mask: Bools | None = None,
     limits: Budget = ENDLESS,
+    depth: int | None = None,
     kernel: str | None = None,
     traced: bool = False,
 ) -> Closure:
-    """Walk on rows as far as *last* says, or over all that *mask* allows; see `closure`."""
-    levels = kernel_of(kernel).levels
+    """
+    Walk on rows as far as *last* says, or over all that *mask* allows; see `closure`.
+
+    Raises:
+        IndexError: a start is no node.
+        ValueError: the mask does not tell of each code, or the rows are not sound.
+    """
+    if mask is not None and mask.size != len(graph.legend):
+        raise ValueError(f"A mask of {mask.size} does not tell of {len(graph.legend)} codes.")
+    deep = limits.depth if depth is None or depth > limits.depth else depth
     # Scratch that a failed walk leaves dirty is not given back.
     scratch = graph.borrow()
-    queue, seen, bounds = scratch.queue, scratch.seen, scratch.bounds
-    if len(starts) == 1:
-        queue[0], count = starts[0], 1
-        seen[queue[0]] = 1
-    else:
-        ordered = np.unique(np.asarray(starts, np.int32))
-        count = ordered.size
-        queue[:count] = ordered
-        seen[ordered] = 1
-    bounds[0], bounds[1] = 0, count
-    state = np.array((0, count, 0, 0), np.int64)
-    bound = np.array((limits.depth, limits.nodes, limits.edges, PAUSE), np.int64)
-    until = None if limits.milliseconds >= BEYOND else time.monotonic() + limits.milliseconds / 1e3
-    end = rows.end if mask is not None else last
-    parent, edge = scratch.traces(traced)
-    outcome = 4
-    while outcome == 4:
-        outcome = levels(
-            rows.first, end, rows.targets, rows.codes,
-            NONE if mask is None else mask, mask is not None,
-            seen, queue, bounds, parent, edge, traced, state, bound,
-        )  # fmt: skip
-        if outcome == 4 and until is not None and time.monotonic() > until:
-            seen[queue[: state[1]]] = 0
-            outcome = 5
-    low, high, deep, scanned = state.tolist()
-    # The last level is empty where nothing was left to find.
-    depths = deep + 1 if low == high and deep else deep + 2
-    found = Closure(
-        queue[:high].copy(), bounds[:depths].copy(), scanned, _WHY[outcome],
-        parent[:high].copy() if traced else None, edge[:high].copy() if traced else None,
-    )  # fmt: skip
+    count = _placed(starts, rows.first.size, scratch)
+    high, scanned, ended = kernel_of(kernel).levels(
+        rows, last if mask is None else rows.end, mask, scratch, count, limits, deep, traced
+    )
+    found = Closure(scratch.queue[:high].copy(), scratch.depths[:high].copy(), scanned, ENDS[ended])
+    if traced:
+        found.parents, found.edges = (trace[:high].copy() for trace in scratch.traces(True))
     graph.give_back(scratch)
     return found
 
 
-_WHY: tuple[tuple[str, ...], ...] = ((), ("depth",), ("nodes",), ("edges",), (), ("time",))
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The nearest way between two: its nodes and, between them, the codes of its steps."""
-
-    nodes: tuple[int, ...]
-    codes: tuple[int, ...]
+def _placed(starts: Sequence[int] | NDArray[Any], nodes: int, scratch: Scratch) -> int:
+    """Write the starts at the beginning of the queue, each once; return how many there are."""
+    if len(starts) == 1:
+        if not 0 <= starts[0] < nodes:
+            raise IndexError(f"{starts[0]} is none of the {nodes} nodes.")
+        scratch.queue[0] = starts[0]
+        return 1
+    ordered = np.unique(np.asarray(starts, np.int64))
+    if ordered.size and not (ordered[0] >= 0 and ordered[-1] < nodes):
+        raise IndexError(f"{ordered[0]} or {ordered[-1]} is none of the {nodes} nodes.")
+    scratch.queue[: ordered.size] = ordered
+    return ordered.size
 
 
 def shortest(
@@ -202,71 +132,35 @@ def shortest(
     Return one of the shortest ways from *start* to *end*, walking from both sides; None if none.
 
     Raises:
+        IndexError: one of the two is no node.
         OverflowError: more than *edges* edges were looked at.
+        ValueError: the mask does not tell of each code, or the rows are not sound.
 
     >>> import numpy as np
     >>> chain = Adjacency.of(np.array([0, 1]), np.array([1, 2]))
     >>> shortest(chain, 0, 2, kernel="numpy").nodes
     (0, 1, 2)
     """
+    there, back = (graph.up, graph.down) if upstream else (graph.down, graph.up)
+    nodes = min(there.first.size, back.first.size)
+    for one in (start, end):
+        if not 0 <= one < nodes:
+            raise IndexError(f"{one} is none of the {nodes} nodes.")
+    if mask is not None and mask.size != len(graph.legend):
+        raise ValueError(f"A mask of {mask.size} does not tell of {len(graph.legend)} codes.")
     if start == end:
         return Found((start,), ())
-    one, other = graph.borrow(), graph.borrow()
-    there, back = graph.rows(upstream=upstream), graph.rows(upstream=not upstream)
-    queues = (one.queue, other.queue)
-    traces = (one.traces(True), other.traces(True))
-    seen = one.seen
-    one.queue[0], other.queue[0] = start, end
-    seen[start], seen[end] = 1, 2
-    state = np.array((1, 1, 0, 0, 0, 0), np.int64)
-    ends = (there.end, back.end) if mask is not None else (there.last, back.last)
+    sides = (
+        ((there, there.last), (back, back.last))
+        if mask is None
+        else ((there, there.end), (back, back.end))
+    )
+    scratch = graph.borrow(), graph.borrow()
     try:
-        outcome = kernel_of(kernel).meet(
-            there.first, ends[0], there.targets, there.codes,
-            back.first, ends[1], back.targets, back.codes,
-            NONE if mask is None else mask, mask is not None, seen,
-            *queues, traces[0][0], traces[1][0], traces[0][1], traces[1][1], state, edges,
-        )  # fmt: skip
-        if outcome == -2:
-            raise OverflowError(f"More than {edges} edges were looked at.")
-        if outcome == -1:
-            return None
-        return _joined(queues, traces, (there, back), [int(value) for value in state])
+        return kernel_of(kernel).meet(*sides, mask, (start, end), scratch, edges)
     finally:
-        for queue, high in zip(queues, state[:2], strict=True):
-            seen[queue[:high]] = 0
-        graph.give_back(one)
-        graph.give_back(other)
-
-
-def _joined(
-    queues: tuple[Ints, Ints],
-    traces: tuple[tuple[Ints, Ints], tuple[Ints, Ints]],
-    rows: tuple[Rows, Rows],
-    met: Sequence[int],
-) -> Found:
-    """Put the two halves of a way together at the edge over which they met."""
-    side, at, node, place = met[2:]
-    other = 1 - side
-    high = int(np.flatnonzero(queues[other][: met[other]] == node)[0])
-    halves: list[tuple[list[int], list[int]]] = [([], []), ([], [])]
-    for half, begin in ((side, at), (other, high)):
-        for here, edge in _back(queues[half], traces[half], begin):
-            halves[half][0].append(here)
-            if edge >= 0:
-                halves[half][1].append(int(rows[half].codes[edge]))
-    middle = int(rows[side].codes[place])
-    nodes = halves[0][0][::-1] + halves[1][0]
-    codes = [*halves[0][1][::-1], middle, *halves[1][1]]
-    return Found(tuple(nodes), tuple(codes))
-
-
-def _back(queue: Ints, trace: tuple[Ints, Ints], at: int) -> Iterator[tuple[int, int]]:
-    """Yield the nodes back to where a side began, each with the edge that led to it, or -1."""
-    while at > 0:
-        yield int(queue[at]), int(trace[1][at])
-        at = int(trace[0][at])
-    yield int(queue[0]), -1
+        graph.give_back(scratch[0])
+        graph.give_back(scratch[1])
 
 
 def tally(found: Closure, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:

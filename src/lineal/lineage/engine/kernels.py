@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from lineal.lineage.engine.adjacency import Bools, Ints, Rows
+    from lineal.lineage.engine.reached import Found
+    from lineal.lineage.engine.scratch import Scratch
+    from lineal.model import Budget
+
+#: What ended a walk, by the number that kernels say it with: nothing, or the limit that was hit.
+ENDS: tuple[tuple[str, ...], ...] = ((), ("depth",), ("nodes",), ("edges",), (), ("time",))
+#: To look at the clock, and then to go on.
+PAUSED, LATE = 4, 5
+#: After how many edges a walk looks at the clock.
+PAUSE = 1_000_000
+#: A limit that no walk reaches.
+BEYOND = 1 << 60
+
+#: Walks from the nodes that the queue begins with: so many. Takes the rows, how far each is walked,
+#: the mask, scratch arrays, how many starts, the limits, how deep, and if ways are kept. Returns
+#: how many were reached, how many edges were looked at, and what ended it.
+Levels: TypeAlias = (
+    "Callable[[Rows, Ints, Bools | None, Scratch, int, Budget, int, bool], tuple[int, int, int]]"
+)
+#: Walks from two sides until they meet. Takes the rows of each, with how far they are walked; the
+#: mask, both ends, scratch arrays for each side, and how many edges may be looked at. Returns None
+#: where there is no way, and raises `OverflowError` where it would have to look at more edges.
+Meet: TypeAlias = (
+    "Callable[[tuple[Rows, Ints], tuple[Rows, Ints], Bools | None, tuple[int, int],"
+    " tuple[Scratch, Scratch], int], Found | None]"
+)
 
 
 class Kernel(NamedTuple):
     """The functions that walk."""
 
     name: str
-    levels: Any
-    meet: Any
+    levels: Levels
+    meet: Meet
 
 
 @cache
@@ -25,7 +55,7 @@ def kernel_of(name: str | None) -> Kernel:
     if name is None:
         name = "numba" if compiled_is_there() else "numpy"
     if name == "numba":
-        from lineal.lineage.engine import numba_kernel as compiled  # noqa: PLC0415  # only if asked
+        from lineal.lineage.engine import compiled  # noqa: PLC0415  # only if asked
 
         return Kernel(name, compiled.levels, compiled.meet)
     if name != "numpy":

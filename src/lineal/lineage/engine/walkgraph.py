@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows, Scratch
+from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows
 from lineal.lineage.engine.claims import Picture, Relation
-from lineal.lineage.engine.closure import ENDLESS, Closure, reach
+from lineal.lineage.engine.closure import ENDLESS, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
 from lineal.lineage.engine.numpy_kernel import spread
+from lineal.lineage.engine.reached import Closure
+from lineal.lineage.engine.scratch import Scratch
 from lineal.lineage.walked import Way
 from lineal.model import Budget
 from lineal.shapes import Shapes
