@@ -14,8 +14,8 @@ import pytest
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
-from lineal.errors import InvalidEvent, NotFound, SourceDown, SourceGarbled
-from lineal.ingest import GRACE, TRIES
+from lineal.errors import InvalidEvent, NotFound, Overloaded, SourceDown, SourceGarbled
+from lineal.ingest import GRACE, TRIES, Ingest
 from lineal.model import Instant, Json, State, Uri
 from lineal.testing.estate.server import Estate
 from tests.databases import ENGINES, fresh
@@ -165,6 +165,33 @@ def test_an_event_that_makes_no_sense_is_refused_and_none_is_kept(
         both.lineal.receive(source, events)
 
     assert both.rows("SELECT * FROM inbox") == []
+
+
+def test_a_full_inbox_takes_nothing_more_and_says_when_to_come_again(place: Path | str) -> None:
+    with small() as estate, listening(estate, place) as both:
+        ingest = Ingest(both.lineal.store, both.lineal.sources, {}, inbox=3)
+        ingest.receive("registry", [GOOD, GOOD])
+        before = ingest.room()
+        with pytest.raises(Overloaded) as refused:
+            ingest.receive("registry", [GOOD, GOOD])
+        ingest.receive("registry", [GOOD])
+        full = ingest.room()
+        ingest.turn()
+
+        assert (before.events, before.wait, bool(before)) == (1, 0, True)
+        assert refused.value.retry_after > 0
+        assert (full.events, bool(full)) == (0, False)
+        assert full.wait > 0
+        assert ingest.room().events == 3
+
+
+def test_a_batch_that_is_larger_than_the_inbox_gets_in_when_it_is_empty(
+    place: Path | str,
+) -> None:
+    with small() as estate, listening(estate, place) as both:
+        ingest = Ingest(both.lineal.store, both.lineal.sources, {}, inbox=1)
+
+        assert ingest.receive("registry", [GOOD] * 4) == 4
 
 
 def test_an_event_without_a_source_goes_to_the_one_that_understands_it(both: Joined) -> None:

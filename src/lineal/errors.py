@@ -20,6 +20,7 @@ translates into its own language by one table.
     │   ├── SourceDown      not reachable, or answering 5xx, 408, 429: try again later
     │   ├── SourceGone      404 or 410 from a source that is otherwise well
     │   └── SourceGarbled   an answer that is not what the source promised
+    ├── Overloaded          too much waits to be taken in: send again later
     └── StoreError          the database
         ├── Busy            another process writes to it
         │   ├── Undone      another transaction was in the way, and this one was undone
@@ -163,6 +164,16 @@ class SourceGarbled(SourceError):
     """The source answered, but not with what it promised."""
 
     code = "source_garbled"
+
+
+class Overloaded(LinealError):
+    """So much waits to be taken in that nothing more is kept now; *retry_after* is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: float, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
 
 
 class StoreError(LinealError):

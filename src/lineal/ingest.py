@@ -24,6 +24,7 @@ from lineal.errors import (
     InvalidEvent,
     LinealError,
     NotFound,
+    Overloaded,
     SourceDown,
     SourceGarbled,
     SourceGone,
@@ -49,6 +50,8 @@ LONGEST_WAIT = 300_000_000
 #: Of a source's living documents, a sweep removes at most this share, and this many, unasked.
 HELD_SHARE, HELD_COUNT, HELD_FLOOR = 0.10, 1_000, 10
 BATCH = 500
+#: So many events may wait in the inbox, and so long (seconds) a sender is told to wait then.
+INBOX, PAUSE = 100_000, 5.0
 
 
 @dataclass(slots=True)
@@ -82,6 +85,17 @@ class Swept:
     held: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much more may be taken in now; where nothing, *wait* says for how many seconds."""
+
+    events: int
+    wait: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.events > 0
+
+
 class Ingest:
     """The write path of one installation."""
 
@@ -92,8 +106,10 @@ class Ingest:
         logs: Mapping[str, LogSource],
         *,
         workers: int = 8,
+        inbox: int = INBOX,
     ) -> None:
         self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
+        self._inbox = inbox
         self._known: set[tuple[str, str]] = set()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fetch")
         self._turn = threading.Lock()
@@ -110,11 +126,27 @@ class Ingest:
 
         Raises:
             InvalidEvent: one of them makes no sense to its source; then none is kept.
+            Overloaded: too many wait already; then none is kept, and the error says when to
+                send them again.
         """
         now = self._store.now()
         addressed = [Event(self._addressee(source, body), body, now) for body in events]
         with self._store.working() as ledger:
+            waiting = work.depth(ledger.driver)
+            # What is more than there is room for at all must get in some time.
+            if waiting and waiting + len(addressed) > self._inbox:
+                raise Overloaded(
+                    f"{waiting:,} events wait to be taken in; at most {self._inbox:,} may.",
+                    retry_after=PAUSE,
+                    fix="Send them again later; nothing of this was kept.",
+                )
             return work.receive(ledger, addressed)
+
+    def room(self) -> Room:
+        """Return how many events may be sent now; a consumer pauses where there is no room."""
+        with self._store.looking() as driver:
+            left = self._inbox - work.depth(driver)
+        return Room(left) if left > 0 else Room(0, PAUSE)
 
     def turn(self, tally: Tally | None = None) -> int:
         """Do one turn: understand what waits, fetch what is due, commit; returns how much."""

@@ -82,6 +82,12 @@ def receive(ledger: Ledger, events: Iterable[Event]) -> int:
     return count
 
 
+def depth(driver: Driver) -> int:
+    """How many events wait in the inbox?"""
+    row = driver.row("SELECT rows FROM ledger WHERE name = 'inbox'")
+    return 0 if row is None else int(row[0])
+
+
 def waiting(ledger: Ledger, limit: int) -> list[Waiting]:
     """Which events have waited longest? They are this transaction's to take out of the inbox."""
     # Whoever else would understand the same events waits here, and finds them gone.

@@ -34,6 +34,7 @@ EXITS = {
     "timeout": UNREACHABLE,
     "broken": UNREACHABLE,
     "garbled": UNREACHABLE,
+    "overloaded": UNREACHABLE,
     "store": STORE,
     "busy": STORE,
     "out_of_time": STORE,
