@@ -19,7 +19,8 @@ translates into its own language by one table.
     ├── SourceError         a source did not give a usable answer
     │   ├── SourceDown      not reachable, or answering 5xx, 408, 429: try again later
     │   ├── SourceGone      404 or 410 from a source that is otherwise well
-    │   └── SourceGarbled   an answer that is not what the source promised
+    │   ├── SourceGarbled   an answer that is not what the source promised
+    │   └── SourceMoved     a list that cannot be gone on with: begin it again
     ├── Overloaded          too much waits to be taken in: send again later
     └── StoreError          the database
         ├── Busy            another process writes to it
@@ -139,9 +140,10 @@ class FileRefused(_InFile):
 
 
 class SourceError(LinealError):
-    """A source did not give a usable answer."""
+    """A source did not give a usable answer; *status* is that of HTTP, where there was one."""
 
     code = "source"
+    status: int | None = None
 
 
 class SourceDown(SourceError):
@@ -164,6 +166,12 @@ class SourceGarbled(SourceError):
     """The source answered, but not with what it promised."""
 
     code = "source_garbled"
+
+
+class SourceMoved(SourceError):
+    """A list changed while it was read, and its next page is not known any more: begin again."""
+
+    code = "source_moved"
 
 
 class Overloaded(LinealError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from lineal.app.background import PACE, Background, Pace
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import ConfigError, Invalid
+from lineal.errors import ConfigError, Invalid, NotFound
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.normalise import Platforms, rewrites
@@ -30,7 +31,7 @@ from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
 from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
-from lineal.store.work import DeadLetter, SourceHealth
+from lineal.store.work import DeadLetter, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
@@ -92,6 +93,7 @@ class Lineal:
         plans: Sequence[SourcePlan],
         *,
         clock: Callable[[], Instant] = clock_now,
+        chance: Callable[[], float] = random.random,
         pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
@@ -102,9 +104,22 @@ class Lineal:
         self._sources = {
             plan.name: HttpSource(plan, secret=self._secret, clock=clock) for plan in plans
         }
-        self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
+        self.ingest = Ingest(
+            store,
+            self._sources,
+            {OPENLINEAGE: self._openlineage},
+            inbox=config.inbox,
+            inbox_bytes=config.inbox_bytes,
+            chance=chance,
+        )
         self._background = Background(
-            self.ingest, tidy=store.tidy, drop_some=self._drop_some, pace=pace
+            self.ingest,
+            self._sources,
+            now=clock,
+            standings=self._standings,
+            tidy=store.tidy,
+            drop_some=self._drop_some,
+            pace=pace,
         )
 
     # ── Opening and closing ──────────────────────────────────────────────────────────────────
@@ -117,6 +132,7 @@ class Lineal:
         *,
         writable: bool = True,
         clock: Callable[[], Instant] = clock_now,
+        chance: Callable[[], float] = random.random,
         pace: Pace = PACE,
     ) -> Iterator[Lineal]:
         """
@@ -141,7 +157,7 @@ class Lineal:
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, clock=clock, pace=pace)
+            lineal = cls(config, store, plans, clock=clock, chance=chance, pace=pace)
         except BaseException:
             store.close()
             raise
@@ -183,15 +199,16 @@ class Lineal:
     # ── Events ───────────────────────────────────────────────────────────────────────────────
 
     def receive(self, source: str | None, events: Sequence[Mapping[str, Json]]) -> int:
-        """Keep events durably; raises `InvalidEvent`, and then keeps none of them."""
-        count = self.ingest.receive(source, events)
-        self._background.wake()
-        return count
+        """Keep events durably; raises `InvalidEvent`, `Overloaded`, and then keeps none of them."""
+        return self.ingest.receive(source, events)
 
     def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
-        """Keep OpenLineage events durably; those that are invalid are refused one by one."""
-        outcomes = list(self.ingest.take_log(OPENLINEAGE, events))
-        self._background.wake()
+        """
+        Keep OpenLineage events durably; those that are invalid are refused one by one.
+
+        Raises `Overloaded` where so many wait to be worked on that none was kept.
+        """
+        outcomes = self.ingest.receive_log(OPENLINEAGE, events)
         refused = tuple(
             (index, str(error)) for index, error in enumerate(outcomes) if error is not None
         )
@@ -202,23 +219,28 @@ class Lineal:
         until, tally, done = time.monotonic() + timeout, Tally(), 0
         while time.monotonic() < until:
             step = self.ingest.turn(tally)
-            if step == 0:
-                return Drained(done, dict(tally.documents), complete=True)
             done += step
+            if step == 0:
+                if not self.ingest.is_busy:
+                    return Drained(done, dict(tally.documents), complete=True)
+                self.ingest.rest(0.05)
         return Drained(done, dict(tally.documents), complete=False)
 
-    def sweep(self, source: str) -> Swept:
+    def sweep(self, source: str, *, progress: Progress | None = None) -> Swept:
         """List everything that a source has and mark what differs."""
-        swept = self.ingest.sweep(source)
-        self._background.wake()
-        return swept
+        return self.ingest.sweep(source, progress)
+
+    def release(self, source: str, *, actor: str, reason: str) -> int:
+        """Let the removals go that are held back of a source; return how many."""
+        released = self.ingest.release(source, actor=actor, reason=reason)
+        self.ingest.stir()
+        return released
 
     # ── Working in the background ────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Begin to keep up with the sources in the background."""
-        heard = {one.source for one in self.health()}
-        self._background.start(unlisted=sorted(self._sources.keys() - heard))
+        self._background.start()
         if self.config.index:
             # Brings in NumPy, which only a server needs.
             from lineal.query.index import Index  # noqa: PLC0415
@@ -249,7 +271,7 @@ class Lineal:
                 tally.refused.append(Refused(file, at, str(error)))
             if progress is not None:
                 progress(index + 1, None, "events")
-        while self.ingest.turn(tally):
+        while self.ingest.turn(tally) or self.ingest.is_busy:
             if progress is not None:
                 progress(sum(tally.documents.values()), None, "documents")
         return self._imported(tally)
@@ -424,10 +446,24 @@ class Lineal:
         with self.store.looking() as driver:
             return work.health(driver)
 
-    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """Return what could not be taken in, newest first."""
+    def _standings(self) -> Mapping[str, Standing]:
         with self.store.looking() as driver:
-            return work.dead_letters(driver, limit)
+            return work.standings(driver)
+
+    def dead_letters(self, limit: int = 100, *, source: str | None = None) -> list[DeadLetter]:
+        """Return what could not be taken in, newest first; of one source, or of all."""
+        with self.store.looking() as driver:
+            return work.dead_letters(driver, limit, source=source)
+
+    def dead_letter(self, number: int) -> DeadLetter:
+        """Return a dead letter; raises `NotFound`."""
+        with self.store.looking() as driver:
+            found = work.dead_letter(driver, number)
+        if found is None:
+            raise NotFound(
+                f"There is no dead letter {number}.", fix="It may have been replayed or purged."
+            )
+        return found
 
 
 def _platforms(config: Config) -> Platforms:

@@ -41,6 +41,7 @@ STATUS = {
     "source_down": 503,
     "source_gone": 502,
     "source_garbled": 502,
+    "source_moved": 502,
     "overloaded": 503,
     "store": 500,
     "busy": 503,

@@ -30,6 +30,7 @@ EXITS = {
     "source_down": UNREACHABLE,
     "source_gone": UNREACHABLE,
     "source_garbled": UNREACHABLE,
+    "source_moved": UNREACHABLE,
     "unreachable": UNREACHABLE,
     "timeout": UNREACHABLE,
     "broken": UNREACHABLE,
