@@ -21,6 +21,7 @@ translates into its own language by one table.
     │   ├── SourceGone      404 or 410 from a source that is otherwise well
     │   ├── SourceGarbled   an answer that is not what the source promised
     │   └── SourceMoved     a list that cannot be gone on with: begin it again
+    ├── PromiseBroken       something that we promise is not so just now
     ├── Overloaded          too much waits to be taken in: send again later
     └── StoreError          the database
         ├── Busy            another process writes to it
@@ -172,6 +173,12 @@ class SourceMoved(SourceError):
     """A list changed while it was read, and its next page is not known any more: begin again."""
 
     code = "source_moved"
+
+
+class PromiseBroken(LinealError):
+    """Something that we promise is not so just now."""
+
+    code = "promise_broken"
 
 
 class Overloaded(LinealError):

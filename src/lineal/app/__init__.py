@@ -13,6 +13,7 @@ import structlog
 
 from lineal.access import LOCAL
 from lineal.app.background import PACE, Background, Pace
+from lineal.app.standing import Broken, Standings, broken_promises, standings
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
@@ -31,7 +32,7 @@ from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
 from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
-from lineal.store.work import DeadLetter, SourceHealth, Standing
+from lineal.store.work import DeadLetter, Deed, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
@@ -56,6 +57,14 @@ class Drained:
     documents: Mapping[str, int]
     #: True where everything that was due is done; False where the time ran out.
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many dead letters were taken up again, and how many still make no sense."""
+
+    replayed: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +238,15 @@ class Lineal:
     def sweep(self, source: str, *, progress: Progress | None = None) -> Swept:
         """List everything that a source has and mark what differs."""
         return self.ingest.sweep(source, progress)
+
+    def sweep_soon(self, source: str) -> None:
+        """List a source in the background, as soon as can be; raises `NotFound`."""
+        if source not in self._sources:
+            raise NotFound(
+                f"There is no source {source!r} that can be swept.",
+                fix=f"Sources are {', '.join(sorted(self._sources)) or 'none'}.",
+            )
+        self._background.sweep_soon(source)
 
     def release(self, source: str, *, actor: str, reason: str) -> int:
         """Let the removals go that are held back of a source; return how many."""
@@ -445,6 +463,40 @@ class Lineal:
         """Return how each source stands."""
         with self.store.looking() as driver:
             return work.health(driver)
+
+    def standings(self) -> Standings:
+        """Return how the installation stands: its sources, and the promises that are broken."""
+        limits = self.config.inbox, self.config.inbox_bytes
+        return standings(self.store, self._sources, self._background, limits)
+
+    def broken_promises(self) -> tuple[Broken, ...]:
+        """Return which promises are not kept just now."""
+        return broken_promises(self.store, self._sources, self._background)
+
+    def replay(
+        self, *, ids: Sequence[int] | None = None, source: str | None = None, actor: str
+    ) -> Replayed:
+        """Take up dead letters again, as they are: these, all of a source, or all."""
+        left, of = self.ingest.replay(ids=ids, source=source, actor=actor)
+        return Replayed(left, of - left)
+
+    def purge(
+        self,
+        *,
+        ids: Sequence[int] | None = None,
+        source: str | None = None,
+        actor: str,
+        reason: str,
+    ) -> int:
+        """Throw dead letters away for good, and keep who did so and why; return how many."""
+        if not reason.strip():
+            raise Invalid("A purge needs a reason.", fix="Say it by --reason: it is kept.")
+        return self.ingest.purge(ids=ids, source=source, actor=actor, reason=reason)
+
+    def deeds(self, limit: int = 100) -> list[Deed]:
+        """Return what people did about sources and dead letters, newest first."""
+        with self.store.looking() as driver:
+            return work.deeds(driver, limit)
 
     def _standings(self) -> Mapping[str, Standing]:
         with self.store.looking() as driver:

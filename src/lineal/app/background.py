@@ -69,6 +69,8 @@ class Background:
         #: Sources that are being listed, and when those that could not be are tried again.
         self._sweepers: dict[str, threading.Thread] = {}
         self._again: dict[str, float] = {}
+        #: What somebody asked for.
+        self._wanted: set[str] = set()
         self._places = threading.BoundedSemaphore(pace.listed)
 
     @property
@@ -102,6 +104,11 @@ class Background:
         until = time.monotonic() + PATIENCE
         for thread in (*threads, *self._sweepers.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
+
+    def sweep_soon(self, name: str) -> None:
+        """List a source at the next look at what is due, planned or not."""
+        self._again.pop(name, None)
+        self._wanted.add(name)
 
     # ── Turns ────────────────────────────────────────────────────────────────────────────────
 
@@ -149,7 +156,7 @@ class Background:
             for name, source in self._sources.items()
             if name not in self._sweepers
             and self._again.get(name, 0.0) <= time.monotonic()
-            and due(source.habits.sweep, standings.get(name), now)
+            and (name in self._wanted or due(source.habits.sweep, standings.get(name), now))
         ]
 
     def _list(self, name: str, stopping: threading.Event) -> None:
@@ -162,6 +169,7 @@ class Background:
         try:
             with self._places:
                 go_on()
+                self._wanted.discard(name)
                 self._ingest.sweep(name, go_on)
             self._again.pop(name, None)
         except Stopped:

@@ -72,7 +72,7 @@ class Sweeps:
         if name not in self._fetched:
             raise NotFound(
                 f"There is no source {name!r} that can be swept.",
-                nearest=tuple(sorted(self._fetched)),
+                fix=f"Sources are {', '.join(sorted(self._fetched)) or 'none'}.",
             )
         return self._fetched[name]
 

@@ -43,6 +43,7 @@ STATUS = {
     "source_garbled": 502,
     "source_moved": 502,
     "overloaded": 503,
+    "promise_broken": 503,
     "store": 500,
     "busy": 503,
     "out_of_time": 503,

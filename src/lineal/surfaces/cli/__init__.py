@@ -16,6 +16,7 @@ from lineal.surfaces.cli import (
     identity,
     importing,
     keeping,
+    letters,
     reading,
     serving,
     walks,
@@ -61,6 +62,6 @@ for command in (
     *(walks.schema_changes, walks.shared, walks.unused, walks.similar),
     identity.identity,
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
-    *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
+    *(keeping.status, keeping.source, letters.dead, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)

@@ -36,6 +36,7 @@ EXITS = {
     "broken": UNREACHABLE,
     "garbled": UNREACHABLE,
     "overloaded": UNREACHABLE,
+    "promise_broken": FOUND,
     "store": STORE,
     "busy": STORE,
     "out_of_time": STORE,
