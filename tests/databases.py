@@ -83,7 +83,7 @@ def _drop(name: str) -> None:
 
 
 @cache
-def _blank() -> bytes:
+def blank() -> bytes:
     """Return a file that holds the newest schema: made once, it takes longest."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "blank.db"
@@ -96,7 +96,7 @@ def fresh(engine: str, folder: Path) -> Iterator[Path | str]:
     """Yield a database that holds nothing: a file in *folder*, or a PostgreSQL database."""
     if engine == "sqlite":
         path = folder / f"graph-{next(_numbers)}.db"
-        path.write_bytes(_blank())
+        path.write_bytes(blank())
         yield path
         return
     name = f"lineal_{os.getpid()}_{next(_numbers)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from lineal.app.conformance import Plan, Recorder, Report, examine, histories
-from lineal.errors import InvalidEvent, SourceDown, SourceGone
+from lineal.errors import InvalidEvent, SourceDown, SourceGarbled, SourceGone
 from lineal.model import EdgeStatement, Json, Record, Statement, Uri
 from lineal.shapes import Shapes
-from lineal.sources import Fetched, Key, Listed, Marked
+from lineal.sources import Fetched, Habits, Key, Listed, Marked
 from lineal.sources.compiling import load, parse
 from lineal.surfaces.cli import main
 from lineal.testing.estate.server import Estate
@@ -69,6 +69,7 @@ class Shelf:
 
     name = "shelf"
     platforms = frozenset({("model", "shelf")})
+    habits = Habits(sweep=None)
 
     def __init__(self) -> None:
         self.ids = [f"m{n}" for n in range(12)]
@@ -90,6 +91,9 @@ class Shelf:
         if key.id not in self.ids:
             raise SourceGone("There is none.")
         return Fetched(key, self.record(key), None)
+
+    def fetch_many(self, keys: Sequence[Key]) -> Mapping[Key, Fetched | SourceGarbled]:
+        return {key: self.fetch(key) for key in keys}
 
     def record(self, key: Key) -> Record:
         subject = self.subject(key)

@@ -193,7 +193,11 @@ def test_a_fault_is_what_it_is_said_to_be(source, kind, error):
 
 
 def test_the_rig_sees_a_retraction_where_there_is_one(source, clock, tmp_path):
-    """Of a source whose file believes every 404, a gateway's ends everything that it is asked."""
+    """
+    Of a source whose file believes every 404, a gateway's ends what it is asked.
+
+    But not all of it at once: that is held back.
+    """
     text = SPEC.replace("gone: {when: \"code == 'NOT_FOUND'\"}\n", "")
     (tmp_path / "faulty.yaml").write_text(text, "utf-8")
     config = Config(
@@ -204,7 +208,8 @@ def test_the_rig_sees_a_retraction_where_there_is_one(source, clock, tmp_path):
         credulous.drain()
         with source.suffering("404_of_a_gateway"):
             for _ in range(3):
-                tell(credulous, source)
+                some = [{"event_type": "changed", "id": name} for name in list(source.things)[:5]]
+                credulous.receive("faulty", some)
                 credulous.drain()
                 clock.wait(HOUR)
 

@@ -14,9 +14,11 @@ import pytest
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
-from lineal.errors import InvalidEvent, NotFound, SourceDown, SourceGarbled
-from lineal.ingest import GRACE, TRIES
+from lineal.errors import InvalidEvent, NotFound, Overloaded, SourceDown, SourceGarbled
+from lineal.ingest import GRACE, TRIES, Ingest
 from lineal.model import Instant, Json, State, Uri
+from lineal.store import work
+from lineal.store.work import Account
 from lineal.testing.estate.server import Estate
 from tests.databases import ENGINES, fresh
 from tests.estate import SOURCES, uri_of
@@ -66,6 +68,13 @@ class Joined:
         with self.lineal.store.looking() as driver:
             return driver.rows(query)
 
+    def accounts(self) -> list[Account]:
+        """Return what became of the notices of each source; the law holds whenever it is asked."""
+        with self.lineal.store.looking() as driver:
+            found = list(work.accounts(driver).values())
+        assert [one.missing for one in found] == [0] * len(found)
+        return found
+
     def watched(self, document: str = "model:ranking-v5") -> tuple[Json, ...]:
         """Return how often a document was tried, when it is due, and whether it is dirty."""
         (row,) = self.rows(
@@ -92,7 +101,7 @@ def listening(estate: Estate, place: Path | str) -> Iterator[Joined]:
     """Open a Lineal that listens to an estate."""
     clock = Clock()
     config = Config(db=place, sources=(SOURCES,), variables={"ESTATE_URL": estate.url})
-    with Lineal.open(config, clock=clock) as lineal:
+    with Lineal.open(config, clock=clock, chance=lambda: 0.0) as lineal:
         yield Joined(estate, lineal, clock)
 
 
@@ -167,6 +176,34 @@ def test_an_event_that_makes_no_sense_is_refused_and_none_is_kept(
     assert both.rows("SELECT * FROM inbox") == []
 
 
+def test_a_full_inbox_takes_nothing_more_and_says_when_to_come_again(place: Path | str) -> None:
+    with small() as estate, listening(estate, place) as both:
+        ingest = Ingest(both.lineal.store, both.lineal.sources, {}, inbox=3)
+        ingest.receive("registry", [GOOD, GOOD])
+        before = ingest.room()
+        with pytest.raises(Overloaded) as refused:
+            ingest.receive("registry", [GOOD, GOOD])
+        ingest.receive("registry", [GOOD])
+        full = ingest.room()
+        ingest.turn()
+        ingest.close()
+
+        assert (before.events, before.wait, bool(before)) == (1, 0, True)
+        assert refused.value.retry_after > 0
+        assert (full.events, bool(full)) == (0, False)
+        assert full.wait > 0
+        assert ingest.room().events == 3
+
+
+def test_a_batch_that_is_larger_than_the_inbox_gets_in_when_it_is_empty(
+    place: Path | str,
+) -> None:
+    with small() as estate, listening(estate, place) as both:
+        ingest = Ingest(both.lineal.store, both.lineal.sources, {}, inbox=1)
+
+        assert ingest.receive("registry", [GOOD] * 4) == 4
+
+
 def test_an_event_without_a_source_goes_to_the_one_that_understands_it(both: Joined) -> None:
     assert both.lineal.receive(None, [GOOD]) == 1
 
@@ -178,8 +215,13 @@ def test_several_events_about_one_thing_cost_one_question(both: Joined) -> None:
         both.tell()
     asked = both.estate.requests.get("registry", 0)
     both.lineal.ingest.turn()
+    while both.estate.requests.get("registry", 0) == asked:
+        both.lineal.ingest.rest(0.05)
+    both.lineal.ingest.turn()
+    (account,) = both.accounts()
 
     assert both.estate.requests["registry"] - asked == 1
+    assert (account.accepted, account.applied, account.superseded) == (5, 1, 4)
 
 
 def test_the_same_event_again_changes_nothing(known: Joined) -> None:

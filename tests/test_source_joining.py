@@ -425,7 +425,7 @@ MODULE = '''
 """A source that knows two models, and takes its words from memory."""
 from lineal.errors import InvalidEvent, SourceGone
 from lineal.model import Record, Statement, Uri
-from lineal.sources import Fetched, Key, Listed, Marked
+from lineal.sources import Fetched, Habits, Key, Listed, Marked
 
 MODELS = {"a": "Alpha", "b": "Beta"}
 
@@ -433,6 +433,7 @@ MODELS = {"a": "Alpha", "b": "Beta"}
 class Memory:
     name = "memory"
     platforms = frozenset({("model", "memory")})
+    habits = Habits(sweep=None)
 
     def __init__(self, surroundings):
         self._clock, self._greeting = surroundings.clock, surroundings.variables["GREETING"]
@@ -458,6 +459,9 @@ class Memory:
         said = Statement(uri, words)
         record = Record("memory", key.document, uri, (said,), (), self._clock())
         return Fetched(key, record)
+
+    def fetch_many(self, keys):
+        return {key: self.fetch(key) for key in keys}
 
     def list(self):
         for name in MODELS:

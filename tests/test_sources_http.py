@@ -6,10 +6,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote
 
 import httpx2
+import msgspec
 import pytest
 import stamina
 
@@ -20,11 +23,12 @@ from lineal.errors import (
     SourceDown,
     SourceGarbled,
     SourceGone,
+    SourceMoved,
     SourceSpecError,
 )
 from lineal.model import Statement, Uri
 from lineal.shapes import Shapes
-from lineal.sources import Fetched, Key, Marked
+from lineal.sources import Fetched, Key, Marked, schedule
 from lineal.sources.asking import retry_after
 from lineal.sources.compiling import load, parse
 from lineal.sources.expressions import Expression
@@ -731,3 +735,156 @@ def test_no_more_requests_at_once_than_allowed():
         thread.join()
 
     assert most[0] <= 2
+
+
+# ── Several at once, and how new they are ────────────────────────────────────────────────────────
+
+TOGETHER = SPEC.replace(
+    'fetch: {path: "/things/{id}"}',
+    'fetch: {path: "/things/{id}"}\n    version: rev\n'
+    "    batch: {path: /things, param: ids, separator: %r, size: 20, items: things}",
+)
+
+
+class Shelf(BaseHTTPRequestHandler):
+    """A tool on this machine that can be asked for several things, and whose list moves away."""
+
+    asked: ClassVar[list[str]] = []
+    things: ClassVar[dict[str, dict[str, Any]]] = {
+        name: {"id": name, "name": name.upper(), "rev": 7} for name in ("a", "b,c", "d")
+    }
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        path, _, query = self.path.partition("?")
+        args = parse_qs(query)
+        if path == "/things" and "ids" in args:
+            wanted = {one for text in args["ids"] for one in (text, *text.split(","))}
+            body: Any = {"things": [one for name, one in self.things.items() if name in wanted]}
+        elif path == "/things":
+            gone = args.get("page") == ["expired"]
+            body = (
+                {"error": "unknown token"} if gone else {"things": [{"id": "a"}], "next": "expired"}
+            )
+            return self._send(410 if gone else 200, body)
+        else:
+            body = self.things[unquote(path.rpartition("/")[2])]
+        return self._send(200, body)
+
+    def _send(self, status: int, body: Any) -> None:
+        data = msgspec.json.encode(body)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("ETag", '"all"')
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def shelf():
+    Shelf.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def at(address: str, spec: str) -> HttpSource:
+    text = spec.replace("http://tool.example.com/api", f"{address}\nallow_private: true")
+    return HttpSource(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("separator", "query"), [("", "ids=a&ids=d&ids=x"), (",", "ids=a%2Cd%2Cx")]
+)
+def test_several_documents_are_one_request(shelf: str, separator: str, query: str) -> None:
+    tool = at(shelf, TOGETHER % (separator, ""))
+    found = tool.fetch_many([Key("thing", name) for name in "adx"])
+    tool.close()
+
+    assert Shelf.asked == [f"/things?{query}"]
+    assert set(found) == {Key("thing", "a"), Key("thing", "d")}, "x is asked for alone"
+    one = found[Key("thing", "a")]
+    assert isinstance(one, Fetched)
+    assert one.record is not None
+    assert (one.version, one.etag) == (7, None), "the ETag is that of all of them"
+    assert dict(tool.habits.batches) == {"thing": 20}
+
+
+def test_a_list_whose_token_has_run_out_is_to_be_begun_again(shelf: str) -> None:
+    paging = ", paging: {style: cursor, param: page, next: next}"
+    tool = at(shelf, SPEC % paging)
+    with pytest.raises(SourceMoved, match="cannot be gone on with"):
+        list(tool.list())
+    tool.close()
+
+
+def test_a_list_that_is_refused_at_once_has_not_moved() -> None:
+    with pytest.raises(SourceGarbled):
+        list(always(422, json={}).list())
+
+
+@pytest.mark.parametrize(
+    ("rule", "event", "version"),
+    [
+        ("rev", {"rev": 12}, 12),
+        ("rev", {"rev": "12"}, 12),
+        ("at", {"at": "1970-01-01T00:00:01Z"}, 1_000_000),
+        ("rev", {}, None),
+    ],
+)
+def test_an_event_says_how_new_its_document_is(rule: str, event: Any, version: int | None) -> None:
+    spec = SPEC.replace(
+        "resource: thing, key: id}", f"resource: thing, key: id, version: {rule}}}", 1
+    )
+    (marked,) = source(None, spec=spec).understand({"type": "made", "id": "a", **event})
+
+    assert marked.version == version
+
+
+@pytest.mark.parametrize("said", [True, [1], "soon"])
+def test_a_version_that_is_none_makes_the_event_senseless(said: Any) -> None:
+    spec = SPEC.replace("resource: thing, key: id}", "resource: thing, key: id, version: rev}", 1)
+    with pytest.raises(InvalidEvent):
+        source(None, spec=spec).understand({"type": "made", "id": "a", "rev": said})
+
+
+@pytest.mark.parametrize(
+    ("line", "sweep", "looks"),
+    [
+        ("", schedule.nightly("tool"), (30.0, 300.0)),
+        ('sweep: "5 * * * *"', "5 * * * *", (30.0, 300.0)),
+        ("sweep: never", None, (30.0, 300.0)),
+        ("second_look: []", schedule.nightly("tool"), ()),
+    ],
+)
+def test_a_file_says_when_everything_is_listed_and_looked_at_again(
+    line: str, sweep: str | None, looks: tuple[float, ...]
+) -> None:
+    habits = source(None, spec=f"{line}\n{SPEC}").habits
+
+    assert (habits.sweep, habits.looks) == (sweep, looks)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("sweep: daily", "cron"), ("sweep: 99 * * * *", "cron"), ("second_look: [0]", "second_look")],
+)
+def test_what_is_no_schedule_is_refused_with_its_line(line: str, says: str) -> None:
+    with pytest.raises(SourceSpecError, match=says):
+        source(None, spec=f"{line}\n{SPEC}")
+
+
+def test_keys_of_several_parts_cannot_be_asked_for_together() -> None:
+    spec = SPEC.replace(
+        "fetch:", "key: {a: a, b: b}\n    batch: {path: /t, param: ids}\n    fetch:"
+    )
+    with pytest.raises(SourceSpecError, match="together"):
+        source(None, spec=spec.replace("/{id}", "/{a}/{b}").replace("key: id", "key: {a: a, b: b}"))

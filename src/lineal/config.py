@@ -46,6 +46,10 @@ class Config:
     retention: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     #: Whether a server keeps the lineage index in memory (``LINEAL_INDEX``, ``on`` or ``off``).
     index: bool = True
+    #: How much may wait to be taken in before senders are told to wait (``LINEAL_INBOX``, as
+    #: ``100000/256``: events and megabytes).
+    inbox: int = 100_000
+    inbox_bytes: int = 256_000_000
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,6 +57,7 @@ class Config:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
         """Read the environment; raises `ConfigError` for a value that cannot be."""
         found = os.environ if environment is None else environment
+        inbox, inbox_bytes = _inbox(found.get("LINEAL_INBOX", "100000/256"))
         return cls(
             db=database(found.get("LINEAL_DB", "lineal.db")),
             shapes=_paths(found.get("LINEAL_SHAPES", "")),
@@ -66,6 +71,8 @@ class Config:
             rewrites=_pairs(found, "LINEAL_REWRITES", "namespace old.*=namespace new.*"),
             retention=_retention(found.get("LINEAL_RETENTION", "")),
             index=_switch(found, "LINEAL_INDEX"),
+            inbox=inbox,
+            inbox_bytes=inbox_bytes,
             variables=dict(found),
         )
 
@@ -109,6 +116,15 @@ def _pairs(found: Mapping[str, str], name: str, form: str) -> dict[str, str]:
             raise ConfigError(f"{name} holds {part!r}.", fix=f"Write {form}, parted by commas.")
         pairs[alias.strip()] = platform.strip()
     return pairs
+
+
+def _inbox(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,8})/([1-9]\d{0,5})", text.strip())
+    if found is None:
+        raise ConfigError(
+            f"LINEAL_INBOX is {text!r}.", fix="Write events/megabytes, such as 100000/256."
+        )
+    return int(found[1]), int(found[2]) * 1_000_000
 
 
 _POLICY = re.compile(r"([a-z][a-z0-9-]*)=(\d+)([hdw])/(\d+)")

@@ -19,8 +19,11 @@ translates into its own language by one table.
     ├── SourceError         a source did not give a usable answer
     │   ├── SourceDown      not reachable, or answering 5xx, 408, 429: try again later
     │   ├── SourceGone      404 or 410 from a source that is otherwise well
-    │   └── SourceGarbled   an answer that is not what the source promised
+    │   ├── SourceGarbled   an answer that is not what the source promised
+    │   └── SourceMoved     a list that cannot be gone on with: begin it again
     ├── DoorDown            a bus that events come by does not answer
+    ├── PromiseBroken       something that we promise is not so just now
+    ├── Overloaded          too much waits to be taken in: send again later
     └── StoreError          the database
         ├── Busy            another process writes to it
         │   ├── Undone      another transaction was in the way, and this one was undone
@@ -139,9 +142,10 @@ class FileRefused(_InFile):
 
 
 class SourceError(LinealError):
-    """A source did not give a usable answer."""
+    """A source did not give a usable answer; *status* is that of HTTP, where there was one."""
 
     code = "source"
+    status: int | None = None
 
 
 class SourceDown(SourceError):
@@ -170,6 +174,28 @@ class DoorDown(LinealError):
     """A bus that events come by does not answer: what waits there is not lost, but late."""
 
     code = "door_down"
+
+
+class SourceMoved(SourceError):
+    """A list changed while it was read, and its next page is not known any more: begin again."""
+
+    code = "source_moved"
+
+
+class PromiseBroken(LinealError):
+    """Something that we promise is not so just now."""
+
+    code = "promise_broken"
+
+
+class Overloaded(LinealError):
+    """So much waits to be taken in that nothing more is kept now; *retry_after* is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: float, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
 
 
 class StoreError(LinealError):

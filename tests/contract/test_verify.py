@@ -43,6 +43,10 @@ def fill(graph: Graph) -> None:
             work.mark(ledger, "orc", name, deleted=False, due_at=0)
             work.keep(ledger, "log", name, {"entry": name}, [f"job:{name}"], 5)
             work.bury_event(ledger, Event("orc", {"bad": name}, 1), ValueError(name), 3)
+        work.stand(ledger, "orc", failures=2, reason="down")
+        work.stand(ledger, "exp", held=3, held_at=5)
+        for name in ("orc", "exp"):
+            work.note(ledger, at=1, actor="dpo", what="release", source=name, reason="so", count=1)
     graph.store.excise([TEAM], reason="left the company", actor="dpo")
     policy = Policy(frozenset({"run"}), before=10**15, keep=0)
     assert graph.store.drop(policy, actor="clock").things == (OLD_RUN,)
@@ -185,6 +189,16 @@ def _far(value: object) -> object:
     if isinstance(value, int):
         return value + 10**4
     return bytes(value) + b"x" if isinstance(value, bytes | memoryview) else f"{value} again"
+
+
+def test_a_notice_that_nobody_can_account_for_is_found(full: Graph) -> None:
+    """P11: the counts agree with the ledger, but not with what lies there."""
+    with full.store.working() as ledger:
+        ledger.flow.add("orc", "accepted", 1)
+
+    (found,) = full.store.verify().disagreements
+
+    assert (found.table, "orc" in found.what, "1 notices" in found.what) == ("flow", True, True)
 
 
 def test_every_table_of_the_schema_is_tried() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ from lineal.app.configured import (
     secret_in,
     source_files,
 )
+from lineal.app.standing import Broken, Standings, broken_promises, standings
 from lineal.app.taking import Taken, Taking, Told, Unread
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.errors import Invalid
+from lineal.errors import Invalid, NotFound
 from lineal.ingest import Ingest, Progress, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.query import Preview, Questions
@@ -38,7 +40,7 @@ from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
 from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
-from lineal.store.work import DeadLetter, SourceHealth
+from lineal.store.work import DeadLetter, Deed, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
@@ -60,6 +62,14 @@ class Drained:
     documents: Mapping[str, int]
     #: True where everything that was due is done; False where the time ran out.
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How many dead letters were taken up again, and how many still make no sense."""
+
+    replayed: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class Lineal:
         plans: Sequence[SourcePlan],
         *,
         clock: Callable[[], Instant] = clock_now,
+        chance: Callable[[], float] = random.random,
         pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
@@ -108,12 +119,25 @@ class Lineal:
             plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
         }
         self._sources |= python_sources(config, clock=clock, taken=self._sources)
-        self.ingest = Ingest(store, self._sources, {OPENLINEAGE: self._openlineage})
+        self.ingest = Ingest(
+            store,
+            self._sources,
+            {OPENLINEAGE: self._openlineage},
+            inbox=config.inbox,
+            inbox_bytes=config.inbox_bytes,
+            chance=chance,
+        )
         self._taking = Taking(
             self.ingest, store, fetched=frozenset(self._sources), logs=frozenset({OPENLINEAGE})
         )
         self._background = Background(
-            self.ingest, tidy=store.tidy, drop_some=self._drop_some, pace=pace
+            self.ingest,
+            self._sources,
+            now=clock,
+            standings=self._standings,
+            tidy=store.tidy,
+            drop_some=self._drop_some,
+            pace=pace,
         )
 
     # ── Opening and closing ──────────────────────────────────────────────────────────────────
@@ -126,6 +150,7 @@ class Lineal:
         *,
         writable: bool = True,
         clock: Callable[[], Instant] = clock_now,
+        chance: Callable[[], float] = random.random,
         pace: Pace = PACE,
     ) -> Iterator[Lineal]:
         """
@@ -150,7 +175,7 @@ class Lineal:
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, clock=clock, pace=pace)
+            lineal = cls(config, store, plans, clock=clock, chance=chance, pace=pace)
         except BaseException:
             store.close()
             raise
@@ -189,10 +214,8 @@ class Lineal:
     # ── Events ───────────────────────────────────────────────────────────────────────────────
 
     def receive(self, source: str | None, events: Sequence[Mapping[str, Json]]) -> int:
-        """Keep events durably; raises `InvalidEvent`, and then keeps none of them."""
-        count = self.ingest.receive(source, events)
-        self._background.wake()
-        return count
+        """Keep events durably; raises `InvalidEvent`, `Overloaded`, and then keeps none of them."""
+        return self.ingest.receive(source, events)
 
     def take(self, door: str, items: Sequence[Told | Unread]) -> Taken:
         """
@@ -202,7 +225,7 @@ class Lineal:
             LinealError: nothing more can be kept for now; the same may be given again.
         """
         taken = self._taking.take(door, items)
-        self._background.wake()
+        self.ingest.stir()
         return taken
 
     def worded(self, source: str | None, told: Iterable[Told]) -> list[Mapping[str, Json]]:
@@ -210,9 +233,12 @@ class Lineal:
         return [self._taking.worded(source, one) for one in told]
 
     def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
-        """Keep OpenLineage events durably; those that are invalid are refused one by one."""
-        outcomes = list(self.ingest.take_log(OPENLINEAGE, events))
-        self._background.wake()
+        """
+        Keep OpenLineage events durably; those that are invalid are refused one by one.
+
+        Raises `Overloaded` where so many wait to be worked on that none was kept.
+        """
+        outcomes = self.ingest.receive_log(OPENLINEAGE, events)
         refused = tuple(
             (index, str(error)) for index, error in enumerate(outcomes) if error is not None
         )
@@ -223,23 +249,37 @@ class Lineal:
         until, tally, done = time.monotonic() + timeout, Tally(), 0
         while time.monotonic() < until:
             step = self.ingest.turn(tally)
-            if step == 0:
-                return Drained(done, dict(tally.documents), complete=True)
             done += step
+            if step == 0:
+                if not self.ingest.is_busy:
+                    return Drained(done, dict(tally.documents), complete=True)
+                self.ingest.rest(0.05)
         return Drained(done, dict(tally.documents), complete=False)
 
-    def sweep(self, source: str) -> Swept:
+    def sweep(self, source: str, *, progress: Progress | None = None) -> Swept:
         """List everything that a source has and mark what differs."""
-        swept = self.ingest.sweep(source)
-        self._background.wake()
-        return swept
+        return self.ingest.sweep(source, progress)
+
+    def sweep_soon(self, source: str) -> None:
+        """List a source in the background, as soon as can be; raises `NotFound`."""
+        if source not in self._sources:
+            raise NotFound(
+                f"There is no source {source!r} that can be swept.",
+                fix=f"Sources are {', '.join(sorted(self._sources)) or 'none'}.",
+            )
+        self._background.sweep_soon(source)
+
+    def release(self, source: str, *, actor: str, reason: str) -> int:
+        """Let the removals go that are held back of a source; return how many."""
+        released = self.ingest.release(source, actor=actor, reason=reason)
+        self.ingest.stir()
+        return released
 
     # ── Working in the background ────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Begin to keep up with the sources in the background."""
-        heard = {one.source for one in self.health()}
-        self._background.start(unlisted=sorted(self._sources.keys() - heard))
+        self._background.start()
         if self.config.index:
             # Brings in NumPy, which only a server needs.
             from lineal.query.index import Index  # noqa: PLC0415
@@ -270,7 +310,7 @@ class Lineal:
                 tally.refused.append(Refused(file, at, str(error)))
             if progress is not None:
                 progress(index + 1, None, "events")
-        while self.ingest.turn(tally):
+        while self.ingest.turn(tally) or self.ingest.is_busy:
             if progress is not None:
                 progress(sum(tally.documents.values()), None, "documents")
         return self._imported(tally)
@@ -445,7 +485,55 @@ class Lineal:
         with self.store.looking() as driver:
             return work.health(driver)
 
-    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """Return what could not be taken in, newest first."""
+    def standings(self) -> Standings:
+        """Return how the installation stands: its sources, and the promises that are broken."""
+        limits = self.config.inbox, self.config.inbox_bytes
+        return standings(self.store, self._sources, self._background, limits)
+
+    def broken_promises(self) -> tuple[Broken, ...]:
+        """Return which promises are not kept just now."""
+        return broken_promises(self.store, self._sources, self._background)
+
+    def replay(
+        self, *, ids: Sequence[int] | None = None, source: str | None = None, actor: str
+    ) -> Replayed:
+        """Take up dead letters again, as they are: these, all of a source, or all."""
+        left, of = self.ingest.replay(ids=ids, source=source, actor=actor)
+        return Replayed(left, of - left)
+
+    def purge(
+        self,
+        *,
+        ids: Sequence[int] | None = None,
+        source: str | None = None,
+        actor: str,
+        reason: str,
+    ) -> int:
+        """Throw dead letters away for good, and keep who did so and why; return how many."""
+        if not reason.strip():
+            raise Invalid("A purge needs a reason.", fix="Say it by --reason: it is kept.")
+        return self.ingest.purge(ids=ids, source=source, actor=actor, reason=reason)
+
+    def deeds(self, limit: int = 100) -> list[Deed]:
+        """Return what people did about sources and dead letters, newest first."""
         with self.store.looking() as driver:
-            return work.dead_letters(driver, limit)
+            return work.deeds(driver, limit)
+
+    def _standings(self) -> Mapping[str, Standing]:
+        with self.store.looking() as driver:
+            return work.standings(driver)
+
+    def dead_letters(self, limit: int = 100, *, source: str | None = None) -> list[DeadLetter]:
+        """Return what could not be taken in, newest first; of one source, or of all."""
+        with self.store.looking() as driver:
+            return work.dead_letters(driver, limit, source=source)
+
+    def dead_letter(self, number: int) -> DeadLetter:
+        """Return a dead letter; raises `NotFound`."""
+        with self.store.looking() as driver:
+            found = work.dead_letter(driver, number)
+        if found is None:
+            raise NotFound(
+                f"There is no dead letter {number}.", fix="It may have been replayed or purged."
+            )
+        return found

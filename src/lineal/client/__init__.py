@@ -234,8 +234,49 @@ class Client(Walks):
         return self._get("/types", {})
 
     def health(self) -> dict[str, Json]:
-        """Return how the server and each of its sources stand."""
+        """Return how each source stands, and which promises are broken."""
         return self._get("/health", {})
+
+    # ── Looking after it ─────────────────────────────────────────────────────────────────────
+
+    def dead_letters(self, *, source: str | None = None, limit: int = 100) -> dict[str, Json]:
+        """Return what could not be taken in, newest first."""
+        return self._get("/dead-letters", {"source": source, "limit": limit})
+
+    def dead_letter(self, number: int) -> dict[str, Json]:
+        """Return one thing that could not be taken in."""
+        return self._get(f"/dead-letters/{number}", {})
+
+    def deeds(self, *, limit: int = 100) -> dict[str, Json]:
+        """Return who released, replayed or purged what, newest first."""
+        return self._get("/deeds", {"limit": limit})
+
+    def replay(
+        self, ids: Sequence[int] | None = None, *, source: str | None = None, actor: str
+    ) -> dict[str, Json]:
+        """Take up dead letters again, as they are: these, all of a source, or all."""
+        return self._do("/dead-letters/replay", _chosen(ids, source) | {"actor": actor})
+
+    def purge(
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        source: str | None = None,
+        actor: str,
+        reason: str,
+    ) -> dict[str, Json]:
+        """Throw dead letters away for good: these, all of a source, or all."""
+        said: dict[str, Json] = {"actor": actor, "reason": reason}
+        return self._do("/dead-letters/purge", _chosen(ids, source) | said)
+
+    def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
+        """Let the removals go that are held back of a source; each is asked for once more."""
+        said: dict[str, Json] = {"actor": actor, "reason": reason}
+        return self._do(f"/sources/{_segment(source)}/release", said)
+
+    def sweep(self, source: str) -> dict[str, Json]:
+        """Let the server list a source as soon as it can."""
+        return self._do(f"/sources/{_segment(source)}/sweep", {})
 
     # ── The thirteen questions ───────────────────────────────────────────────────────────────
 
@@ -287,6 +328,9 @@ class Client(Walks):
             time.sleep(PAUSE * 2 ** (tried - 1))
         return self._answer(request)
 
+    def _do(self, path: str, said: Mapping[str, Json]) -> dict[str, Json]:
+        return self._answer(self._http.build_request("POST", path, json=dict(said)))
+
     def _post(self, path: str, parameters: _Parameters, batch: Sequence[bytes]) -> dict[str, Json]:
         request = self._http.build_request(
             "POST",
@@ -319,6 +363,10 @@ class Client(Walks):
         if not answer.is_success:
             raise _refusal(answer, self.url)
         return _decoded(answer, self.url)
+
+
+def _chosen(ids: Sequence[int] | None, source: str | None) -> dict[str, Json]:
+    return {"ids": None if ids is None else list(ids), "source": source}
 
 
 def _earlier(before: Times) -> dict[str, str | None]:

@@ -11,9 +11,10 @@ A source is a tool as *reporter* of records. Three ways to be one:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from lineal.errors import SourceGarbled
 from lineal.model import Instant, Json, Record, Response, Uri
 
 
@@ -42,6 +43,8 @@ class Marked:
 
     key: Key
     deleted: bool = False
+    #: How new the document is by now, where the event says so: a version's number or a time.
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Fetched:
     key: Key
     record: Record | None
     etag: str | None = None
+    #: How new the document is, where it says so; in the same numbers as `Marked.version`.
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,22 @@ class Refused:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a source wants to be asked, and what can be relied on."""
+
+    #: Requests at the same time.
+    places: int = 4
+    #: How many documents of a resource one request may be for; 1 where it is not here.
+    batches: Mapping[str, int] = field(default_factory=dict)
+    #: The longest that a question takes, the wait for its turn included, in seconds.
+    timeout: float = 30.0
+    #: After how many seconds to look again at what changed: the source may lag behind its events.
+    looks: tuple[float, ...] = (30.0, 300.0)
+    #: When everything is listed, as a cron expression in UTC; None: only when somebody asks.
+    sweep: str | None = None
+
+
 class FetchedSource(Protocol):
     """A tool that is asked for each document that changed."""
 
@@ -83,6 +104,10 @@ class FetchedSource(Protocol):
     @property
     def platforms(self) -> frozenset[tuple[str, str]]:
         """The (type, platform) pairs whose things this source is registered to describe."""
+
+    @property
+    def habits(self) -> Habits:
+        """How the source wants to be asked."""
 
     def understand(self, body: Mapping[str, Json]) -> tuple[Marked, ...]:
         """Return the documents that an event marks; raises `InvalidEvent`."""
@@ -96,8 +121,23 @@ class FetchedSource(Protocol):
     def fetch(self, key: Key, etag: str | None = None) -> Fetched:
         """Ask for one document; raises `SourceGone`, `SourceDown`, `SourceGarbled`."""
 
+    def fetch_many(self, keys: Sequence[Key]) -> Mapping[Key, Fetched | SourceGarbled]:
+        """
+        Ask for several documents of one resource by one request, at most `Habits.batches`.
+
+        Raises `SourceDown` where the source does not answer.
+
+        What the answer does not hold is left out: whether it is gone is asked for each alone.
+        """
+
     def list(self) -> Iterator[Listed]:
-        """List everything, page by page; raises `SourceDown`, `SourceGarbled`."""
+        """
+        List everything, page by page.
+
+        Raises:
+            SourceDown, SourceGarbled: it cannot be listed. SourceMoved: half of it was listed,
+                and where it goes on is not known any more: begin again.
+        """
 
     def close(self) -> None:
         """Close what is open."""
@@ -133,6 +173,7 @@ class LogSource(Protocol):
 __all__ = [
     "Fetched",
     "FetchedSource",
+    "Habits",
     "Key",
     "Listed",
     "LogSource",

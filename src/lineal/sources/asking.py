@@ -10,7 +10,7 @@ import base64
 import hashlib
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode, urlsplit
@@ -98,7 +98,9 @@ class Client:
         """Close all connections."""
         self._http.close()
 
-    def ask(self, path: str, params: Mapping[str, str], *, etag: str | None = None) -> Answer:
+    def ask(
+        self, path: str, params: Mapping[str, str | Sequence[str]], *, etag: str | None = None
+    ) -> Answer:
         """
         Return the answer at *path*, already encoded, below the base address.
 
@@ -107,7 +109,7 @@ class Client:
             SourceGone: the source says that there is no such thing.
             SourceGarbled: any other answer.
         """
-        url = self._base + path + (f"?{urlencode(params)}" if params else "")
+        url = self._base + path + (f"?{urlencode(params, doseq=True)}" if params else "")
         headers = {"if-none-match": etag} if etag else {}
         at = self._clock()
         with self._pace.turn(), within(self._timeout):
@@ -146,7 +148,9 @@ class Client:
             kept = Response(url, "", at, etag)
             return Answer(None, kept, {}, changed=False)
         if status != 200:
-            raise self._failure(response, url)
+            failure = self._failure(response, url)
+            failure.status = status
+            raise failure
         content_type = self._plan.written.content_type
         if not is_type(response.headers.get("content-type"), content_type):
             raise self._garbled(url, f"its content type is {_type(response)}, not {content_type}")

@@ -36,6 +36,7 @@ from lineal.sources.plan import (
     SubjectPlan,
     TargetPlan,
     Template,
+    TogetherPlan,
     ValuePlan,
 )
 from lineal.sources.spec import (
@@ -50,6 +51,7 @@ from lineal.sources.spec import (
     SourceFile,
     Subject,
     Target,
+    Together,
     Value,
 )
 from lineal.sources.written import Path, Written
@@ -171,10 +173,12 @@ class _Compiler:
             subject=subject,
             key=key,
             fetch=self.fetch(spec.fetch, key, (*here, "fetch")),
+            batch=self.together(spec.batch, key, (*here, "batch")),
             list=self.listing(spec.list_, key, (*here, "list")),
             map=self.values(spec.map, (*here, "map")),
             valid_from=self.maybe(spec.valid_from, (*here, "valid_from")),
             said_at=self.maybe(spec.said_at, (*here, "said_at")),
+            version=self.maybe(spec.version or spec.said_at, (*here, "version")),
             edges=self.edges(spec.edges, subject.type, subject.type, here),
             parts=tuple(
                 self.part(part, subject.type, (*here, "parts", at))
@@ -242,6 +246,24 @@ class _Compiler:
             )
         item = self.expression(spec.item, (*path, "item"))
         return FetchPlan(template, params, item, spec.verify)
+
+    def together(self, spec: Together | None, key: KeyPlan, path: Path) -> TogetherPlan | None:
+        if spec is None:
+            return None
+        if key.names != (spec.part,):
+            raise self.written.error(
+                f"Keys of {', '.join(key.names)} cannot be asked for together by {spec.part!r}.",
+                (*path, "part"),
+                fix="Only documents whose key has one part can.",
+            )
+        return TogetherPlan(
+            path=self.address(spec.path, path),
+            param=spec.param,
+            params=spec.params,
+            separator=spec.separator,
+            size=spec.size,
+            items=self.expression(spec.items, (*path, "items")),
+        )
 
     def address(self, text: str, path: Path) -> str:
         if not text.startswith("/") or "?" in text or "#" in text or ".." in text.split("/"):
@@ -400,6 +422,7 @@ class _Compiler:
             deleted=condition
             if isinstance(condition, bool)
             else self.expression(condition, (*path, "deleted")),
+            version=self.maybe(spec.version, (*path, "version")),
         )
 
     def file(self, spec: FileRule, path: Path) -> FilePlan:

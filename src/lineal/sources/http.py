@@ -6,22 +6,41 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
 import httpx2
 
-from lineal.errors import ConfigError, Invalid, InvalidEvent, SourceGarbled
+from lineal.errors import (
+    ConfigError,
+    Invalid,
+    InvalidEvent,
+    SourceError,
+    SourceGarbled,
+    SourceGone,
+    SourceMoved,
+)
 from lineal.model import Instant, Json, Uri
-from lineal.sources import Fetched, Key, Listed, Marked, mapping
-from lineal.sources.asking import Client
+from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
+from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
-from lineal.sources.plan import EventPlan, FetchPlan, ListPlan, ResourcePlan, SourcePlan
+from lineal.sources.plan import (
+    EventPlan,
+    FetchPlan,
+    ListPlan,
+    ResourcePlan,
+    SourcePlan,
+    TogetherPlan,
+)
 
+#: What a list answers whose next page is not known any more: its token has run out.
+_MOVED = frozenset({400, 404, 409, 410, 422})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -58,6 +77,7 @@ class HttpSource:
             )
         self._plan = plan
         self._client = Client(plan, secret=secret, clock=clock, transport=transport)
+        self._habits = _habits(plan)
 
     @property
     def name(self) -> str:
@@ -73,6 +93,11 @@ class HttpSource:
     def platforms(self) -> frozenset[tuple[str, str]]:
         """The (type, platform) pairs whose things this source is registered to describe."""
         return self._plan.described
+
+    @property
+    def habits(self) -> Habits:
+        """How the source wants to be asked."""
+        return self._habits
 
     def understand(self, body: Mapping[str, Json]) -> tuple[Marked, ...]:
         """Return the documents that an event marks; raises `InvalidEvent`."""
@@ -101,7 +126,7 @@ class HttpSource:
                     if isinstance(rule.deleted, bool)
                     else truth(rule.deleted(item, event))
                 )
-                found.append(Marked(key, deleted))
+                found.append(Marked(key, deleted, mapping.rank(rule.version, item, event)))
         except Invalid as error:
             raise InvalidEvent(f"{self.name}: {error.message} In {str(event)[:200]}.") from error
         return tuple(found)
@@ -129,10 +154,66 @@ class HttpSource:
         if not answer.changed:
             return Fetched(key, None, etag)
         document = self._document(key, fetch, answer.document)
+        return self._fetched(key, document, answer)
+
+    def _fetched(self, key: Key, document: Json, answer: Answer) -> Fetched:
         record = mapping.record(
             self._plan, key, document, observed_at=answer.response.at, response=answer.response
         )
-        return Fetched(key, record, answer.response.etag)
+        path = self._plan.resources[key.resource].version
+        try:
+            version = mapping.rank(path, document, document)
+        except Invalid as error:
+            raise SourceGarbled(
+                f"{self.name}: the version of {key.document} is not as expected: {error.message}"
+            ) from error
+        return Fetched(key, record, answer.response.etag, version)
+
+    def fetch_many(self, keys: Sequence[Key]) -> dict[Key, Fetched | SourceGarbled]:
+        """
+        Ask for several documents of one resource by one request, where it can be asked so.
+
+        What the answer does not hold, or where it cannot be read, is left out: each of those is
+        asked for alone, and then tells whether it is gone.
+
+        Raises:
+            SourceDown: the source does not answer, or not now.
+        """
+        found: dict[Key, Fetched | SourceGarbled] = {}
+        for name in {key.resource: None for key in keys}:
+            resource = self._plan.resources.get(name)
+            if resource is not None and resource.batch is not None:
+                some = [key for key in keys if key.resource == name]
+                with contextlib.suppress(SourceGone, SourceGarbled):
+                    found |= self._together(resource, resource.batch, some)
+        return found
+
+    def _together(
+        self, resource: ResourcePlan, plan: TogetherPlan, keys: Sequence[Key]
+    ) -> dict[Key, Fetched | SourceGarbled]:
+        parts = {resource.key.parts(key.id)[resource.key.names[0]]: key for key in keys}
+        given = plan.separator.join(parts) if plan.separator else list(parts)
+        answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
+        try:
+            items = plan.items(answer.document, answer.document)
+        except Invalid as error:
+            raise SourceGarbled(f"{self.name}: {error.message}") from error
+        found: dict[Key, Fetched | SourceGarbled] = {}
+        for item in items if isinstance(items, list) else []:
+            try:
+                key = mapping.key_in(self._plan, resource.name, resource.key, item, item)
+            except Invalid:
+                continue
+            if key in keys:
+                try:
+                    found[key] = self._fetched(key, item, answer)
+                except SourceGarbled as error:
+                    found[key] = error
+        # The ETag is that of the whole answer, and says nothing of one document.
+        return {
+            key: replace(one, etag=None) if isinstance(one, Fetched) else one
+            for key, one in found.items()
+        }
 
     def _document(self, key: Key, fetch: FetchPlan, answer: Json) -> Json:
         """Return the document in the answer, made sure that it is the one asked for."""
@@ -163,18 +244,28 @@ class HttpSource:
         return fetch, fetch.path.filled(segments), params
 
     def list(self) -> Iterator[Listed]:
-        """List everything, page by page; raises `SourceDown`, `SourceGarbled`."""
+        """List everything, page by page; raises `SourceDown`, `SourceGarbled`, `SourceMoved`."""
         for resource in self._plan.resources.values():
             if resource.list is not None:
                 yield from self._listed(resource, resource.list)
 
     def _listed(self, resource: ResourcePlan, plan: ListPlan) -> Iterator[Listed]:
         seen: set[str] = set()
-        for items in pages(self._client, self.name, plan):
-            for listed in self._keys(resource, plan, items):
-                if listed.key.id not in seen:
-                    seen.add(listed.key.id)
-                    yield listed
+        begun = False
+        try:
+            for items in pages(self._client, self.name, plan):
+                begun = True
+                for listed in self._keys(resource, plan, items):
+                    if listed.key.id not in seen:
+                        seen.add(listed.key.id)
+                        yield listed
+        except SourceError as error:
+            if begun and error.status in _MOVED:
+                raise SourceMoved(
+                    f"{self.name}: the list at {plan.path} cannot be gone on with: {error.message}",
+                    fix="It is begun again.",
+                ) from error
+            raise
 
     def _keys(
         self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json]
@@ -195,6 +286,22 @@ class HttpSource:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+
+def _habits(plan: SourcePlan) -> Habits:
+    """Return how the source's file says that it wants to be asked."""
+    spec = plan.written
+    sweep = schedule.nightly(plan.name) if spec.sweep is None else spec.sweep
+    lists = any(one.list is not None for one in plan.resources.values())
+    return Habits(
+        places=spec.limits.concurrency,
+        batches={
+            name: one.batch.size for name, one in plan.resources.items() if one.batch is not None
+        },
+        timeout=spec.limits.timeout + spec.limits.concurrency / spec.limits.requests_per_second,
+        looks=tuple(spec.second_look),
+        sweep=sweep if lists and sweep != schedule.NEVER else None,
+    )
 
 
 def segment(part: str) -> str:

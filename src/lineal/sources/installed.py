@@ -37,7 +37,17 @@ class Surroundings:
 Factory: TypeAlias = Callable[[Surroundings], FetchedSource]
 
 #: What every `FetchedSource` has.
-_PARTS = ("name", "platforms", "understand", "key_of", "subject", "fetch", "list", "close")
+_PARTS = (
+    "name",
+    "platforms",
+    "habits",
+    "understand",
+    "key_of",
+    "subject",
+    "fetch",
+    "list",
+    "close",
+)
 
 
 def installed(

@@ -103,6 +103,23 @@ def word(value: Json, path: str) -> str | None:
     raise Invalid(f"{path!r} gives {_shown(value)}, not a text or whole number.")
 
 
+def rank(path: Expression | None, item: Json, root: Json) -> int | None:
+    """
+    Return how new a document is by its own word: a whole number, or a time in microseconds.
+
+    Raises:
+        Invalid: it is neither.
+    """
+    value = None if path is None else path(item, root)
+    if path is None or value is None:
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62:
+        return value
+    return _instant(path, item, root, "version")
+
+
 def _shown(value: Json) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

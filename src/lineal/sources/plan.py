@@ -172,6 +172,18 @@ class FetchPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TogetherPlan:
+    """How several documents are asked for by one request."""
+
+    path: str
+    param: str
+    params: Mapping[str, str]
+    separator: str
+    size: int
+    items: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class PagingPlan:
     """How a list goes on."""
 
@@ -205,10 +217,12 @@ class ResourcePlan:
     subject: SubjectPlan
     key: KeyPlan
     fetch: FetchPlan | None
+    batch: TogetherPlan | None
     list: ListPlan | None
     map: tuple[ValuePlan, ...]
     valid_from: Expression | None
     said_at: Expression | None
+    version: Expression | None
     edges: tuple[EdgePlan, ...]
     parts: tuple[PartPlan, ...]
 
@@ -240,6 +254,7 @@ class EventPlan:
     each: Expression | None
     key: KeyPlan
     deleted: Expression | bool
+    version: Expression | None
 
 
 @dataclass(frozen=True, slots=True)

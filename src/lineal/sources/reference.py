@@ -34,6 +34,7 @@ HEADINGS: dict[str, str] = {
     "Resource": "A resource",
     "Subject": "`subject`",
     "Fetch": "`fetch`",
+    "Together": "`batch`",
     "Listing": "`list`",
     "Paging": "`list.paging`",
     "Value": "A value: `map` and `attributes`",
@@ -76,6 +77,8 @@ def _default(item: msgspec.structs.FieldInfo) -> str:
     if item.required:
         return "required"
     value = item.default
+    if item.default_factory is not msgspec.NODEFAULT:
+        value = item.default_factory() or None
     if value is msgspec.NODEFAULT or value is None or value == "" or isinstance(value, Struct):
         return ""
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"

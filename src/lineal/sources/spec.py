@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from lineal.model import Json
+from lineal.sources.schedule import checked
 
 #: An expression in JMESPath.
 Expr: TypeAlias = str
@@ -103,6 +104,13 @@ class EventRule(_Part, frozen=True):
     deleted: Annotated[
         bool | str, Meta(description="True, or a condition: the event says that it is gone.")
     ] = False
+    version: Annotated[
+        Expr | None,
+        Meta(
+            description="How new the document is by now, in the terms of the resource's `version`: "
+            "an answer that is older is asked for again."
+        ),
+    ] = None
     ignore: Annotated[bool, Meta(description="Such events are known and mean nothing.")] = False
 
     def __post_init__(self) -> None:
@@ -143,6 +151,25 @@ class Fetch(_Part, frozen=True):
     verify: Annotated[
         bool, Meta(description="The document must name its own key; false if it cannot.")
     ] = True
+
+
+class Together(_Part, frozen=True):
+    """How several documents are asked for by one request."""
+
+    path: Annotated[str, Meta(description="The path after `base_url`.")]
+    param: Annotated[str, Meta(description="The argument that takes the keys.")]
+    params: Annotated[
+        dict[str, str], Meta(description="Further arguments after the question mark.")
+    ] = field(default_factory=dict)
+    part: Annotated[
+        str, Meta(description="The part of the key that is given; it must be the only one.")
+    ] = "id"
+    separator: Annotated[
+        str,
+        Meta(description="What stands between the keys; empty: the argument is given for each."),
+    ] = ","
+    size: Annotated[int, Meta(ge=2, le=500, description="How many keys one request takes.")] = 50
+    items: Annotated[Expr, Meta(description="Where in the answer the documents are.")] = "@"
 
 
 class Paging(_Part, frozen=True):
@@ -341,6 +368,9 @@ class Resource(_Part, frozen=True):
         ),
     ] = "id"
     fetch: Annotated[Fetch | None, Meta(description="How one document is asked for.")] = None
+    batch: Annotated[
+        Together | None, Meta(description="How several are asked for by one request.")
+    ] = None
     list_: Annotated[Listing | None, Meta(description="How all are listed.")] = field(
         default=None, name="list"
     )
@@ -352,6 +382,13 @@ class Resource(_Part, frozen=True):
     said_at: Annotated[
         Expr | None,
         Meta(description="When the source wrote this document; an older never replaces a newer."),
+    ] = None
+    version: Annotated[
+        Expr | None,
+        Meta(
+            description="How new the document is: a number that grows, or a time; `said_at` if "
+            "not given. Held against the `version` of an event."
+        ),
     ] = None
     edges: Annotated[list[EdgeRule], Meta(description="What the subject is related to.")] = field(
         default_factory=list
@@ -431,6 +468,21 @@ class SourceFile(_Part, frozen=True):
     ] = "application/json"
     gone: Annotated[Gone, Meta(description="What a real 404 looks like.")] = Gone()
     limits: Annotated[Limits, Meta(description="How gently it is asked.")] = Limits()
+    second_look: Annotated[
+        list[Annotated[float, Meta(gt=0, le=86_400)]],
+        Meta(
+            max_length=5,
+            description="After how many seconds to look again at what an event told, since the "
+            "source may lag behind its own events; an empty list if it never does.",
+        ),
+    ] = field(default_factory=lambda: [30.0, 300.0])
+    sweep: Annotated[
+        str | None,
+        Meta(
+            description="When everything is listed, so that what no event told is found: a cron "
+            "expression in UTC, or `never`. Once a night if not given."
+        ),
+    ] = None
     events: Annotated[
         list[EventRule], Meta(description="What its events mean; the first that fits counts.")
     ] = field(default_factory=list)
@@ -441,11 +493,13 @@ class SourceFile(_Part, frozen=True):
     def __post_init__(self) -> None:
         if (self.base_url is None) == (not self.files):
             raise ValueError("A source has either `base_url` or `files`")
+        if self.sweep is not None:
+            checked(self.sweep)
 
 
 PARTS: tuple[type[Struct], ...] = (
     SourceFile, Auth, Basic, Header, Limits, Gone, EventRule, Resource, Subject, Fetch, Listing,
-    Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule,
+    Together, Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule,
 )  # fmt: skip
 
 

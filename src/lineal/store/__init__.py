@@ -177,7 +177,7 @@ class Store:
         """Take some room for a moment, in the database and beside it, and commit nothing new."""
         if isinstance(self.place, Path):
             probe_file(self.place)
-        much = {"source": "", "received_at": 0, "body": " " * ROOM}
+        much = {"source": "", "received_at": 0, "notices": 1, "body": " " * ROOM}
         with self._database.writing() as connection:
             room = connection.begin_nested()
             connection.execute(sa.insert(schema.inbox).values(much))

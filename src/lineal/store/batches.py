@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lineal.model import Record, Removal
+from lineal.model import Instant, Record, Removal
 from lineal.shapes import Shapes
 from lineal.store import text
 from lineal.store.conclusions import Rules
@@ -22,6 +22,15 @@ class Fence:
     document: str
     seq: int
     etag: str | None = None
+    #: How many notices it answers, of all that the document ever got.
+    told: int = 0
+    #: Who asked, so that the lease is given back.
+    lease: str | None = None
+    #: How new the answer is, where it says so.
+    seen: int | None = None
+    #: In how many microseconds to look once more, and which look comes after that.
+    look_in: Instant | None = None
+    looks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

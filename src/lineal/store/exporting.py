@@ -39,6 +39,9 @@ WORK = (
     schema.log_body,
     schema.log_entry,
     schema.dead_letter,
+    schema.flow,
+    schema.standing,
+    schema.deed,
 )
 
 

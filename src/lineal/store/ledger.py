@@ -5,7 +5,8 @@ last said, and the like are updated and deleted; for each such table one row her
 rows it has, and the sum of their seals. `Store.verify` counts again.
 
 Locks are taken in one order, so that no two transactions ever wait for each other: the clock,
-then the marks, then the rows of this table in the order of their names.
+then the marks, then the counts of what came in (`lineal.store.flow`), then the rows of this table,
+each in the order of their names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from lineal.store.driver import Driver, Row
+from lineal.store.flow import Flow
 from lineal.store.seals import row_seal
 
 _MASK = (1 << 63) - 1
@@ -31,6 +33,8 @@ class Ledger:
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
+        #: What came in and what became of it, by this transaction.
+        self.flow = Flow()
         self._rows: dict[str, int] = {}
         self._sums: dict[str, int] = {}
         self._holds_marks = False
@@ -149,6 +153,7 @@ class Ledger:
 
     def write(self) -> None:
         """Write the changes down, in the order of names, so that no two wait for each other."""
+        self.flow.write(self)
         for name in sorted(self._rows):
             if not self._rows[name] and not self._sums[name]:
                 continue

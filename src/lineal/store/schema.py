@@ -9,7 +9,8 @@ Four families, told apart because they may be spread over machines differently o
   in the same commit and can be made again from them;
 * **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
-  ``dead_letter``, ``registered``) needs one order or row locks, and stays in one place.
+  ``dead_letter``, ``flow``, ``standing``, ``deed``, ``registered``) needs one order or row
+  locks, and stays in one place.
 
 Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
 ``[t_from, t_to)``, when we held it, and ``[valid_from, valid_to)``, when it was so; a row that
@@ -37,6 +38,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -289,16 +291,21 @@ registered = Table(
     Column("source", Text, nullable=False),
 )
 
+#: One row for each document that was ever asked for, or is to be.
 watch = Table(
     "watch",
     metadata,
     Column("source", Text, primary_key=True),
     Column("document", Text, primary_key=True),
+    #: The number of the last mark, and of the last mark that an answer cleared.
     Column("dirty_seq", BigInteger, nullable=False),
     Column("clean_seq", BigInteger, nullable=False),
     #: True where the last mark came from an event that says the document is gone.
     Column("deleted", Boolean, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
+    #: When it is to be asked for; NULL: not before it is marked again.
+    Column("due_at", BigInteger),
+    #: Since when it has had a mark that is not cleared.
+    Column("dirty_at", BigInteger),
     Column("attempts", Integer, nullable=False),
     Column("gone_since", BigInteger),
     Column("confirmed_at", BigInteger),
@@ -306,7 +313,34 @@ watch = Table(
     Column("version", Text),
     Column("error", Text),
     Column("generation", BigInteger, nullable=False),
-    Index("watch_by_due", "due_at"),
+    #: How many notices (an event's word on this document) it ever got, and how many of them
+    #: were answered or put aside.
+    Column("told", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False),
+    #: Which second look comes next; NULL: none.
+    Column("looks", Integer),
+    #: How new an answer must be by what events said, and how new the last one was.
+    Column("wanted", BigInteger),
+    Column("seen", BigInteger),
+    #: True where a dead letter tells of it.
+    Column("buried", Boolean, nullable=False),
+    #: Who is asking for it just now, and until when that is believed, by the database's clock.
+    Column("leased_by", Text),
+    Column("leased_until", BigInteger),
+    Index(
+        "watch_by_due",
+        "source",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "watch_by_dirt",
+        "source",
+        "dirty_at",
+        sqlite_where=text("dirty_at IS NOT NULL"),
+        postgresql_where=text("dirty_at IS NOT NULL"),
+    ),
 )
 
 inbox = Table(
@@ -315,6 +349,8 @@ inbox = Table(
     Column("id", Integer, primary_key=True),
     Column("source", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
+    #: How many notices it counts for.
+    Column("notices", Integer, nullable=False),
     Column("body", Text, nullable=False),
 )
 
@@ -348,6 +384,62 @@ dead_letter = Table(
     Column("attempts", Integer, nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+    #: How many notices were put aside with it.
+    Column("notices", BigInteger, nullable=False),
+    Index("dead_letter_by_document", "source", "document"),
+)
+
+#: What came in and what became of it, counted in the commits in which it happened.
+flow = Table(
+    "flow",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    #: When it last grew.
+    Column("at", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: How each source stands: whether it may be asked, its last sweep, and what is held back.
+standing = Table(
+    "standing",
+    metadata,
+    Column("source", Text, primary_key=True),
+    #: How often in a row it was down, and why; it is not asked before *closed_until*.
+    Column("failures", Integer, nullable=False),
+    Column("down_since", BigInteger),
+    Column("closed_until", BigInteger),
+    Column("reason", Text),
+    #: The newest sweep: its generation, when it began and ended, and what it found.
+    Column("generation", BigInteger, nullable=False),
+    Column("began_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("listed", BigInteger, nullable=False),
+    Column("marked", BigInteger, nullable=False),
+    Column("sweep_error", Text),
+    #: When the last sweep that came to its end had begun: all that was so then is known.
+    Column("whole_at", BigInteger),
+    #: Since when removals are held back, and how many.
+    Column("held_at", BigInteger),
+    Column("held", BigInteger, nullable=False),
+    #: Who is listing it just now, and until when that is believed, by the database's clock.
+    Column("leased_by", Text),
+    Column("leased_until", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: What people did about sources and dead letters, by whom and why.
+deed = Table(
+    "deed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
 )
 
 #: How many rows each table that changes in place has, and the sum of their seals.
@@ -365,5 +457,5 @@ FACTS = (record, edge_out, edge_in, derivation)
 #: The tables whose rows are changed or deleted; `lineal.store.ledger` counts them.
 IN_PLACE = (
     *(term, facet_value, projection, document, registered, forgotten, resealed),
-    *(watch, inbox, log_entry, log_body, dead_letter),
+    *(watch, inbox, log_entry, log_body, dead_letter, flow, standing, deed),
 )

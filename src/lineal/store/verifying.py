@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from lineal.errors import Damaged, InvalidUri
 from lineal.model import Uri
-from lineal.store import digest, ledger, schema, seals, text
+from lineal.store import digest, flow, ledger, schema, seals, text
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
 from lineal.store.projecting import search_rows
@@ -431,6 +431,11 @@ class Verification:
                 )
         for name in known.keys() - tables.keys():
             self._found.add("ledger", f"It counts {name!r}, which is no table.")
+        for account in flow.accounts(self._driver).values():
+            if account.missing:
+                self._found.add(
+                    "flow", f"{account.missing} notices of {account.source} are unaccounted for."
+                )
 
 
 _CHUNK = 1_000

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from lineal.model import Instant, Record, Removal, Statement, Uri, Viewer
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
-from lineal.store.batches import Batch, Committed, Fence, Surroundings
+from lineal.store.batches import Batch, Committed, Surroundings
 from lineal.store.conclusions import Change, Following
 from lineal.store.documents import Document, Word, older, outcome
 from lineal.store.driver import Driver
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
+from lineal.store.work import marks
 
 SYSTEM = Viewer("system")
 
@@ -96,7 +97,9 @@ class Transaction:
     def _current_words(self, batch: Batch) -> list[Record | Removal]:
         """Pass the fences, and keep the last word of each document."""
         stale = {
-            (fence.source, fence.document) for fence in batch.fences if not self._passes(fence)
+            (fence.source, fence.document)
+            for fence in batch.fences
+            if not marks.answered(self._ledger, fence, self.instant)
         }
         words: dict[tuple[str, str], Record | Removal] = {}
         for word in batch.words:
@@ -108,22 +111,6 @@ class Transaction:
             if known is None or not older(word, known.said_at):
                 words[name] = word
         return list(words.values())
-
-    def _passes(self, fence: Fence) -> bool:
-        """Clear the mark that a fetch answers, unless a later answer did."""
-        self._ledger.hold_marks()
-        where = "source = ? AND document = ? AND clean_seq < ?"
-        rows = self._ledger.find(schema.watch, where, fence.source, fence.document, fence.seq)
-        clean: dict[str, object] = {
-            "clean_seq": fence.seq,
-            "attempts": 0,
-            "error": None,
-            "etag": fence.etag,
-            "confirmed_at": self.instant,
-            "gone_since": None,
-        }
-        self._ledger.change(schema.watch, [(row, clean) for row in rows])
-        return bool(rows)
 
     # ── Documents ────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ The form is ``application/problem+json`` (RFC 9457) with our code, the fix and t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -41,6 +42,9 @@ STATUS = {
     "source_gone": 502,
     "source_garbled": 502,
     "door_down": 503,
+    "source_moved": 502,
+    "overloaded": 503,
+    "promise_broken": 503,
     "store": 500,
     "busy": 503,
     "out_of_time": 503,
@@ -145,7 +149,7 @@ def request_id(request: Request) -> str:
 def problem_response(error: LinealError, request: Request) -> Response:
     """Return an error as an answer."""
     retry = getattr(error, "retry_after", None)
-    headers = {"Retry-After": str(int(retry))} if retry is not None else {}
+    headers = {"Retry-After": str(math.ceil(retry))} if retry is not None else {}
     if status_of(error) == 503 and not headers:
         headers = {"Retry-After": "1"}
     body = msgspec.json.encode(problem(error, request))

@@ -7,7 +7,7 @@ where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lineal.model import Answer, Claim, Edge, Entity, Instant, Json, Response, Said, iso
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from lineal.query.pages import Reason, Support
     from lineal.shapes import Shapes
     from lineal.shapes.declarations import Attribute, EdgeKind, EntityType
-    from lineal.store.work import DeadLetter, SourceHealth
 
 Object = dict[str, Json]
 
@@ -302,44 +301,6 @@ def owned(answer: Answer[tuple[Owned, ...]]) -> Object:
 
 
 # ── How the installation stands ──────────────────────────────────────────────────────────────────
-
-
-def health(sources: Sequence[SourceHealth]) -> Object:
-    """Return how each source stands."""
-    value: list[Json] = [
-        {
-            "source": one.source,
-            "documents": one.documents,
-            "waiting": one.waiting,
-            "dirty": one.dirty,
-            "failing": one.failing,
-            "dead": one.dead,
-            "oldest_dirty": when(one.oldest_dirty),
-            "confirmed_at": when(one.confirmed_at),
-        }
-        for one in sources
-    ]
-    return {"value": value}
-
-
-def dead_letters(letters: Sequence[DeadLetter]) -> Object:
-    """Return what could not be taken in, newest first."""
-    value: list[Json] = [
-        {
-            "id": one.id,
-            "source": one.source,
-            "stage": one.stage,
-            "document": one.document,
-            "body": one.body,
-            "error": one.error,
-            "reason": one.reason,
-            "attempts": one.attempts,
-            "first_at": iso(one.first_at),
-            "last_at": iso(one.last_at),
-        }
-        for one in letters
-    ]
-    return {"value": value}
 
 
 def shapes(declared: Shapes) -> Object:

@@ -87,7 +87,6 @@ def router(lineal: Lineal) -> APIRouter:
     _add_things(api, lineal.ask)
     _add_finding(api, lineal)
     _add_thirteen(api, lineal.ask)
-    _add_standing(api, lineal)
     return api
 
 
@@ -197,15 +196,3 @@ def _question(
         description=(put.__doc__ or "").strip(),
         **answered(model, 404),
     )
-
-
-def _add_standing(api: APIRouter, lineal: Lineal) -> None:
-    @api.get("/health", tags=["standing"], **answered(models.Sources))
-    def health() -> Response:
-        """Return how each source stands."""
-        return json_response(formats.health(lineal.health()))
-
-    @api.get("/dead-letters", tags=["standing"], **answered(models.DeadLetters))
-    def dead_letters(limit: Limit = 100) -> Response:
-        """Return what could not be taken in, newest first."""
-        return json_response(formats.dead_letters(lineal.dead_letters(limit)))

@@ -281,46 +281,6 @@ class Types(_Model):
     value: Shapes
 
 
-class Source(_Model):
-    """How a source stands."""
-
-    source: str
-    documents: int
-    waiting: int = Field(description="Events that lie in the inbox.")
-    dirty: int = Field(description="Documents that are to be fetched.")
-    failing: int
-    dead: int
-    oldest_dirty: str | None = _time("How long the longest waits.")
-    confirmed_at: str | None = _time("When it last answered.")
-
-
-class Sources(_Model):
-    """How each source stands."""
-
-    value: list[Source]
-
-
-class DeadLetter(_Model):
-    """Something that could not be taken in."""
-
-    id: int
-    source: str
-    stage: str
-    document: str | None
-    body: str
-    error: str
-    reason: str
-    attempts: int
-    first_at: str = _time("When it first failed.")
-    last_at: str = _time("When it last failed.")
-
-
-class DeadLetters(_Model):
-    """What could not be taken in, newest first."""
-
-    value: list[DeadLetter]
-
-
 class Accepted(_Model):
     """How many events are kept."""
 

@@ -12,8 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lineal.errors import DoorDown, LinealError
-from lineal.surfaces import portal, rest, rest_events, rest_identity, rest_walks
+from lineal.errors import DoorDown, LinealError, PromiseBroken
+from lineal.surfaces import (
+    metrics,
+    portal,
+    rest,
+    rest_events,
+    rest_identity,
+    rest_walks,
+    rest_work,
+)
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.errors_http import problem_response, translated
 from lineal.surfaces.events import rest as rest_doors
@@ -51,6 +59,7 @@ def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
     app.include_router(rest_events.router(lineal))
     app.include_router(rest_doors.router(doors))
     app.include_router(rest_identity.router(lineal))
+    app.include_router(rest_work.router(lineal))
     pages = portal.Portal(lineal)
     app.include_router(pages.router())
     _add_probes(app, lineal, doors)
@@ -80,14 +89,21 @@ def _add_probes(app: FastAPI, lineal: Lineal, doors: Doors) -> None:
     )
     def ready() -> Response:
         """
-        Return whether the database can be asked and written, and every bus is listened to.
+        Return whether the server keeps its promises, and every bus is listened to.
 
         If not, the error says why.
         """
-        lineal.health()
+        broken = lineal.broken_promises()
         lineal.store.raise_if_troubled()
+        if broken:
+            raise PromiseBroken(" ".join(one.what for one in broken[:5]), fix="See /api/v1/health.")
         _see_open(doors)
         return rest.json_response({"status": "ok"})
+
+    @app.get("/metrics", include_in_schema=False)
+    def numbers() -> Response:
+        """Return how the installation stands in numbers, as Prometheus reads them."""
+        return Response(metrics.text(lineal), media_type=metrics.MEDIA_TYPE)
 
 
 def _see_open(doors: Doors) -> None:
@@ -116,7 +132,7 @@ def _refuse(pages: portal.Portal) -> Refuse:
 
     def refuse(error: LinealError, request: Request) -> Response:
         path = request.scope["path"]
-        if path.startswith("/api/") or path in ("/healthz", "/readyz"):
+        if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
             return problem_response(error, request)
         return pages.error(error, request)
 

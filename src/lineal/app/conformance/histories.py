@@ -12,10 +12,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
 from lineal.app.conformance.checks import Findings, dice
 from lineal.app.conformance.looking import Heard, Naming
@@ -23,7 +24,7 @@ from lineal.errors import InvalidEvent, SourceDown, SourceError, SourceGarbled, 
 from lineal.ingest import Ingest
 from lineal.model import Instant, Json, Record, Uri
 from lineal.shapes import Shapes
-from lineal.sources import Fetched, FetchedSource, Key, Listed, Marked
+from lineal.sources import Fetched, Habits, Key, Listed, Marked
 from lineal.store import Store, work
 
 Way: TypeAlias = Literal[
@@ -39,6 +40,8 @@ WORDS: dict[Way, str] = {
     "garbles": "Answers that are errors, broken, or none",
     "all": "All of it together",
 }
+P = ParamSpec("P")
+T = TypeVar("T")
 _SECOND = 1_000_000
 #: So many documents of a source take part.
 _PLAYERS = 60
@@ -150,6 +153,10 @@ class Told:
             return Fetched(key, None, tag)
         return Fetched(key, replace(record, observed_at=self._clock()), tag)
 
+    def fetch_many(self, keys: Sequence[Key]) -> Mapping[Key, Fetched | SourceGarbled]:
+        """Answer nothing: it is asked for one at a time."""
+        return {}
+
     def list(self) -> Iterator[Listed]:
         """List what is there now, in any order; in trouble, half of it."""
         listed = list(self.now.items())
@@ -170,9 +177,10 @@ _TROUBLES: tuple[Callable[[], SourceError], ...] = (
 )
 
 
-def _habits(naming: Naming) -> Any:
+def _habits(naming: Naming) -> Habits:
+    """Return the habits of a source that has some; it is asked for one document at a time."""
     habits = getattr(naming, "habits", None)
-    return habits if habits is None else replace(habits, batches={}, sweep=None)
+    return replace(habits if isinstance(habits, Habits) else Habits(), batches={}, sweep=None)
 
 
 def play(naming: Naming, heard: Heard, findings: Findings, shapes: Shapes, *, seed: int) -> None:
@@ -244,6 +252,19 @@ def earlier(record: Record) -> Record:
     return replace(record, statements=statements, edges=record.edges[:-1])
 
 
+class _AtOnce(Executor):
+    """Works before it returns, so that the dice fall in one order."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Do the work; return its outcome."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
 class Play:
     """One history, played in one way."""
 
@@ -256,9 +277,13 @@ class Play:
         place = folder / f"{way}.db"
         shutil.copyfile(folder / _EMPTY, place)
         self._store = Store(place, shapes=shapes, now=self._clock)
-        fetched = cast("FetchedSource", self.source)
-        # One thread, so that the dice fall in one order.
-        self._ingest = Ingest(self._store, {naming.name: fetched}, {}, workers=1)
+        self._ingest = Ingest(
+            self._store,
+            {naming.name: self.source},
+            {},
+            chance=self._dice.random,
+            workers=lambda _name, _places: _AtOnce(),
+        )
         self._waiting: list[dict[str, Json]] = []
         #: How many events were told.
         self.told = 0

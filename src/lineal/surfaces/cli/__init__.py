@@ -17,6 +17,7 @@ from lineal.surfaces.cli import (
     importing,
     joining,
     keeping,
+    letters,
     reading,
     serving,
     walks,
@@ -62,7 +63,7 @@ for command in (
     *(walks.schema_changes, walks.shared, walks.unused, walks.similar),
     identity.identity,
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
-    *(keeping.status, keeping.source, databases.db, caring.verify, caring.forget),
+    *(keeping.status, keeping.source, letters.dead, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)
 for command in (joining.new, joining.schema, joining.test):

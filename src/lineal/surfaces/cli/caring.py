@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from rich.console import RenderableType
 
 from lineal.surfaces.cli.failing import FOUND
 from lineal.surfaces.cli.naming import uri_of
-from lineal.surfaces.cli.places import db_option, format_option, opened
+from lineal.surfaces.cli.places import actor_option, db_option, format_option, opened
 from lineal.surfaces.cli.showing import line, note, table, write, write_json
 
 if TYPE_CHECKING:
@@ -110,15 +109,12 @@ def forget() -> None:
 
 
 _yes = click.option("--yes", is_flag=True, help="Write it without asking.")
-_actor = click.option(
-    "--actor", default=getpass.getuser, help="Who decides; the user of the system unless said."
-)
 
 
 @forget.command()
 @click.argument("things", nargs=-1, required=True, metavar="THING...")
 @click.option("--reason", required=True, help="Why: it stays, with the time and who decided.")
-@_actor
+@actor_option
 @_yes
 @db_option
 @click.pass_context
@@ -157,7 +153,7 @@ def _losing(some: list[Losing]) -> Parts:
 @click.option("--type", "types", multiple=True, required=True, help="Such as run; repeatable.")
 @click.option("--older-than", "age", required=True, metavar="AGE", help="Such as 90d or 26w.")
 @click.option("--keep", default=10, show_default=True, help="The newest of each whole stay.")
-@_actor
+@actor_option
 @_yes
 @db_option
 @click.pass_context

@@ -1,4 +1,4 @@
-"""Looking after an installation: how its sources stand, and sweeping them."""
+"""Looking after an installation: how its sources stand, sweeping and releasing them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from lineal.surfaces.cli import failing, tables
+from lineal.surfaces.cli import failing, tables, tables_work
 from lineal.surfaces.cli.places import (
     Asked,
+    actor_option,
     db_option,
     format_option,
     needing_the_server,
@@ -17,7 +18,7 @@ from lineal.surfaces.cli.places import (
     placed,
     settings,
 )
-from lineal.surfaces.cli.showing import write, write_json
+from lineal.surfaces.cli.showing import line, write, write_json
 
 _files = click.option(
     "--source",
@@ -31,14 +32,21 @@ _files = click.option(
 
 @click.command()
 @placed()
-def status(asked: Asked) -> None:
-    """Show how each source stands: what waits, what fails, when it was last heard."""
+@click.pass_context
+def status(context: click.Context, asked: Asked) -> None:
+    """
+    Show how each source stands: what waits, what fails, when it was last heard.
+
+    Ends with 1 if a promise is broken: something is unaccounted for, not worked on, or too old.
+    """
     with asked.answers() as answers:
         answer = answers.health()
     if asked.form == "json":
         write_json(answer)
     else:
-        write(tables.health(answer.get("value")))
+        write(tables_work.health(answer))
+    if answer.get("broken"):
+        context.exit(failing.FOUND)
 
 
 # ── Sources ──────────────────────────────────────────────────────────────────────────────────────
@@ -46,7 +54,44 @@ def status(asked: Asked) -> None:
 
 @click.group()
 def source() -> None:
-    """Join sources: write, test and list them; sweep them."""
+    """Join sources: write, test and list them; sweep them, and let go what is held back."""
+
+
+@source.command("status")
+@click.argument("name")
+@placed()
+def source_status(asked: Asked, name: str) -> None:
+    """Show how the source NAME stands: its breaker, its sweeps, what is held, its notices."""
+    with asked.answers() as answers:
+        known = answers.health().get("value")
+    found = tables_work.named(known, name)
+    if asked.form == "json":
+        write_json(found)
+    else:
+        write(tables_work.source(found))
+
+
+@source.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why it is no fault: kept, with the time and who.")
+@actor_option
+@_files
+@placed()
+def release(asked: Asked, name: str, reason: str, actor: str, files: tuple[Path, ...]) -> None:
+    """
+    Let the removals go that are held back of the source NAME.
+
+    So much was gone at once that it looked like a fault. Each is asked for once more, and removed
+    only if the source still says that it is gone.
+    """
+    with asked.hands(files) as hands:
+        done = hands.release(name, reason=reason, actor=actor)
+    if asked.form == "json":
+        write_json(done)
+    else:
+        write(
+            [line(f"{done['count']} removals of {name} are let go; each is asked for once more.")]
+        )
 
 
 @source.command("list")

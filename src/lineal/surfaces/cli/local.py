@@ -11,7 +11,15 @@ from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
 from lineal.query import Ask
-from lineal.surfaces import asked, differing, formats, formats_identity, formats_walks, walking
+from lineal.surfaces import (
+    asked,
+    differing,
+    formats,
+    formats_identity,
+    formats_walks,
+    formats_work,
+    walking,
+)
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
@@ -148,8 +156,43 @@ class Local:
         return formats.shapes(self._lineal.shapes)
 
     def health(self) -> dict[str, Json]:
-        """Return how each source stands."""
-        return formats.health(self._lineal.health())
+        """Return how each source stands, and which promises are broken."""
+        return formats_work.health(self._lineal.standings())
+
+    def dead_letters(self, *, source: str | None = None, limit: int = 100) -> dict[str, Json]:
+        """Return what could not be taken in, newest first."""
+        return formats_work.dead_letters(self._lineal.dead_letters(limit, source=source))
+
+    def dead_letter(self, number: int) -> dict[str, Json]:
+        """Return one thing that could not be taken in."""
+        return formats_work.dead_letter(self._lineal.dead_letter(number))
+
+    def deeds(self, *, limit: int = 100) -> dict[str, Json]:
+        """Return who released, replayed or purged what, newest first."""
+        return formats_work.deeds(self._lineal.deeds(limit))
+
+    def replay(
+        self, ids: Sequence[int] | None = None, *, source: str | None = None, actor: str
+    ) -> dict[str, Json]:
+        """Take up dead letters again, as they are: these, all of a source, or all."""
+        done = self._lineal.replay(ids=ids, source=source, actor=actor)
+        return formats_work.replayed(done)
+
+    def purge(
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        source: str | None = None,
+        actor: str,
+        reason: str,
+    ) -> dict[str, Json]:
+        """Throw dead letters away for good: these, all of a source, or all."""
+        count = self._lineal.purge(ids=ids, source=source, actor=actor, reason=reason)
+        return {"count": count}
+
+    def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
+        """Let the removals go that are held back of a source; each is asked for once more."""
+        return {"count": self._lineal.release(source, actor=actor, reason=reason)}
 
     def lineage(
         self,

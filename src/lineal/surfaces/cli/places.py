@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+import getpass
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -62,6 +63,10 @@ def format_option(*forms: str) -> Callable[[Callable[..., None]], Callable[..., 
     )
 
 
+actor_option = click.option(
+    "--actor", default=getpass.getuser, help="Who decides; the user of the system unless said."
+)
+
 _known_at = click.option(
     "--known-at",
     metavar="TIME",
@@ -111,6 +116,21 @@ class Asked:
                 yield remote
             return
         with opened(self.db, writable=False) as lineal:
+            from lineal.surfaces.cli.local import Local
+
+            yield Local(lineal)
+
+    @contextlib.contextmanager
+    def hands(self, sources: Sequence[Path] = ()) -> Iterator[Answers]:
+        """Open the server or the file to change something; a file with its sources."""
+        config = settings(self.db)
+        url = server_of(config, db=self.db, server=self.server)
+        if url is not None:
+            with client(url, config) as remote:
+                yield remote
+            return
+        config = replace(config, sources=tuple(sources) or config.sources)
+        with opened_with(config, writable=True) as lineal:
             from lineal.surfaces.cli.local import Local
 
             yield Local(lineal)

@@ -261,19 +261,6 @@ def types(value: Json) -> Parts:
     )
 
 
-def health(value: Json) -> Parts:
-    """Show how each source stands."""
-    columns = (
-        "source", "documents", "waiting", "dirty", "failing", "dead", "oldest_dirty",
-        "confirmed_at",
-    )  # fmt: skip
-    rows = _columns(value, *columns)
-    if rows:
-        yield table([name.replace("_", " ") for name in columns], rows)
-    else:
-        yield line("No source has said anything yet.")
-
-
 def _columns(rows: Json, *names: str) -> list[tuple[Json, ...]]:
     every: Iterable[Json] = rows if isinstance(rows, list) else ()
     return [tuple(row.get(name) for name in names) for row in every if isinstance(row, dict)]

@@ -22,6 +22,7 @@ from lineal.surfaces.picture import label, shown
 from lineal.surfaces.portal import finding, views
 from lineal.surfaces.portal.frame import Frame, Sight, links_of, sight
 from lineal.surfaces.portal.links import Links, address
+from lineal.surfaces.portal.standing import StandingPages
 from lineal.surfaces.portal.words import count, markdown
 from lineal.surfaces.walking import asked_change
 
@@ -88,6 +89,7 @@ class Portal:
         }
         for path, page in pages.items():
             router.add_api_route(path, page, methods=["GET", "HEAD"])
+        StandingPages(self.lineal, self._frame).add_to(router)
         return router
 
     # ── Home and search ──────────────────────────────────────────────────────────────────────
@@ -106,7 +108,7 @@ class Portal:
             api=address("/api/v1/counts", _times(seen)),
             domains=[(name, kinds) for name, kinds in (*domains, ("other", other)) if kinds],
             total=sum(counts.value.values()),
-            sources=self.lineal.health(),
+            sources=self.lineal.standings().sources,
             base=str(request.base_url).rstrip("/"),
         )  # fmt: skip
 

@@ -1,0 +1,215 @@
+"""Asking: each source has a lane of its own, so that a slow one keeps no other waiting.
+
+A lane has as many places as its source may be asked questions at once. Answers of all lanes come
+together in one queue, in the order in which they come.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+import structlog
+
+from lineal.errors import LinealError, SourceGarbled
+from lineal.sources import Fetched, FetchedSource, Key, LogSource
+from lineal.store import Store, work
+from lineal.store.work import Dirty
+
+log = structlog.get_logger("lineal.ingest")
+
+#: So many documents of a log source are folded in one turn.
+FOLDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A document that was asked for: its answer, or what went wrong."""
+
+    dirty: Dirty
+    outcome: Fetched | LinealError
+
+
+Workers: TypeAlias = Callable[[str, int], Executor]
+
+
+def threads(source: str, places: int) -> Executor:
+    """Return workers for the places of a source's lane."""
+    return ThreadPoolExecutor(places, thread_name_prefix=f"fetch-{source}")
+
+
+class Answers:
+    """The answers of all lanes; whoever waits for them is woken by other news too."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Asked] = SimpleQueue()
+        self._news = threading.Event()
+
+    def put(self, some: Sequence[Asked]) -> None:
+        """Hand in answers."""
+        for one in some:
+            self._queue.put(one)
+        self._news.set()
+
+    def taken(self, limit: int) -> list[Asked]:
+        """Take the answers that are there."""
+        found: list[Asked] = []
+        try:
+            while len(found) < limit:
+                found.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        return found
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is there."""
+        return not self._queue.empty()
+
+    def stir(self) -> None:
+        """Wake whoever waits."""
+        self._news.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is an answer or other news, at most so long."""
+        self._news.wait(seconds)
+        self._news.clear()
+
+
+class Lane:
+    """The way to one source."""
+
+    def __init__(self, source: FetchedSource, answers: Answers, workers: Workers) -> None:
+        self._source, self._answers, self._workers = source, answers, workers
+        self._executor: Executor | None = None
+        self._lock = threading.RLock()
+        self._asking: dict[Dirty, None] = {}
+        self._tasks: set[Future[None]] = set()
+
+    @property
+    def places(self) -> int:
+        """How many questions may be asked at once."""
+        return self._source.habits.places
+
+    @property
+    def free(self) -> int:
+        """How many more questions may be asked now."""
+        with self._lock:
+            return self.places - len(self._tasks)
+
+    @property
+    def batch(self) -> int:
+        """How many documents one question may be for, at most."""
+        return max(self._source.habits.batches.values(), default=1)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still to come."""
+        with self._lock:
+            return bool(self._tasks)
+
+    def ask(self, some: Sequence[Dirty], places: int) -> list[Dirty]:
+        """Ask for documents by so many questions; return those for which there is no place."""
+        if self._executor is None:
+            self._executor = self._workers(self._source.name, self.places)
+        questions = self._questions(some)
+        for together in questions[:places]:
+            with self._lock:
+                self._asking.update(dict.fromkeys(together))
+                task = self._executor.submit(self._answer, together)
+                self._tasks.add(task)
+            task.add_done_callback(self._done)
+        return [dirty for together in questions[places:] for dirty in together]
+
+    def _questions(self, some: Sequence[Dirty]) -> list[list[Dirty]]:
+        """Put those together that one question may be for, those that waited longest first."""
+        sizes, found = self._source.habits.batches, list[list[Dirty]]()
+        open_: dict[str, list[Dirty]] = {}
+        for dirty in some:
+            resource = Key.of(dirty.document).resource
+            together = open_.get(resource)
+            if together is None or len(together) >= sizes.get(resource, 1):
+                together = open_[resource] = []
+                found.append(together)
+            together.append(dirty)
+        return found
+
+    def _done(self, task: Future[None]) -> None:
+        with self._lock:
+            self._tasks.discard(task)
+        self._answers.stir()
+
+    def _answer(self, some: Sequence[Dirty]) -> None:
+        outcomes = self._outcomes(some)
+        with self._lock:
+            for dirty in some:
+                self._asking.pop(dirty, None)
+        self._answers.put(
+            [Asked(dirty, outcome) for dirty, outcome in zip(some, outcomes, strict=True)]
+        )
+
+    def _outcomes(self, some: Sequence[Dirty]) -> list[Fetched | LinealError]:
+        found: Mapping[Key, Fetched | LinealError] = {}
+        if len(some) > 1:
+            try:
+                found = self._source.fetch_many([Key.of(dirty.document) for dirty in some])
+            except Exception as error:
+                return [_said(error, dirty) for dirty in some]
+        return [found.get(Key.of(dirty.document)) or self._one(dirty) for dirty in some]
+
+    def _one(self, dirty: Dirty) -> Fetched | LinealError:
+        try:
+            return self._source.fetch(Key.of(dirty.document), dirty.etag)
+        except Exception as error:
+            return _said(error, dirty)
+
+    def close(self, until: float) -> list[Dirty]:
+        """Stop asking; wait for answers on their way until then; return what was not answered."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            with self._lock:
+                tasks = list(self._tasks)
+            wait(tasks, timeout=max(0.0, until - time.monotonic()))
+        self._source.close()
+        with self._lock:
+            return list(self._asking)
+
+
+def _said(error: Exception, dirty: Dirty) -> LinealError:
+    """Return an error of ours: a fault must not stop the other documents."""
+    if isinstance(error, LinealError):
+        return error
+    log.exception("fetch failed", source=dirty.source, document=dirty.document)
+    return SourceGarbled(f"{dirty.source} {dirty.document}: {error!r}.")
+
+
+class Fold:
+    """The way to a log source: its answers are folded from what is kept, here and now."""
+
+    places, batch, free, is_busy = 1, FOLDED, 1, False
+
+    def __init__(self, source: LogSource, answers: Answers, store: Store) -> None:
+        self._source, self._answers, self._store = source, answers, store
+
+    def ask(self, some: Sequence[Dirty], places: int) -> list[Dirty]:
+        """Fold documents; their answers are there at once."""
+        self._answers.put([Asked(dirty, self._one(dirty)) for dirty in some])
+        return []
+
+    def _one(self, dirty: Dirty) -> Fetched | LinealError:
+        key = Key.of(dirty.document)
+        try:
+            with self._store.looking() as driver:
+                entries = work.entries(driver, dirty.source, dirty.document)
+            return Fetched(key, self._source.fold(key, entries, observed_at=self._store.now()))
+        except Exception as error:
+            return _said(error, dirty)
+
+    def close(self, until: float) -> list[Dirty]:
+        """Nothing is open."""
+        return []

@@ -1,0 +1,66 @@
+"""What is only referred to: marked to be asked for, where a source is registered to describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lineal.ingest.judging import Word
+from lineal.model import Record, Uri
+from lineal.sources import FetchedSource
+from lineal.store import Store, work
+
+#: So many documents that were asked for are remembered, so as not to ask the database again.
+REMEMBERED = 200_000
+
+
+class References:
+    """Follows references to what no source has described."""
+
+    def __init__(self, store: Store, fetched: Mapping[str, FetchedSource]) -> None:
+        self._store = store
+        self._known: set[tuple[str, str]] = set()
+        self._recovered = False
+        self._by_platform = {
+            pair: source for source in fetched.values() for pair in source.platforms
+        }
+
+    def follow(self, words: Iterable[Word]) -> None:
+        """Mark what words refer to."""
+        self._ask_for(_mentioned(words))
+
+    def recover(self) -> None:
+        """Once after a start: take up what an earlier process was at when it ended."""
+        if self._recovered:
+            return
+        with self._store.working() as ledger:
+            if ledger.driver.is_sqlite:
+                work.release_all(ledger)
+        with self._store.looking() as driver:
+            stubs = [Uri(text) for text in work.undescribed(driver)]
+        self._ask_for(stubs)
+        self._recovered = True
+
+    def _ask_for(self, uris: Iterable[Uri]) -> None:
+        """Mark these, where a source is registered to describe them and was never asked."""
+        wanted = set()
+        for uri in uris:
+            source = self._by_platform.get((uri.type, uri.platform))
+            key = source.key_of(uri) if source is not None else None
+            if source is not None and key is not None:
+                wanted.add((source.name, key.document))
+        unseen = sorted(wanted - self._known)
+        if unseen:
+            with self._store.working() as ledger:
+                work.mark_unknown(ledger, unseen, self._store.now())
+            if len(self._known) > REMEMBERED:
+                self._known.clear()
+            self._known.update(unseen)
+
+
+def _mentioned(words: Iterable[Word]) -> set[Uri]:
+    found: set[Uri] = set()
+    for one in words:
+        if isinstance(one.word, Record):
+            for edge in one.word.edges:
+                found |= {edge.start, edge.end}
+    return found

@@ -1,0 +1,148 @@
+"""Settling: answers are judged, written together, put off or put aside; and each is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from lineal.errors import LinealError, SourceDown, StoreError
+from lineal.ingest.asking import Asked
+from lineal.ingest.guard import too_many
+from lineal.ingest.judging import Dead, Judge, Later, Word
+from lineal.ingest.patience import WELL, after_failure
+from lineal.ingest.tally import Tally
+from lineal.model import Instant, Uri
+from lineal.sources import FetchedSource, Key, LogSource
+from lineal.store import Batch, Ledger, Store, work
+from lineal.store.work import Dirty
+
+log = structlog.get_logger("lineal.ingest")
+
+
+class Settling:
+    """Settles the answers of all sources."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetched: Mapping[str, FetchedSource],
+        logs: Mapping[str, LogSource],
+        chance: Callable[[], float],
+    ) -> None:
+        self._store, self._fetched, self._logs, self._chance = store, fetched, logs, chance
+
+    def settle(self, answered: Sequence[Asked], tally: Tally) -> list[Word]:
+        """Judge answers together: write what they say, put off what failed; return the words."""
+        verdicts = []
+        for name in sorted({asked.dirty.source for asked in answered}):
+            of = [asked for asked in answered if asked.dirty.source == name]
+            judge = self._judge(name, [asked.dirty for asked in of])
+            verdicts += [judge.verdict(asked) for asked in of]
+        words = [one for one in verdicts if isinstance(one, Word)]
+        if words:
+            self._commit(words, tally)
+        failed = [one for one in verdicts if not isinstance(one, Word)]
+        self._note(answered, failed)
+        return words
+
+    def _judge(self, name: str, some: Sequence[Dirty]) -> Judge:
+        source = self._fetched.get(name)
+        living: set[str] | None = None
+
+        def lives(dirty: Dirty) -> bool:
+            nonlocal living
+            if living is None:
+                with self._store.looking() as driver:
+                    living = work.which_live(driver, name, [one.document for one in some])
+            return dirty.document in living
+
+        def is_guarded() -> bool:
+            with self._store.looking() as driver:
+                gone = len(work.missing(driver, name))
+                return too_many(gone, work.count_living(driver, name))
+
+        def subject(dirty: Dirty) -> Uri:
+            return (source or self._logs[name]).subject(Key.of(dirty.document))
+
+        looks = source.habits.looks if source is not None else ()
+        return Judge(self._store.now(), self._chance, looks, subject, lives, is_guarded)
+
+    # ── Committing ───────────────────────────────────────────────────────────────────────────
+
+    def _commit(self, words: Sequence[Word], tally: Tally) -> None:
+        """Commit together; if something in it cannot be, halve until only that is left out."""
+        said = [one.word for one in words if one.word is not None]
+        batch = Batch(said, "ingest", _cause(words), fences=[one.fence for one in words])
+        try:
+            tally.add(self._store.commit(batch))
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(words) > 1:
+                middle = len(words) // 2
+                self._commit(words[:middle], tally)
+                self._commit(words[middle:], tally)
+                return
+            dirty = words[0].dirty
+            log.exception("commit failed", source=dirty.source, document=dirty.document)
+            with self._store.working() as ledger:
+                work.bury_document(ledger, dirty, error, self._store.now(), stage="commit")
+
+    def _note(self, answered: Sequence[Asked], failed: Sequence[Later | Dead]) -> None:
+        """Note what is to be tried later or put aside, and which sources are down or up again."""
+        now = self._store.now()
+        with self._store.looking() as driver:
+            standings = work.standings(driver)
+        up = _up_again(answered, {name for name, one in standings.items() if one.failures})
+        if not failed and not up:
+            return
+        with self._store.working() as ledger:
+            ledger.hold_marks()
+            for name in up:
+                work.stand(ledger, name, **WELL)
+                work.hurry(ledger, name, now)
+            for one in failed:
+                if isinstance(one, Dead):
+                    work.bury_document(ledger, one.dirty, one.error, now, stage=one.stage)
+                    continue
+                work.put_off(
+                    ledger, one.dirty, due_at=now + one.wait, error=one.error,
+                    gone_since=one.gone_since,
+                )  # fmt: skip
+            self._note_held(ledger, failed, now)
+            self._note_down(ledger, answered, now)
+
+    def _note_down(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> None:
+        for asked in answered:
+            error, name = asked.outcome, asked.dirty.source
+            if isinstance(error, SourceDown):
+                known = work.standing(ledger.driver, name)
+                work.stand(ledger, name, **after_failure(known, error, now, self._chance))
+                log.warning("source down", source=name, error=str(error))
+            elif isinstance(error, LinealError):
+                log.warning("source failed", source=name, error=str(error), code=error.code)
+
+    def _note_held(self, ledger: Ledger, failed: Sequence[Later | Dead], now: Instant) -> None:
+        for name in sorted({
+            one.dirty.source for one in failed if isinstance(one, Later) and one.held
+        }):  # fmt: skip
+            known = work.standing(ledger.driver, name)
+            count = len(work.missing(ledger.driver, name))
+            work.stand(ledger, name, held_at=known.held_at or now, held=max(known.held, count))
+            log.warning("removals held", source=name, gone=count)
+
+
+def _up_again(answered: Sequence[Asked], failing: set[str]) -> list[str]:
+    """Which sources that were down have answered last?"""
+    last = {asked.dirty.source: asked.outcome for asked in answered}
+    return sorted(
+        name for name, outcome in last.items()
+        if name in failing and not isinstance(outcome, SourceDown)
+    )  # fmt: skip
+
+
+def _cause(words: Sequence[Word]) -> str:
+    names = [f"{one.dirty.source} {one.dirty.document}" for one in words[:3]]
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return f"fetched {', '.join(names)}{more}"

@@ -1,0 +1,159 @@
+"""Sweeps: everything a source has is listed, what differs is marked, what is absent is asked for.
+
+Absence counts only after the last page of one generation. Where too much is absent, nothing is
+removed until a person lets it go, or a later sweep finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from lineal.errors import Busy, Invalid, NotFound, SourceError, SourceMoved
+from lineal.ingest.guard import too_many
+from lineal.ingest.patience import SECOND
+from lineal.ingest.tally import Progress, Swept
+from lineal.ingest.understanding import BATCH, chunks
+from lineal.sources import FetchedSource
+from lineal.store import Store, work
+from lineal.store.work import Standing
+
+log = structlog.get_logger("lineal.ingest")
+
+#: So often a list that moved away under our hands is begun anew before we give up.
+RESTARTS = 3
+#: For so long nobody else sweeps a source after a page was read, by the database's clock.
+LEASE = 300 * SECOND
+
+
+class Stopped(Exception):
+    """Whoever wanted the sweep does not any more: raised by its progress, it breaks off."""
+
+
+class Sweeps:
+    """Sweeps the sources of one installation."""
+
+    def __init__(self, store: Store, fetched: Mapping[str, FetchedSource], holder: str) -> None:
+        self._store, self._fetched, self._holder = store, fetched, holder
+
+    def sweep(self, name: str, progress: Progress | None = None) -> Swept:
+        """
+        List everything a source has and mark what differs: what no event told is found here.
+
+        A sweep that broke off is begun again with the time of its first beginning: what was
+        confirmed since need not be asked for again.
+
+        Raises:
+            NotFound: there is no such source. Busy: another process is sweeping it.
+            SourceDown, SourceGarbled: it could not be listed; nothing is removed.
+        """
+        source = self._source(name)
+        for again in range(RESTARTS):
+            sweep = self._begun(name)
+            try:
+                self._list(source, sweep, progress)
+            except SourceMoved as error:
+                log.warning("a list moved away", source=name, error=str(error))
+                if again + 1 == RESTARTS:
+                    self._broke(name, error)
+                    raise
+                continue
+            except SourceError as error:
+                self._broke(name, error)
+                raise
+            except Stopped:
+                self._broke(name, None)
+                raise
+            return self._ended(name, sweep)
+        raise AssertionError("the last try returns or raises")
+
+    def _source(self, name: str) -> FetchedSource:
+        if name not in self._fetched:
+            raise NotFound(
+                f"There is no source {name!r} that can be swept.",
+                fix=f"Sources are {', '.join(sorted(self._fetched)) or 'none'}.",
+            )
+        return self._fetched[name]
+
+    def _begun(self, name: str) -> Standing:
+        with self._store.working() as ledger:
+            now = self._store.now()
+            sweep = work.begin(ledger, name, now=now, holder=self._holder, lease=LEASE)
+        if sweep is None:
+            raise Busy(
+                f"Another process is listing {name} just now.",
+                fix="Wait until it has done so; `lineal status` tells.",
+            )
+        return sweep
+
+    def _list(self, source: FetchedSource, sweep: Standing, progress: Progress | None) -> None:
+        count = 0
+        for lines in chunks(source.list(), BATCH):
+            count += len(lines)
+            with self._store.working() as ledger:
+                work.listed(
+                    ledger,
+                    sweep,
+                    [(line.key.document, line.version) for line in lines],
+                    now=self._store.now(),
+                    lease=LEASE,
+                )
+            if progress is not None:
+                progress(count, None, f"listed by {source.name}")
+
+    def _broke(self, name: str, error: SourceError | None) -> None:
+        said = None if error is None else str(error)
+        with self._store.working() as ledger:
+            work.stand(ledger, name, sweep_error=said, leased_by=None, leased_until=None)
+
+    def _ended(self, name: str, sweep: Standing) -> Swept:
+        """Ask once more for what was absent; for what was listed before, a 404 is then believed."""
+        with self._store.working() as ledger:
+            absent = work.unlisted(ledger.driver, name, sweep.generation)
+            gone = sum(absent.values())
+            living = work.count_living(ledger.driver, name)
+            held, now = too_many(gone, living), self._store.now()
+            for document, was_listed in absent.items():
+                if not (held and was_listed):
+                    work.mark(ledger, name, document, deleted=was_listed, due_at=now)
+            known = work.standing(ledger.driver, name)
+            work.stand(
+                ledger, name, ended_at=now, whole_at=sweep.began_at, sweep_error=None,
+                held_at=(known.held_at or now) if held else None, held=gone if held else 0,
+                leased_by=None, leased_until=None,
+            )  # fmt: skip
+        if held:
+            log.warning("removals held", source=name, absent=gone, living=living)
+        return Swept(name, known.listed, known.marked, gone, held)
+
+    def release(self, name: str, *, actor: str, reason: str) -> int:
+        """
+        Let the removals go that are held back of a source; return how many.
+
+        Each is still asked for once more, and removed if the source says that it is gone.
+
+        Raises:
+            NotFound: there is no such source. Invalid: nothing is held, or no reason is given.
+        """
+        self._source(name)
+        if not reason.strip():
+            raise Invalid("A release needs a reason.", fix="Say it by --reason: it is kept.")
+        with self._store.working() as ledger:
+            ledger.hold_marks()
+            known = work.standing(ledger.driver, name)
+            if known.held_at is None:
+                raise Invalid(f"Nothing of {name} is held back.")
+            now = self._store.now()
+            absent = work.unlisted(ledger.driver, name, known.generation)
+            documents = {document for document, was_listed in absent.items() if was_listed}
+            documents |= set(work.missing(ledger.driver, name))
+            for document in sorted(documents):
+                work.mark(ledger, name, document, deleted=True, due_at=now)
+            work.stand(ledger, name, held_at=None, held=0)
+            work.note(
+                ledger, at=now, actor=actor, what="release", source=name, reason=reason,
+                count=len(documents),
+            )  # fmt: skip
+        log.warning("removals released", source=name, actor=actor, count=len(documents))
+        return len(documents)

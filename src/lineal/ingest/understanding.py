@@ -1,0 +1,195 @@
+"""Understanding: whose an event is, and which documents it marks as changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from lineal.errors import InvalidEvent
+from lineal.model import Event, Instant, Json
+from lineal.sources import FetchedSource, LogSource, Marked
+from lineal.store import Ledger, Store, work
+from lineal.store.work import DeadLetter, Waiting
+
+Item = TypeVar("Item")
+
+#: How many events are understood in one transaction.
+BATCH = 500
+
+
+class Marks:
+    """What the events of one transaction mark: one mark a document, however many say so."""
+
+    def __init__(self, ledger: Ledger, now: Instant) -> None:
+        self._ledger, self._now = ledger, now
+        self._found: dict[tuple[str, str], tuple[int, Marked]] = {}
+
+    def add(self, source: str, marked: Marked) -> None:
+        """Add what one event says of one document."""
+        name = (source, marked.key.document)
+        count, before = self._found.get(name, (0, marked))
+        versions = [one for one in (before.version, marked.version) if one is not None]
+        version = max(versions, default=None)
+        self._found[name] = (count + 1, Marked(marked.key, marked.deleted, version))
+
+    def write(self) -> None:
+        """Mark the documents."""
+        for (source, document), (count, marked) in sorted(
+            self._found.items(), key=lambda item: item[0]
+        ):
+            work.mark(
+                self._ledger, source, document, deleted=marked.deleted, due_at=self._now,
+                notices=count, wanted=marked.version,
+            )  # fmt: skip
+
+
+class Understanding:
+    """Tells what events mean, by the sources that they are of."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetched: Mapping[str, FetchedSource],
+        logs: Mapping[str, LogSource],
+    ) -> None:
+        self._store, self._fetched, self._logs = store, fetched, logs
+
+    def addressed(self, source: str | None, event: Mapping[str, Json]) -> tuple[str, int]:
+        """Return the source that an event is of and how many notices; raises `InvalidEvent`."""
+        if source is not None:
+            return source, len(self._of(source).understand(event)) or 1
+        takers = {
+            name: count
+            for name in sorted(self._fetched)
+            if (count := self._count(name, event)) is not None
+        }
+        if len(takers) != 1:
+            who = f"several sources ({', '.join(takers)})" if takers else "no source"
+            raise InvalidEvent(
+                f"This event makes sense to {who}.", fix="Name its source by ?source=NAME."
+            )
+        return next(iter(takers.items()))
+
+    def _of(self, source: str) -> FetchedSource | LogSource:
+        found = self._fetched.get(source) or self._logs.get(source)
+        if found is None:
+            known = ", ".join(sorted(self._fetched)) or "none"
+            raise InvalidEvent(f"There is no source {source!r}.", fix=f"Sources are {known}.")
+        return found
+
+    def _count(self, name: str, event: Mapping[str, Json]) -> int | None:
+        try:
+            return len(self._fetched[name].understand(event)) or 1
+        except InvalidEvent:
+            return None
+
+    # ── From the inbox ───────────────────────────────────────────────────────────────────────
+
+    def understand(self) -> int:
+        """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
+        with self._store.working() as ledger:
+            waiting = work.waiting(ledger, BATCH)
+            if not waiting:
+                return 0
+            now = self._store.now()
+            marks = Marks(ledger, now)
+            for one in waiting:
+                self._one(ledger, marks, one, now)
+            marks.write()
+            work.done(ledger, waiting)
+        return len(waiting)
+
+    def _one(self, ledger: Ledger, marks: Marks, waiting: Waiting, now: Instant) -> None:
+        event = waiting.event
+        try:
+            found = self._of(event.source).understand(event.body)
+        except InvalidEvent as error:
+            work.bury_waiting(ledger, waiting, error, now)
+            return
+        self._take(ledger, marks, event, found, waiting.notices, now)
+
+    def _take(
+        self,
+        ledger: Ledger,
+        marks: Marks,
+        event: Event,
+        found: Sequence[Marked],
+        notices: int,
+        now: Instant,
+    ) -> None:
+        """Keep the entry of a log, and add the marks; account for each notice."""
+        flow, worth = ledger.flow, len(found) or 1
+        # The file of the source may be another one since the event was accepted.
+        flow.add(event.source, "accepted", worth - notices)
+        if not found:
+            flow.add(event.source, "applied", 1, now)
+            return
+        if event.source in self._logs:
+            digest = self._logs[event.source].entry_hash(event.body)
+            documents = [marked.key.document for marked in found]
+            if not work.keep(ledger, event.source, digest, event.body, documents, now):
+                flow.add(event.source, "superseded", worth, now)
+                return
+        for marked in found:
+            marks.add(event.source, marked)
+
+    # ── Logs ─────────────────────────────────────────────────────────────────────────────────
+
+    def take_log(
+        self, name: str, events: Iterable[Mapping[str, Json]]
+    ) -> Iterator[InvalidEvent | None]:
+        """Take entries of a log in bulk; yields for each None, or why it was refused."""
+        source = self._logs[name]
+        for some in chunks(iter(events), BATCH):
+            outcomes: list[InvalidEvent | None] = []
+            with self._store.working() as ledger:
+                now = self._store.now()
+                marks = Marks(ledger, now)
+                for body in some:
+                    try:
+                        found = source.understand(body)
+                    except InvalidEvent as error:
+                        outcomes.append(error)
+                        continue
+                    ledger.flow.add(name, "events", 1, now)
+                    self._take(ledger, marks, Event(name, body, now), found, 0, now)
+                    outcomes.append(None)
+                marks.write()
+            yield from outcomes
+
+    # ── Dead letters ─────────────────────────────────────────────────────────────────────────
+
+    def replay(self, chosen: Callable[[Ledger], list[tuple[work.Row, DeadLetter]]]) -> int:
+        """
+        Take up dead letters again, as they are; return how many of them left.
+
+        A document is asked for again, and its letter goes when the answer is written. An event is
+        understood again: if it still makes no sense, its letter stays, tried once more.
+        """
+        left = 0
+        with self._store.working() as ledger:
+            now = self._store.now()
+            marks = Marks(ledger, now)
+            for row, letter in chosen(ledger):
+                if letter.document is not None:
+                    work.replay_document(ledger, row, letter, now)
+                    left += 1
+                    continue
+                event = Event(letter.source, letter.json, letter.first_at)
+                try:
+                    found = self._of(event.source).understand(event.body)
+                except InvalidEvent as error:
+                    work.again(ledger, row, letter, error, now)
+                    continue
+                work.drop(ledger, row)
+                self._take(ledger, marks, event, found, letter.notices, now)
+                left += 1
+            marks.write()
+        return left
+
+
+def chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    """Yield items so many at a time."""
+    while chunk := list(islice(items, size)):
+        yield chunk

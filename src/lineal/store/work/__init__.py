@@ -1,0 +1,115 @@
+"""What is still to do: the inbox, the marks of changed documents, kept log entries, dead letters.
+
+None of this is a fact about the estate; it may be updated in place, and is counted in the ledger.
+"""
+
+from __future__ import annotations
+
+from lineal.store.driver import Row
+from lineal.store.flow import Account, accounts, depth, pending
+from lineal.store.work.entries import entries, keep
+from lineal.store.work.inbox import Waiting, done, receive, waiting
+from lineal.store.work.letters import (
+    DeadLetter,
+    again,
+    bury_document,
+    bury_event,
+    bury_waiting,
+    chosen,
+    dead_letter,
+    dead_letters,
+    drop,
+    purge,
+    replay_document,
+)
+from lineal.store.work.marks import (
+    Dirty,
+    answered,
+    due,
+    hand_back,
+    hurry,
+    mark,
+    mark_unknown,
+    put_off,
+    ready,
+    release_all,
+    take,
+    undescribed,
+)
+from lineal.store.work.standing import (
+    Deed,
+    SourceHealth,
+    Standing,
+    deeds,
+    health,
+    note,
+    stand,
+    standing,
+    standings,
+)
+from lineal.store.work.sweeps import (
+    begin,
+    count_living,
+    listed,
+    living,
+    missing,
+    newest,
+    subjects,
+    unlisted,
+    which_live,
+)
+
+__all__ = [
+    "Account",
+    "DeadLetter",
+    "Deed",
+    "Dirty",
+    "Row",
+    "SourceHealth",
+    "Standing",
+    "Waiting",
+    "accounts",
+    "again",
+    "answered",
+    "begin",
+    "bury_document",
+    "bury_event",
+    "bury_waiting",
+    "chosen",
+    "count_living",
+    "dead_letter",
+    "dead_letters",
+    "deeds",
+    "depth",
+    "done",
+    "drop",
+    "due",
+    "entries",
+    "hand_back",
+    "health",
+    "hurry",
+    "keep",
+    "listed",
+    "living",
+    "mark",
+    "mark_unknown",
+    "missing",
+    "newest",
+    "note",
+    "pending",
+    "purge",
+    "put_off",
+    "ready",
+    "receive",
+    "release_all",
+    "replay_document",
+    "stand",
+    "standing",
+    "standings",
+    "subjects",
+    "take",
+    "undescribed",
+    "unlisted",
+    "waiting",
+    "which_live",
+]

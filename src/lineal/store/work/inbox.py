@@ -1,0 +1,60 @@
+"""The inbox: events that are kept, and not yet understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lineal.model import Event
+from lineal.store import schema
+from lineal.store.facts import canonical
+from lineal.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event in the inbox, and how many notices it counts for."""
+
+    id: int
+    event: Event
+    notices: int = 1
+    size: int = 0
+
+
+def receive(ledger: Ledger, events: Iterable[Event], notices: Sequence[int] | None = None) -> int:
+    """Keep events until they are understood; returns how many. Each is one notice or more."""
+    count = 0
+    for event in events:
+        worth = 1 if notices is None else notices[count]
+        body = canonical(event.body)
+        row = (event.source, event.received_at, worth, body)
+        ledger.insert_numbered(schema.inbox, row)
+        ledger.flow.add(event.source, "events", 1, event.received_at)
+        ledger.flow.add(event.source, "accepted", worth, event.received_at)
+        ledger.flow.add(event.source, "bytes", len(body))
+        count += 1
+    return count
+
+
+def waiting(ledger: Ledger, limit: int) -> list[Waiting]:
+    """Which events have waited longest? They are this transaction's to take out of the inbox."""
+    # Whoever else would understand the same events waits here, and finds them gone.
+    ledger.hold_marks()
+    rows = ledger.driver.rows(
+        "SELECT id, source, received_at, notices, body FROM inbox ORDER BY id LIMIT ?", limit
+    )
+    return [
+        Waiting(id_, Event(source, msgspec.json.decode(body), received_at), notices, len(body))
+        for id_, source, received_at, notices, body in rows
+    ]
+
+
+def done(ledger: Ledger, some: Sequence[Waiting]) -> None:
+    """Take events out of the inbox: what they asked for is marked, kept or dead."""
+    if some:
+        keys = ledger.driver.keys([one.id for one in some])
+        ledger.delete(schema.inbox, ledger.find(schema.inbox, "id {among}", keys))
+        for one in some:
+            ledger.flow.add(one.event.source, "bytes", -one.size)

@@ -1,0 +1,195 @@
+"""Dead letters: what could not be taken in, why, how often it was tried, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from lineal.model import Event, Instant, Json
+from lineal.store import schema
+from lineal.store.driver import Driver, Row
+from lineal.store.facts import canonical
+from lineal.store.ledger import Ledger
+from lineal.store.work import marks
+from lineal.store.work.inbox import Waiting
+from lineal.store.work.marks import Dirty
+
+_NAMES = [column.name for column in schema.dead_letter.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something that could not be taken in: at which stage, why, how often it was tried."""
+
+    id: int
+    source: str
+    stage: str
+    document: str | None
+    body: str
+    error: str
+    reason: str
+    attempts: int
+    first_at: Instant
+    last_at: Instant
+    notices: int = 0
+
+    @property
+    def json(self) -> dict[str, Json]:
+        """The event, as it came; only of a letter that is not about a document."""
+        found: dict[str, Json] = msgspec.json.decode(self.body)
+        return found
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "code", type(error).__name__))
+
+
+# ── Putting aside ────────────────────────────────────────────────────────────────────────────────
+
+
+def bury_event(ledger: Ledger, event: Event, error: Exception, now: Instant) -> None:
+    """Take in an event that nobody makes sense of: straight to the dead letters."""
+    ledger.hold_marks()
+    ledger.flow.add(event.source, "events", 1, now)
+    ledger.flow.add(event.source, "accepted", 1, now)
+    _bury_body(ledger, event, error, now, notices=1)
+
+
+def bury_waiting(ledger: Ledger, waiting: Waiting, error: Exception, now: Instant) -> None:
+    """Put aside an event of the inbox that its source cannot make sense of."""
+    ledger.hold_marks()
+    _bury_body(ledger, waiting.event, error, now, notices=waiting.notices)
+
+
+def _bury_body(
+    ledger: Ledger, event: Event, error: Exception, now: Instant, *, notices: int
+) -> None:
+    row = (
+        event.source, "understand", None, canonical(event.body), _code(error), str(error), 1, now,
+        now, notices,
+    )  # fmt: skip
+    ledger.insert_numbered(schema.dead_letter, row)
+
+
+def bury_document(
+    ledger: Ledger, dirty: Dirty, error: Exception, now: Instant, *, stage: str = "fetch"
+) -> bool:
+    """
+    Put aside a document that could not be fetched, worded or committed, until it is marked again.
+
+    One letter for a document, however often it comes to that. False: it was marked meanwhile, and
+    is asked for once more instead.
+    """
+    ledger.hold_marks()
+    found = marks.watched(ledger, dirty.source, dirty.document)
+    if found is None:
+        return False
+    row, known = found
+    if known.dirty_seq != dirty.seq:
+        marks.put_off(ledger, dirty, due_at=now, error=str(error))
+        return False
+    notices = max(0, known.told - known.settled)
+    values: dict[str, object] = {
+        "clean_seq": dirty.seq, "attempts": 0, "error": str(error), "due_at": None,
+        "dirty_at": None, "looks": None, "wanted": None, "settled": known.told, "buried": True,
+        "leased_by": None, "leased_until": None,
+    }  # fmt: skip
+    ledger.change(schema.watch, [(row, values)])
+    _add_letter(ledger, dirty, stage, error, now, notices)
+    return True
+
+
+def _add_letter(
+    ledger: Ledger, dirty: Dirty, stage: str, error: Exception, now: Instant, notices: int
+) -> None:
+    tries = dirty.attempts + 1
+    where = "source = ? AND document = ?"
+    known = ledger.find(schema.dead_letter, where, dirty.source, dirty.document)
+    if not known:
+        row = (
+            dirty.source, stage, dirty.document, "", _code(error), str(error), tries, now, now,
+            notices,
+        )  # fmt: skip
+        ledger.insert_numbered(schema.dead_letter, row)
+        return
+    letter = DeadLetter(*known[0])
+    again: dict[str, object] = {
+        "stage": stage, "error": _code(error), "reason": str(error), "last_at": now,
+        "attempts": letter.attempts + tries, "notices": letter.notices + notices,
+    }  # fmt: skip
+    ledger.change(schema.dead_letter, [(known[0], again)])
+
+
+# ── Looking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def dead_letters(
+    driver: Driver, limit: int = 100, *, source: str | None = None
+) -> list[DeadLetter]:
+    """What could not be taken in, newest first; of one source, or of all?"""
+    where, values = ("", ()) if source is None else ("WHERE source = ? ", (source,))
+    rows = driver.rows(
+        f"SELECT {', '.join(_NAMES)} FROM dead_letter {where}ORDER BY id DESC LIMIT ?",
+        *values,
+        limit,
+    )
+    return [DeadLetter(*row) for row in rows]
+
+
+def dead_letter(driver: Driver, id_: int) -> DeadLetter | None:
+    """Which dead letter has this number?"""
+    row = driver.row(f"SELECT {', '.join(_NAMES)} FROM dead_letter WHERE id = ?", id_)
+    return None if row is None else DeadLetter(*row)
+
+
+def chosen(
+    ledger: Ledger, *, ids: Sequence[int] | None = None, source: str | None = None
+) -> list[tuple[Row, DeadLetter]]:
+    """Return letters to replay or purge, oldest first: these, or all of a source, or all."""
+    ledger.hold_marks()
+    if ids is not None:
+        rows = ledger.find(schema.dead_letter, "id {among} ORDER BY id", ledger.driver.keys(ids))
+    elif source is not None:
+        rows = ledger.find(schema.dead_letter, "source = ? ORDER BY id", source)
+    else:
+        rows = ledger.find(schema.dead_letter, "1 = 1 ORDER BY id")
+    return [(row, DeadLetter(*row)) for row in rows]
+
+
+# ── Taking up again ──────────────────────────────────────────────────────────────────────────────
+
+
+def replay_document(ledger: Ledger, row: Row, letter: DeadLetter, now: Instant) -> None:
+    """Ask for a document again; its letter goes when the answer is written."""
+    assert letter.document is not None
+    marks.mark(
+        ledger, letter.source, letter.document, deleted=False, due_at=now, notices=letter.notices
+    )
+    ledger.change(schema.dead_letter, [(row, {"notices": 0})])
+
+
+def again(ledger: Ledger, row: Row, letter: DeadLetter, error: Exception, now: Instant) -> None:
+    """A letter was tried once more, in vain."""
+    values: dict[str, object] = {
+        "attempts": letter.attempts + 1, "error": _code(error), "reason": str(error),
+        "last_at": now,
+    }  # fmt: skip
+    ledger.change(schema.dead_letter, [(row, values)])
+
+
+def drop(ledger: Ledger, row: Row) -> None:
+    """Drop a letter: what it held was taken in after all."""
+    ledger.delete(schema.dead_letter, [row])
+
+
+def purge(ledger: Ledger, some: Sequence[tuple[Row, DeadLetter]], now: Instant) -> None:
+    """Throw letters away for good."""
+    for row, letter in some:
+        ledger.delete(schema.dead_letter, [row])
+        ledger.flow.add(letter.source, "purged", letter.notices, now)
+        if letter.document is not None:
+            found = marks.watched(ledger, letter.source, letter.document)
+            if found is not None:
+                ledger.change(schema.watch, [(found[0], {"buried": False})])

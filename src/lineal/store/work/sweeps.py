@@ -1,0 +1,148 @@
+"""Sweeps: what a source listed, generation by generation, and which documents it did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lineal.model import Instant
+from lineal.store import schema
+from lineal.store.driver import Driver, Row
+from lineal.store.ledger import Ledger
+from lineal.store.work import marks
+from lineal.store.work.marks import Watched
+from lineal.store.work.standing import Standing, stand, standing
+
+#: Comes after every text that a name may begin with.
+LAST = "\U0010ffff"
+
+
+def begin(
+    ledger: Ledger, source: str, *, now: Instant, holder: str, lease: Instant
+) -> Standing | None:
+    """
+    Begin a sweep: a new generation; None where another process is at it.
+
+    One that was broken off (a process that was killed, a list that moved away) is begun anew with
+    the time at which it first began: what was confirmed since then need not be asked for again.
+    """
+    ledger.hold_marks()
+    known = standing(ledger.driver, source)
+    at = marks.clock(ledger.driver, now)
+    is_held = known.leased_until is not None and known.leased_until > at
+    if is_held and known.leased_by != holder:
+        return None
+    cut = known.began_at if known.is_sweeping else now
+    return stand(
+        ledger, source, generation=known.generation + 1, began_at=cut, ended_at=None, listed=0,
+        marked=0, sweep_error=None, leased_by=holder, leased_until=at + lease,
+    )  # fmt: skip
+
+
+def listed(
+    ledger: Ledger,
+    sweep: Standing,
+    lines: Sequence[tuple[str, str | None]],
+    *,
+    now: Instant,
+    lease: Instant,
+) -> int:
+    """Note what a source listed; mark what is new or of another version; returns how many."""
+    assert sweep.began_at is not None
+    ledger.hold_marks()
+    marked = 0
+    changes: list[tuple[Row, dict[str, object]]] = []
+    for document, version in lines:
+        found = marks.watched(ledger, sweep.source, document)
+        if found is None or not _is_known(found[1], version, sweep.began_at):
+            marks.mark(ledger, sweep.source, document, deleted=False, due_at=now)
+            marked += 1
+            found = marks.watched(ledger, sweep.source, document)
+        assert found is not None
+        changes.append((found[0], {"generation": sweep.generation, "version": version}))
+    ledger.change(schema.watch, changes)
+    known = standing(ledger.driver, sweep.source)
+    stand(
+        ledger, sweep.source, listed=known.listed + len(lines), marked=known.marked + marked,
+        leased_until=marks.clock(ledger.driver, now) + lease,
+    )  # fmt: skip
+    return marked
+
+
+def _is_known(known: Watched, version: str | None, cut: Instant) -> bool:
+    """Was this said before: by the list's own version, or since the sweep began?"""
+    if version is not None:
+        return known.version == version
+    return known.confirmed_at is not None and known.confirmed_at >= cut
+
+
+def unlisted(driver: Driver, source: str, generation: int) -> dict[str, bool]:
+    """
+    Which living documents of a source were absent from a complete sweep?
+
+    True where an earlier sweep listed it: then it is gone. False where no sweep ever did: then the
+    source may simply not list such things, or it came after the last sweep.
+    """
+    rows = driver.rows(
+        "SELECT document.name, watch.generation FROM document JOIN watch"
+        " ON watch.source = document.source AND watch.document = document.name"
+        " WHERE document.source = ? AND document.live AND watch.generation < ?"
+        " ORDER BY document.id",
+        source,
+        generation,
+    )
+    return {name: listed_in > 0 for name, listed_in in rows}
+
+
+def living(driver: Driver, source: str, prefix: str = "") -> list[str]:
+    """Which documents of a source live, of those whose names begin with *prefix*?"""
+    rows = driver.rows(
+        "SELECT name FROM document WHERE source = ? AND live AND name >= ? AND name < ?"
+        " ORDER BY id",
+        source, prefix, prefix + LAST,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+def count_living(driver: Driver, source: str) -> int:
+    """How many documents of a source live?"""
+    row = driver.row("SELECT count(*) FROM document WHERE source = ? AND live", source)
+    return 0 if row is None else int(row[0])
+
+
+def missing(driver: Driver, source: str) -> list[str]:
+    """Of which documents of a source did it say that they are gone, though no event had?"""
+    rows = driver.rows(
+        "SELECT document FROM watch WHERE source = ? AND dirty_at IS NOT NULL"
+        " AND gone_since IS NOT NULL AND NOT deleted ORDER BY document",
+        source,
+    )
+    return [row[0] for row in rows]
+
+
+def newest(driver: Driver, source: str, prefix: str) -> Instant | None:
+    """Of when is the newest word of a source, of the documents whose names begin with *prefix*?"""
+    row = driver.row(
+        "SELECT max(said_at) FROM document WHERE source = ? AND name >= ? AND name < ?",
+        source, prefix, prefix + LAST,
+    )  # fmt: skip
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def which_live(driver: Driver, source: str, names: Iterable[str]) -> set[str]:
+    """Which of these documents of a source live?"""
+    rows = driver.among(
+        "SELECT name FROM document WHERE live AND source = ? AND name {among}", set(names), source
+    )
+    return {row[0] for row in rows}
+
+
+def subjects(driver: Driver, source: str, names: Iterable[str]) -> dict[str, str]:
+    """What are these documents of a source about? Name to URI."""
+    rows = driver.among(
+        "SELECT document.name, entity.uri FROM document"
+        " JOIN entity ON entity.key = document.subject"
+        " WHERE document.source = ? AND document.name {among}",
+        set(names),
+        source,
+    )
+    return {row[0]: row[1] for row in rows}

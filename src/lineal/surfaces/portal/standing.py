@@ -1,0 +1,109 @@
+"""The pages about the installation: how a source stands, and what could not be taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from lineal.errors import Invalid, NotFound
+from lineal.surfaces import bodies
+from lineal.surfaces.bodies import Body
+from lineal.surfaces.portal.frame import Frame
+from lineal.surfaces.portal.links import Links, address
+
+if TYPE_CHECKING:
+    from lineal.app import Lineal
+
+Sent = Annotated[Body, Depends(bodies.read)]
+#: How many dead letters one page lists.
+LISTED = 100
+
+
+class StandingPages:
+    """The pages over one installation; they are of now, whatever time is asked for elsewhere."""
+
+    def __init__(self, lineal: Lineal, frame: Frame) -> None:
+        self._lineal, self._frame = lineal, frame
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add these pages."""
+        router.add_api_route("/source", self.source, methods=["GET", "HEAD"])
+        router.add_api_route("/source", self.order, methods=["POST"])
+        router.add_api_route("/dead-letters", self.letters, methods=["GET", "HEAD"])
+        router.add_api_route("/dead-letters", self.decide, methods=["POST"])
+
+    def source(self, request: Request, name: Annotated[str, Query(max_length=200)]) -> Response:
+        """Show how a source stands."""
+        stand = self._lineal.standings()
+        known = {one.health.source: one for one in stand.sources}
+        if name not in known:
+            raise NotFound(f"There is no source {name!r}.", fix=_among(known))
+        return self._frame.page(
+            "source.html", request, Links(), answer=None, now=stand.at, query="",
+            api="/api/v1/health", one=known[name],
+            broken=[one for one in stand.broken if one.source == name],
+            letters=self._lineal.dead_letters(5, source=name),
+            deeds=[one for one in self._lineal.deeds() if one.source == name][:10],
+        )  # fmt: skip
+
+    def order(self, sent: Sent) -> Response:
+        """Sweep a source, or let go what is held back of it."""
+        said = _fields(sent)
+        name = said.get("name", "")
+        if said.get("do") == "sweep":
+            self._lineal.sweep_soon(name)
+        elif said.get("do") == "release":
+            self._lineal.release(name, actor=_actor(said), reason=said.get("reason", ""))
+        else:
+            raise Invalid("Nothing was asked for.", fix="Use the buttons of the page.")
+        return RedirectResponse(address("/source", {"name": name}), 303)
+
+    def letters(
+        self, request: Request, source: Annotated[str, Query(max_length=200)] = ""
+    ) -> Response:
+        """Show what could not be taken in."""
+        found = self._lineal.dead_letters(LISTED + 1, source=source or None)
+        query = {"source": source, "limit": LISTED}
+        return self._frame.page(
+            "letters.html", request, Links(), answer=None, now=self._lineal.store.now(), query="",
+            api=address("/api/v1/dead-letters", query), source=source,
+            letters=found[:LISTED], more=len(found) > LISTED,
+        )  # fmt: skip
+
+    def decide(self, sent: Sent) -> Response:
+        """Take dead letters up again, or throw them away."""
+        said = _fields(sent)
+        number, source = said.get("id", ""), said.get("source") or None
+        ids = [int(number)] if number.isdecimal() else None
+        if said.get("do") == "replay":
+            self._lineal.replay(ids=ids, source=source, actor=_actor(said))
+        elif said.get("do") == "purge":
+            reason = said.get("reason", "")
+            self._lineal.purge(ids=ids, source=source, actor=_actor(said), reason=reason)
+        else:
+            raise Invalid("Nothing was asked for.", fix="Use the buttons of the page.")
+        back = {"source": said.get("page", "")}
+        return RedirectResponse(address("/dead-letters", back), 303)
+
+
+def _among(names: Iterable[str]) -> str:
+    return f"Sources are {', '.join(sorted(names)) or 'none'}."
+
+
+def _fields(sent: Body) -> dict[str, str]:
+    """Return the fields of a form."""
+    try:
+        return {name: values[-1] for name, values in parse_qs(sent.raw.decode()).items()}
+    except UnicodeDecodeError as error:
+        raise Invalid("The form is no text.") from error
+
+
+def _actor(said: dict[str, str]) -> str:
+    actor = said.get("actor", "").strip()
+    if not actor:
+        raise Invalid("Nobody says who decides.", fix="Give a name: it is kept.")
+    return actor[:200]
