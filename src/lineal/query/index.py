@@ -16,6 +16,7 @@ import structlog
 
 from lineal.lineage import Graph, Way
 from lineal.lineage.engine.held import Held
+from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import Reach
 from lineal.model import Budget, Viewer
 from lineal.query import keeping
@@ -46,10 +47,15 @@ class Index:
         file: Path | None = None,
         memory: int = MEMORY,
         fold: int = FOLD,
+        rule: Rule | None = None,
     ) -> None:
-        """*file*: where it is kept, so that the next process need not build it."""
+        """
+        *file*: where it is kept, so that the next process need not build it.
+
+        *rule*: which occurrences are held where there are very many.
+        """
         self._store, self._shapes, self._file = store, store.shapes, file
-        self._memory, self._fold = memory, fold
+        self._memory, self._fold, self._rule = memory, fold, Rule() if rule is None else rule
         self._lock = threading.Lock()
         self._standing: Standing | None = None
         self._refused = False
@@ -64,7 +70,7 @@ class Index:
     def build(self) -> bool:
         """Build it from the store; False where it would take more memory than it may."""
         with self._store.read(_INDEX) as reader:
-            standing = built(reader, self._shapes, self._memory)
+            standing = built(reader, self._shapes, self._memory, self._rule)
         with self._lock:
             self._refused = standing is None
             known = self._standing
@@ -143,13 +149,15 @@ class Index:
             return None
         at = 0 if way.logical else 1
         graph, spoiled = standing.graphs[at], standing.spoiled[at]
-        if not graph.knows(starts):
+        numbers = graph.numbers.of(starts)
+        if numbers.size < len(set(starts)) or not graph.knows(numbers.tolist()):
             return None
-        found = graph.walk(starts, way, budget)
+        found = graph.walk(numbers.tolist(), way, budget)
         if found.why or spoiled.touches(found.things):
             self.left += 1
             return None
         members = standing.shelves.members
+        found = replace(found, things=graph.numbers.key(found.things))
         return found, lambda key: members.get(key, frozenset((key,)))
 
     def _at(self, reader: Reader) -> Standing | None:

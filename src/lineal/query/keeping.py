@@ -10,6 +10,7 @@ import structlog
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
 from lineal.lineage.engine.spoiled import Spoiled
+from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.model import Instant
 from lineal.shapes import Shapes
@@ -18,7 +19,9 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 1
+_MADE = 2
+#: Which occurrences are held, unless something else is said.
+_EVERY_DAY = Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,10 @@ class Standing:
         return self.shelves.nbytes + rows
 
 
-def built(reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
+def built(reader: Reader, shapes: Shapes, memory: int, rule: Rule = _EVERY_DAY) -> Standing | None:
     """Read the store at a reader's moment; None where the arrays would be too large."""
     try:
-        picture = reader.picture(shapes, timed=True)
+        picture = reader.picture(shapes, timed=True, rule=rule)
         shelves = Shelves(picture)
         if shelves.nbytes > memory:
             raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
@@ -98,13 +101,15 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
         return None
     if about["hash"] != reader.chained(t) or about["since"] > reader.basis.valid_at:
         return None
+    shelves = unpack_shelves(arrays, about["shelves"])
+    numbers = shelves.picture.numbers
     graphs = [
-        unpack_graph(arrays, facts, name, shapes)
+        unpack_graph(arrays, facts, name, shapes, numbers)
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     ]
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
     standing = Standing(
-        t, unpack_shelves(arrays, about["shelves"]), (graphs[0], graphs[1]), turns,
+        t, shelves, (graphs[0], graphs[1]), turns,
         about["since"], t, 0, frozenset(), (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
     )  # fmt: skip
     return standing if standing.nbytes <= memory else None

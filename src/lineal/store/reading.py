@@ -32,6 +32,7 @@ from lineal.store.snapshots import until, with_document
 
 if TYPE_CHECKING:
     from lineal.lineage.engine.claims import Picture
+    from lineal.lineage.engine.thinning import Rule
     from lineal.shapes import Shapes
     from lineal.store.bulk import Changes
 
@@ -41,12 +42,12 @@ class Reader(Links):
 
     # ── All at once ──────────────────────────────────────────────────────────────────────────
 
-    def picture(self, shapes: Shapes, *, timed: bool = False) -> Picture:
+    def picture(self, shapes: Shapes, *, timed: bool = False, rule: Rule | None = None) -> Picture:
         """What do walks at this moment need to know, as columns? See `lineal.store.bulk`."""
         # NumPy is imported where the engine is used, and not with every store.
         from lineal.store import bulk  # noqa: PLC0415
 
-        return bulk.picture(self, self._driver, shapes, timed=timed)
+        return bulk.picture(self, self._driver, shapes, timed=timed, rule=rule)
 
     def changes(self, after: int) -> Changes | None:
         """What did the transactions after this one change? None: that cannot be told."""

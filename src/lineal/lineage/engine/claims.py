@@ -5,7 +5,7 @@ Things are keys, kinds and types small numbers that index their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,12 @@ class Claims:
     def __len__(self) -> int:
         return int(self.sources.size)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        ends = self.sources.nbytes + self.targets.nbytes + self.documents.nbytes
+        return ends + self.kinds.nbytes + self.layers.nbytes + self.since.nbytes
+
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
         since = self.since[places] if self.since.size else self.since
@@ -39,13 +45,77 @@ class Claims:
         )  # fmt: skip
 
 
+def together(pieces: Iterable[Claims]) -> Claims:
+    """Return the claims of all pieces, one after another; there must be one."""
+    every = [
+        (one.sources, one.kinds, one.targets, one.layers, one.documents, one.since)
+        for one in pieces
+    ]  # fmt: skip
+    return Claims(*(np.concatenate(columns) for columns in zip(*every, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """
+    Claims of occurrences that are not held one by one, as those of what stands in for them.
+
+    One for all claims that say the same of the same: ``since`` is when it was first seen.
+    """
+
+    claims: Claims
+    #: When each was last seen, and how many claims it stands for.
+    last: Longs
+    counts: Longs
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.claims.nbytes + self.last.nbytes + self.counts.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Under which number the engine holds a key: its own, or its place among those held."""
+
+    #: A key that is its own number is below this.
+    things: int
+    #: The held keys, ascending; None where every key is its own number.
+    keys: Ints | None = None
+
+    def of(self, keys: Iterable[int]) -> Longs:
+        """Return the numbers of those keys that are held, ascending."""
+        wanted: Longs = np.array(sorted(keys), np.int64)
+        if self.keys is None:
+            own: Longs = wanted[wanted < self.things]
+            return own
+        places = np.searchsorted(self.keys, wanted)
+        there = places < self.keys.size
+        there[there] = self.keys[places[there]] == wanted[there]
+        held: Longs = places[there]
+        return held
+
+    def number(self, key: int) -> int | None:
+        """Return the number of a key; None where it is not held."""
+        if self.keys is None:
+            return key if key < self.things else None
+        place = int(np.searchsorted(self.keys, key))
+        return place if place < self.keys.size and self.keys[place] == key else None
+
+    def key(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the keys under these numbers: of what only stands in for others, none."""
+        if self.keys is None:
+            return numbers
+        keys: Ints = self.keys[numbers[numbers < self.keys.size]]
+        return keys
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything that a walk at one moment may need to know."""
+    """Everything that a walk at one moment may need to know; things by their `Numbers`."""
 
-    #: Keys are below this.
+    #: Numbers are below this.
     things: int
-    #: The type of each key, as a place in its names; the last name is "" and of no thing.
+    #: The type of each thing, as a place in its names; the last name is "" and of no thing.
     types: NDArray[Any]
     type_names: tuple[str, ...]
     claims: Claims
@@ -55,6 +125,17 @@ class Picture:
     same: NDArray[np.int64]
     #: Of each model's versions, none of which is in use, which is the newest?
     newest: Callable[[Mapping[int, Collection[int]]], Mapping[int, int]]
+    numbers: Numbers
+    #: What is known of the occurrences that are not held; None where all are.
+    folded: Folded | None = None
+    #: By number: of which things not every claim is held; and at which an exact walk may miss one.
+    partial: NDArray[np.bool_] | None = None
+    vague: NDArray[np.bool_] | None = None
+
+    @property
+    def stated(self) -> Claims:
+        """All claims, those that stand for several too."""
+        return self.claims if self.folded is None else together((self.claims, self.folded.claims))
 
     def kinds(self, names: Collection[str]) -> NDArray[np.bool_]:
         """Return by number which kinds are among *names*."""

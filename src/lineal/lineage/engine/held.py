@@ -26,7 +26,7 @@ class Shelves:
         claims, things = picture.claims, picture.things
         self.picture = picture
         self.stands = representatives(things, picture.same)
-        self.members = _members(self.stands, picture.same)
+        self.members = _members(self.stands, picture)
         keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
         self.outward = np.lexsort(keys).astype(np.int32)
         keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
@@ -43,26 +43,27 @@ class Shelves:
         shelves.outward, shelves.inward = orders["outward"], orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves.members = _members(shelves.stands, picture.same)
+        shelves.members = _members(shelves.stands, picture)
         return shelves
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        claims = self.picture.claims
-        every = (
-            claims.sources, claims.kinds, claims.targets, claims.layers, claims.documents,
-            claims.since, self.outward, self.inward, self.out_first, self.in_first, self.stands,
-            self.picture.types,
-        )  # fmt: skip
-        return sum(part.nbytes for part in every)
+        picture = self.picture
+        every: list[Any] = [
+            picture.claims, self.outward, self.inward, self.out_first, self.in_first, self.stands,
+            picture.types,
+        ]  # fmt: skip
+        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague)
+        return sum(part.nbytes for part in (*every, *also) if part is not None)
 
 
 class Held:
     """
     A `Graph` over shelves; of what changed, over the graph that they were read from.
 
-    It knows the kinds that walks go over or look at, and no others.
+    It knows the kinds that walks go over or look at, and no others. A thing that the shelves do not
+    know, or not all of, is asked of that graph too.
     """
 
     def __init__(self, shelves: Shelves, store: Graph, changed: Collection[int]) -> None:
@@ -72,9 +73,9 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that begin at these things; *most* as for a `Graph`."""
-        wanted, shelves = set(keys), self._shelves
-        fresh = wanted.intersection(self._changed)
-        found = self._links(shelves.outward, shelves.out_first, wanted - fresh, kinds, most)
+        shelves = self._shelves
+        known, fresh = self._parted(set(keys))
+        found = self._links(shelves.outward, shelves.out_first, known, kinds, most)
         if fresh:
             found += self._store.outward(fresh, kinds, most)
             found.sort(key=lambda link: link.src)
@@ -84,33 +85,44 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that end at these things; *most* as for a `Graph`."""
-        wanted, shelves = set(keys), self._shelves
-        fresh = wanted.intersection(self._changed)
-        found = self._links(shelves.inward, shelves.in_first, wanted - fresh, kinds, most)
+        shelves = self._shelves
+        known, fresh = self._parted(set(keys))
+        found = self._links(shelves.inward, shelves.in_first, known, kinds, most)
         if fresh:
             found += self._store.inward(fresh, kinds, most)
             found.sort(key=lambda link: link.dst)
         return found
 
+    def _parted(self, keys: set[int]) -> tuple[Longs, set[int]]:
+        """Return the numbers of those things of which all is known, and the others' keys."""
+        picture, fresh = self._shelves.picture, keys.intersection(self._changed)
+        known = picture.numbers.of(keys - fresh)
+        if picture.partial is not None:
+            known = known[~picture.partial[known]]
+        if len(fresh) + known.size < len(keys):
+            fresh = keys - set(picture.numbers.key(known).tolist())
+        return known, fresh
+
     def _links(
         self,
         order: Ints,
         first: Longs,
-        keys: Collection[int],
+        known: Longs,
         kinds: Collection[str],
         most: int | None,
     ) -> list[Link]:
-        if not keys:
+        if not known.size:
             return []
         picture = self._shelves.picture
-        places, _ = spread(first[:-1], first[1:], np.array(sorted(keys), np.int64))
+        places, _ = spread(first[:-1], first[1:], known.astype(np.int32))
         some = picture.claims.chosen(order[places])
         some = some.chosen(picture.kinds(kinds)[some.kinds])
         if most is not None and len(some.kinds) > most + 1:
             some = some.chosen(np.arange(most + 1))
         names, layers = picture.kind_names, picture.layer_names
+        key = picture.numbers.key
         columns = (
-            some.sources.tolist(), some.kinds.tolist(), some.targets.tolist(),
+            key(some.sources).tolist(), some.kinds.tolist(), key(some.targets).tolist(),
             some.layers.tolist(), some.documents.tolist(), some.since.tolist(),
         )  # fmt: skip
         return [
@@ -123,11 +135,12 @@ class Held:
         shelves, changed = self._shelves, self._changed
         found: dict[int, frozenset[int]] = {}
         fresh: list[int] = []
+        numbers = shelves.picture.numbers
         for key in keys:
-            if key >= shelves.picture.things:
+            if numbers.number(key) is None:
                 fresh.append(key)
                 continue
-            group = shelves.members.get(int(shelves.stands[key]), frozenset((key,)))
+            group = shelves.members.get(key, frozenset((key,)))
             if group.isdisjoint(changed):
                 found[key] = group
             else:
@@ -138,9 +151,9 @@ class Held:
 
     def types(self, keys: Iterable[int]) -> dict[int, str]:
         """Return the types of these things: a thing never changes its type."""
-        names, things = self._shelves.types, self._shelves.picture.things
-        types = self._shelves.picture.types
-        found = {key: names[types[key]] if key < things else "" for key in keys}
+        names, picture = self._shelves.types, self._shelves.picture
+        number, types = picture.numbers.number, picture.types
+        found = {key: "" if (at := number(key)) is None else names[types[at]] for key in keys}
         unknown = [key for key, name in found.items() if not name]
         if unknown:
             found.update(self._store.types(unknown))
@@ -165,9 +178,10 @@ def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
     return first
 
 
-def _members(stands: Ints, same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
-    """Return the groups of several names, by the key that stands for them."""
+def _members(stands: Ints, picture: Picture) -> dict[int, frozenset[int]]:
+    """Return by its key the group of each name that has others beside it."""
     groups: dict[int, set[int]] = {}
-    for key in np.unique(same).tolist():
-        groups.setdefault(int(stands[key]), set()).add(key)
-    return {stand: frozenset(some) for stand, some in groups.items()}
+    named = np.unique(picture.same)
+    for number, key in zip(named.tolist(), picture.numbers.key(named).tolist(), strict=True):
+        groups.setdefault(int(stands[number]), set()).add(key)
+    return {key: group for some in groups.values() for group in (frozenset(some),) for key in group}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Code, Rows
-from lineal.lineage.engine.claims import Claims, Picture, Relation
+from lineal.lineage.engine.claims import Claims, Folded, Numbers, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -19,6 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 
 _CLAIMS = ("sources", "kinds", "targets", "layers", "documents", "since")
 _ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
+_FLAGS = ("partial", "vague")
 _ROWS = ("first", "middle", "last", "end", "targets", "codes")
 _LAYOUT = ("narrow", "shown", "shown_whole", "thing_of", "is_narrow", "copied")
 
@@ -27,6 +28,11 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of shelves, and their small facts."""
     picture = shelves.picture
     arrays: Arrays = {f"claims.{name}": getattr(picture.claims, name) for name in _CLAIMS}
+    folded, keys = picture.folded, picture.numbers.keys
+    if folded is not None and keys is not None:
+        arrays |= {f"folded.{name}": getattr(folded.claims, name) for name in _CLAIMS}
+        arrays |= {"last": folded.last, "counts": folded.counts, "keys": keys}
+        arrays |= {name: getattr(picture, name) for name in _FLAGS}
     arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
     arrays |= {"types": picture.types, "same": picture.same}
     facts = {
@@ -38,12 +44,19 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
 
 def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Shelves:
     """Return the shelves of which these are the arrays and facts."""
-    claims = Claims(*(arrays[f"claims.{name}"] for name in _CLAIMS))
+    things, folded = facts["things"], None
+    if "keys" in arrays:
+        folded = Folded(_claims(arrays, "folded"), arrays["last"], arrays["counts"])
     picture = Picture(
-        facts["things"], arrays["types"], tuple(facts["types"]), claims, tuple(facts["kinds"]),
-        tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
+        things, arrays["types"], tuple(facts["types"]), _claims(arrays, "claims"),
+        tuple(facts["kinds"]), tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
+        Numbers(things, arrays.get("keys")), folded, *(arrays.get(name) for name in _FLAGS),
     )  # fmt: skip
     return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
+
+
+def _claims(arrays: Mapping[str, NDArray[Any]], name: str) -> Claims:
+    return Claims(*(arrays[f"{name}.{part}"] for part in _CLAIMS))
 
 
 def _nothing_to_compile(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
@@ -56,6 +69,8 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     for side, rows in (("down", graph.down), ("up", graph.up)):
         arrays |= {f"{name}.{side}.{part}": getattr(rows, part) for part in _ROWS}
     arrays |= {f"{name}.stands": graph.stands, f"{name}.rowless": graph.rowless}
+    if graph.vague is not None:
+        arrays[f"{name}.vague"] = graph.vague
     wholes = graph.wholes
     arrays |= {
         f"{name}.wholes.left": wholes.left, f"{name}.wholes.right": wholes.right,
@@ -74,7 +89,11 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
 
 
 def unpack_graph(
-    arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], name: str, shapes: Shapes
+    arrays: Mapping[str, NDArray[Any]],
+    facts: Mapping[str, Any],
+    name: str,
+    shapes: Shapes,
+    numbers: Numbers,
 ) -> WalkGraph:
     """Return the compiled graph of which these are the arrays and facts."""
     part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
@@ -92,5 +111,5 @@ def unpack_graph(
     )
     return WalkGraph(
         layout, legend, down, up, part("stands"), wholes, wholes.turned(), part("rowless"),
-        facts["logical"], shapes,
+        facts["logical"], numbers, arrays.get(f"{name}.vague"), shapes,
     )  # fmt: skip
