@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -20,8 +20,6 @@ log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
 _MADE = 2
-#: Which occurrences are held, unless something else is said.
-_EVERY_DAY = Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,20 @@ class Standing:
         return self.shelves.nbytes + rows
 
 
-def built(reader: Reader, shapes: Shapes, memory: int, rule: Rule = _EVERY_DAY) -> Standing | None:
-    """Read the store at a reader's moment; None where the arrays would be too large."""
+def built(
+    reader: Reader, shapes: Shapes, memory: int, rule: Rule, past: Instant
+) -> Standing | None:
+    """
+    Read the store at a reader's moment; None where the arrays would be too large.
+
+    *past*: how long ago what ended is held, if there is room for it.
+    """
     try:
-        picture = reader.picture(shapes, timed=True, rule=rule)
+        since = reader.basis.valid_at - past
+        picture = reader.picture(shapes, timed=True, rule=rule, since=since)
         shelves = Shelves(picture)
+        if shelves.nbytes > memory // 2:
+            shelves = Shelves(replace(picture, past=None))
         if shelves.nbytes > memory:
             raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
         logical = WalkGraph.of(picture, shapes, logical=True)

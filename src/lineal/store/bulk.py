@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from lineal.lineage import IDENTITY, SAME, newest, pair
 from lineal.lineage.engine.adjacency import LARGEST, Longs
-from lineal.lineage.engine.claims import Claims, Numbers, Picture, together
+from lineal.lineage.engine.claims import ALWAYS, NEVER, Claims, Numbers, Past, Picture, together
 from lineal.lineage.engine.thinning import Rule, occurrences, thinned
+from lineal.model import Instant
 from lineal.shapes import Shapes
 from lineal.store import schema
 from lineal.store.basis import Basis
@@ -38,20 +39,28 @@ _SOURCE, _KIND, _LAYER = 37, 29, 27
 
 
 def picture(
-    reader: Reader, driver: Driver, shapes: Shapes, *, timed: bool, rule: Rule | None = None
+    reader: Reader,
+    driver: Driver,
+    shapes: Shapes,
+    *,
+    timed: bool,
+    rule: Rule | None = None,
+    since: Instant | None = None,
 ) -> Picture:
     """
     Return all that walks at a reader's moment need; *timed*: also who makes a claim, since when.
 
-    With a *rule* not all occurrences are held where there are very many. Its ``newest`` asks the
-    reader, and can be asked as long as that is open.
+    *since*: also what was so before, back to that instant. With a *rule* not all occurrences are
+    held where there are very many. Its ``newest`` asks the reader, and can be asked as long as that
+    is open.
 
     Raises:
         OverflowError: there are more things or kinds than the engine's numbers hold.
     """
     rows = _Rows(reader, driver, shapes)
+    past = None if since is None else rows.past(since)
     if rule is not None and occurrences(rows, shapes) > rule.many:
-        return thinned(rows, shapes, rule)
+        return thinned(rows, shapes, rule, past)
     return Picture(
         rows.things,
         rows.types,
@@ -62,6 +71,7 @@ def picture(
         rows.same,
         rows.newest,
         Numbers(rows.things),
+        past=past,
     )
 
 
@@ -77,6 +87,7 @@ class _Rows:
             )
         wanted = shapes.kinds_in(_CLASSES) | set(_BESIDES)
         self._reader, self._driver, self._basis = reader, driver, reader.basis
+        self._words = words
         self.kinds = [number for number, word in words.items() if word in wanted]
         level = shapes.level_kinds
         self._level = [number for number in self.kinds if words[number] in level]
@@ -90,6 +101,24 @@ class _Rows:
     def fine(self) -> Longs:
         """The documents that state edges of columns or features."""
         return numbers(self._driver, "SELECT id FROM document WHERE fine ORDER BY id", 1)[:, 0]
+
+    def past(self, since: Instant) -> Past:
+        """Return the claims that are not so, but may have been at a moment since then."""
+        (t,) = self._driver.row(_LAST_BY, since) or (0,)
+        basis, driver = self._basis, self._driver
+        text = _ENDED.format(kinds=_among(self.kinds))
+        corrected = schema.REASONS.index("corrected")
+        values = (basis.t, *alive(basis), since, t, corrected, since)
+        rows = numbers(driver, text, 6, *values)
+        named = [
+            (*pair(one, other), int(word == SAME), begun, gone)
+            for number, word in self._words.items() if word in IDENTITY
+            for one, other, begun, gone in driver.rows(_NAMED, basis.t, number, basis.t, t)
+        ]  # fmt: skip
+        return Past(
+            t, since, _unpacked(rows[:, :4], _places(self.kinds), fine=True, timed=True),
+            rows[:, 4].copy(), rows[:, 5].copy(), np.array(named, np.int64).reshape(-1, 5),
+        )  # fmt: skip
 
     def levels(self) -> Claims:
         """Return the claims that join a part to its whole."""
@@ -109,10 +138,10 @@ class _Rows:
         yield from self._read(self.kinds)
 
     def _read(self, kinds: Collection[int]) -> Iterator[Claims]:
-        columns = f"{_PACKED}, document, valid_from"
+        columns = f"{_PACKED}, {_MADE}, valid_from, {_UNTIL}"
         text = f"SELECT {columns} FROM edge_out WHERE kind IN ({_among(kinds)}) AND {ALIVE}"
         place = _places(self.kinds)
-        for rows in _pieces(self._driver, text, 3, *alive(self._basis)):
+        for rows in _pieces(self._driver, text, 4, *alive(self._basis)):
             yield _unpacked(rows, place, fine=True, timed=True)
 
     def newest(self, models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
@@ -187,10 +216,11 @@ def _claims(driver: Driver, basis: Basis, kinds: Collection[int], *, timed: bool
     """The claims of these kinds that were so at the moment."""
     # Law 3 asks which document a claim is of, but only where some document states columns.
     fine = timed or driver.row("SELECT 1 FROM document WHERE fine") is not None
-    also = [*(["document"] if fine else []), *(["valid_from"] if timed else [])]
-    columns = ", ".join([_PACKED, *also])
+    ends = timed and driver.row("SELECT 1 FROM edge_out WHERE valid_to IS NOT NULL") is not None
+    also = [*([_MADE] if fine else []), *(["valid_from"] if timed else [])]
+    columns = ", ".join([_PACKED, *also, *([_UNTIL] if ends else [])])
     text = f"SELECT {columns} FROM edge_out WHERE kind IN ({_among(kinds)}) AND {ALIVE}"
-    rows = numbers(driver, text, 1 + len(also), *alive(basis))
+    rows = numbers(driver, text, 1 + len(also) + ends, *alive(basis))
     return _unpacked(rows, _places(kinds), fine=fine, timed=timed)
 
 
@@ -208,13 +238,17 @@ def _places(kinds: Collection[int]) -> NDArray[np.uint8]:
 def _unpacked(rows: Longs, place: NDArray[np.uint8], *, fine: bool, timed: bool) -> Claims:
     """Return the claims of rows of packed claims, with documents if *fine*, times if *timed*."""
     packed = np.ascontiguousarray(rows[:, 0]).view(np.uint64)
+    made = rows[:, 1] if fine else np.zeros(packed.size, np.int64)
+    ends = timed and rows.shape[1] > 3
     return Claims(
         (packed >> np.uint64(_SOURCE)).astype(np.int32),
         place[(packed >> np.uint64(_KIND)) & np.uint64(0xFF)],
         (packed & np.uint64(LARGEST - 1)).astype(np.int32),
         ((packed >> np.uint64(_LAYER)) & np.uint64(3)).astype(np.uint8),
-        rows[:, 1].astype(np.int32) if fine else np.zeros(packed.size, np.int32),
-        rows[:, -1].copy() if timed else np.zeros(0, np.int64),
+        (made >> 32).astype(np.int32),
+        rows[:, 2].copy() if timed else np.zeros(0, np.int64),
+        (made & 0xFFFF_FFFF).astype(np.int32) if timed else np.zeros(0, np.int32),
+        rows[:, 3].copy() if ends else np.zeros(0, np.int64),
     )
 
 
@@ -243,11 +277,30 @@ _PACKED = (
     f"(src << {_SOURCE}) | (CAST(kind AS BIGINT) << {_KIND})"
     f" | (CAST(layer AS BIGINT) << {_LAYER}) | dst"
 )
+#: Which document makes a claim, and since which transaction it is held; until when it is so.
+_MADE, _UNTIL = "(CAST(document AS BIGINT) << 32) | t_from", f"COALESCE(valid_to, {NEVER})"
 #: The rows that were so at the moment, as `Snapshot._alive` says it to SQLAlchemy.
 ALIVE = f"""
     t_from <= ? AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)
     AND (t_to IS NULL OR t_to > ? OR (reason <> {schema.REASONS.index("corrected")}
     AND ended_at > ?))
+"""
+#: What was the last transaction by an instant?
+_LAST_BY = "SELECT COALESCE(max(t), 0) FROM tx WHERE instant <= ?"
+#: Which claims are not so now, but may have been?
+_ENDED = f"""
+    SELECT {_PACKED}, {_MADE}, valid_from, {_UNTIL}, COALESCE(t_to, {NEVER}),
+    CASE WHEN t_to IS NULL THEN {NEVER} WHEN reason = {schema.REASONS.index("corrected")}
+    THEN {ALWAYS} ELSE ended_at END
+    FROM edge_out WHERE kind IN ({{kinds}}) AND t_from <= ? AND NOT ({ALIVE})
+    AND (valid_to IS NULL OR valid_to > ?)
+    AND (t_to IS NULL OR t_to > ? OR (reason <> ? AND ended_at > ?))
+    ORDER BY src, kind, dst, document, t_from
+"""
+#: Which claims of a kind did we ever hold since a transaction, from when to when?
+_NAMED = f"""
+    SELECT src, dst, t_from, CASE WHEN t_to > ? THEN {NEVER} ELSE COALESCE(t_to, {NEVER}) END
+    FROM edge_out WHERE kind = ? AND t_from <= ? AND (t_to IS NULL OR t_to > ?)
 """
 #: What do things of a type name?
 _NAMED_BY = """
@@ -294,6 +347,12 @@ def changes(reader: Reader, driver: Driver, after: int) -> Changes | None:
         return None
     claims = driver.among(_BEGUN_OR_ENDED, things, after, after)
     return Changes(things, frozenset((src, reader.kind(kind), dst) for src, kind, dst in claims))
+
+
+def forgot(driver: Driver, after: int) -> tuple[int, bool]:
+    """Return the last transaction, and whether one since then dropped what was old."""
+    (last,) = driver.row("SELECT published FROM clock") or (0,)
+    return last, last > after and driver.row(_FORGOT, after, last) is not None
 
 
 def turns(reader: Reader, driver: Driver) -> list[tuple[int, int, str, int]]:

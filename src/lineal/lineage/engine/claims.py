@@ -6,13 +6,17 @@ Things are keys, kinds and types small numbers that index their names.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.model import Instant
+
+#: A time, or a transaction, that never comes; and a time before all.
+NEVER, ALWAYS = 1 << 62, -(1 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class Claims:
     documents: Ints
     #: Since when each is so; empty where nobody asks for it (only exact walks do).
     since: Longs
+    #: Since which transaction each is held, and until when it is so; empty where nobody asks for
+    #: it, or none has an end.
+    begun: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    until: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return int(self.sources.size)
@@ -34,22 +42,36 @@ class Claims:
     def nbytes(self) -> int:
         """How much memory they take."""
         ends = self.sources.nbytes + self.targets.nbytes + self.documents.nbytes
-        return ends + self.kinds.nbytes + self.layers.nbytes + self.since.nbytes
+        times = self.since.nbytes + self.begun.nbytes + self.until.nbytes
+        return ends + self.kinds.nbytes + self.layers.nbytes + times
 
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
-        since = self.since[places] if self.since.size else self.since
+        since, begun, until = self.since, self.begun, self.until
         return Claims(
             self.sources[places], self.kinds[places], self.targets[places],
-            self.layers[places], self.documents[places], since,
+            self.layers[places], self.documents[places],
+            since[places] if since.size else since,
+            begun[places] if begun.size else begun,
+            until[places] if until.size else until,
         )  # fmt: skip
 
 
 def together(pieces: Iterable[Claims]) -> Claims:
     """Return the claims of all pieces, one after another; there must be one."""
+    some = list(pieces)
+    ends = any(one.until.size for one in some)
+    timed = all(one.begun.size == len(one) for one in some)
+    none = np.zeros(0, np.int32), np.zeros(0, np.int64)
     every = [
-        (one.sources, one.kinds, one.targets, one.layers, one.documents, one.since)
-        for one in pieces
+        (
+            one.sources, one.kinds, one.targets, one.layers, one.documents, one.since,
+            one.begun if timed else none[0],
+            none[1] if not timed or not ends
+            else one.until if one.until.size == len(one)
+            else np.full(len(one), NEVER),
+        )
+        for one in some
     ]  # fmt: skip
     return Claims(*(np.concatenate(columns) for columns in zip(*every, strict=True)))
 
@@ -71,6 +93,47 @@ class Folded:
     def nbytes(self) -> int:
         """How much memory it takes."""
         return self.claims.nbytes + self.last.nbytes + self.counts.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The claims that are not so at a moment, but may have been at another, and names then."""
+
+    #: Of what had ended by this transaction, and was not so any more by this instant, nothing is
+    #: held here.
+    t: int
+    at: Instant
+    #: In the order of their sources; with when they began, and until when they were to be so.
+    claims: Claims
+    #: Until which transaction each was held, and until when it was so; `ALWAYS` where it never was.
+    gone: Longs
+    stayed: Longs
+    #: Pairs of keys, whether one or two things, and from when to when (transactions) it was held.
+    named: NDArray[np.int64]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.claims.nbytes + self.gone.nbytes + self.stayed.nbytes + self.named.nbytes
+
+    def within(self, t: int, at: Instant) -> bool:
+        """Is all known that is needed to tell what was so at a moment?"""
+        return t >= self.t and at >= self.at
+
+    def same(self, t: int) -> NDArray[np.int64]:
+        """Return the pairs of keys that were held to be one at a transaction."""
+        one, other, joined, begun, gone = self.named.T
+        held = (begun <= t) & (gone > t)
+        parted = set(zip(one[held & (joined == 0)].tolist(), other[held & (joined == 0)].tolist(),
+                         strict=True))  # fmt: skip
+        pairs = zip(one[held & (joined == 1)].tolist(), other[held & (joined == 1)].tolist(),
+                    strict=True)  # fmt: skip
+        return np.array(sorted(set(pairs) - parted), np.int64).reshape(-1, 2)
+
+    def alike(self, t: int) -> bool:
+        """Were the names at a transaction what they are now?"""
+        begun, gone = self.named[:, 3], self.named[:, 4]
+        return not bool(((begun > t) | ((gone > t) & (gone != NEVER))).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +194,8 @@ class Picture:
     #: By number: of which things not every claim is held; and at which an exact walk may miss one.
     partial: NDArray[np.bool_] | None = None
     vague: NDArray[np.bool_] | None = None
+    #: What was so before; None where nobody asks for it.
+    past: Past | None = None
 
     @property
     def stated(self) -> Claims:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.adjacency import Longs
 from lineal.lineage.engine.claims import Picture, representatives
 from lineal.lineage.engine.numpy_kernel import spread
+from lineal.lineage.engine.then import Ended, Then, grouped
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
 
@@ -26,7 +27,7 @@ class Shelves:
         claims, things = picture.claims, picture.things
         self.picture = picture
         self.stands = representatives(things, picture.same)
-        self.members = _members(self.stands, picture)
+        self.members = _members(picture)
         keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
         self.outward = np.lexsort(keys).astype(np.int32)
         keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
@@ -34,6 +35,8 @@ class Shelves:
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
         self.types = [*picture.type_names]
+
+        self.ended = None if picture.past is None else Ended(picture.past)
 
     @classmethod
     def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
@@ -43,7 +46,8 @@ class Shelves:
         shelves.outward, shelves.inward = orders["outward"], orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves.members = _members(shelves.stands, picture)
+        shelves.members = _members(picture)
+        shelves.ended = None if picture.past is None else Ended(picture.past)
         return shelves
 
     @property
@@ -54,7 +58,7 @@ class Shelves:
             picture.claims, self.outward, self.inward, self.out_first, self.in_first, self.stands,
             picture.types,
         ]  # fmt: skip
-        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague)
+        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, self.ended)
         return sum(part.nbytes for part in (*every, *also) if part is not None)
 
 
@@ -66,16 +70,23 @@ class Held:
     know, or not all of, is asked of that graph too.
     """
 
-    def __init__(self, shelves: Shelves, store: Graph, changed: Collection[int]) -> None:
-        self._shelves, self._store, self._changed = shelves, store, changed
+    def __init__(
+        self,
+        shelves: Shelves,
+        store: Graph,
+        changed: Collection[int],
+        then: Then | None = None,
+    ) -> None:
+        """*then*: another moment than that of the shelves; *store* must be at it too."""
+        self._shelves, self._store, self._changed, self._then = shelves, store, changed, then
+        self._members = shelves.members if then is None else then.groups(shelves.members)
 
     def outward(
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that begin at these things; *most* as for a `Graph`."""
-        shelves = self._shelves
         known, fresh = self._parted(set(keys))
-        found = self._links(shelves.outward, shelves.out_first, known, kinds, most)
+        found = self._links(known, kinds, most, inward=False)
         if fresh:
             found += self._store.outward(fresh, kinds, most)
             found.sort(key=lambda link: link.src)
@@ -85,9 +96,8 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that end at these things; *most* as for a `Graph`."""
-        shelves = self._shelves
         known, fresh = self._parted(set(keys))
-        found = self._links(shelves.inward, shelves.in_first, known, kinds, most)
+        found = self._links(known, kinds, most, inward=True)
         if fresh:
             found += self._store.inward(fresh, kinds, most)
             found.sort(key=lambda link: link.dst)
@@ -104,18 +114,17 @@ class Held:
         return known, fresh
 
     def _links(
-        self,
-        order: Ints,
-        first: Longs,
-        known: Longs,
-        kinds: Collection[str],
-        most: int | None,
+        self, known: Longs, kinds: Collection[str], most: int | None, *, inward: bool
     ) -> list[Link]:
         if not known.size:
             return []
-        picture = self._shelves.picture
+        shelves, picture = self._shelves, self._shelves.picture
+        order = shelves.inward if inward else shelves.outward
+        first = shelves.in_first if inward else shelves.out_first
         places, _ = spread(first[:-1], first[1:], known.astype(np.int32))
         some = picture.claims.chosen(order[places])
+        if self._then is not None:
+            some = self._then.also(some, known, inward=inward)
         some = some.chosen(picture.kinds(kinds)[some.kinds])
         if most is not None and len(some.kinds) > most + 1:
             some = some.chosen(np.arange(most + 1))
@@ -140,7 +149,7 @@ class Held:
             if numbers.number(key) is None:
                 fresh.append(key)
                 continue
-            group = shelves.members.get(key, frozenset((key,)))
+            group = self._members.get(key, frozenset((key,)))
             if group.isdisjoint(changed):
                 found[key] = group
             else:
@@ -178,10 +187,7 @@ def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
     return first
 
 
-def _members(stands: Ints, picture: Picture) -> dict[int, frozenset[int]]:
+def _members(picture: Picture) -> dict[int, frozenset[int]]:
     """Return by its key the group of each name that has others beside it."""
-    groups: dict[int, set[int]] = {}
-    named = np.unique(picture.same)
-    for number, key in zip(named.tolist(), picture.numbers.key(named).tolist(), strict=True):
-        groups.setdefault(int(stands[number]), set()).add(key)
-    return {key: group for some in groups.values() for group in (frozenset(some),) for key in group}
+    keys = picture.numbers.key(picture.same.ravel()).astype(np.int64)
+    return grouped(keys.reshape(-1, 2))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Code, Rows
-from lineal.lineage.engine.claims import Claims, Folded, Numbers, Picture, Relation
+from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -17,7 +17,10 @@ from lineal.shapes import Shapes
 
 Arrays = dict[str, NDArray[Any]]
 
-_CLAIMS = ("sources", "kinds", "targets", "layers", "documents", "since")
+_CLAIMS = (
+    "sources", "kinds", "targets", "layers", "documents", "since", "begun", "until",
+)  # fmt: skip
+_PAST = ("gone", "stayed", "named")
 _ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
 _FLAGS = ("partial", "vague")
 _ROWS = ("first", "middle", "last", "end", "targets", "codes")
@@ -33,24 +36,32 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
         arrays |= {f"folded.{name}": getattr(folded.claims, name) for name in _CLAIMS}
         arrays |= {"last": folded.last, "counts": folded.counts, "keys": keys}
         arrays |= {name: getattr(picture, name) for name in _FLAGS}
+    past = picture.past
+    if past is not None:
+        arrays |= {f"past.{name}": getattr(past.claims, name) for name in _CLAIMS}
+        arrays |= {name: getattr(past, name) for name in _PAST}
     arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
     arrays |= {"types": picture.types, "same": picture.same}
     facts = {
         "things": picture.things, "types": picture.type_names, "kinds": picture.kind_names,
-        "layers": picture.layer_names,
+        "layers": picture.layer_names, "past": None if past is None else (past.t, past.at),
     }  # fmt: skip
     return arrays, facts
 
 
 def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Shelves:
     """Return the shelves of which these are the arrays and facts."""
-    things, folded = facts["things"], None
+    things, folded, past = facts["things"], None, None
+    if facts["past"] is not None:
+        t, at = facts["past"]
+        past = Past(t, at, _claims(arrays, "past"), *(arrays[name] for name in _PAST))
     if "keys" in arrays:
         folded = Folded(_claims(arrays, "folded"), arrays["last"], arrays["counts"])
     picture = Picture(
         things, arrays["types"], tuple(facts["types"]), _claims(arrays, "claims"),
         tuple(facts["kinds"]), tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
-        Numbers(things, arrays.get("keys")), folded, *(arrays.get(name) for name in _FLAGS),
+        Numbers(things, arrays.get("keys")), folded, arrays.get("partial"),
+        arrays.get("vague"), past,
     )  # fmt: skip
     return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
 

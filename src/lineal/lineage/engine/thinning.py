@@ -11,14 +11,14 @@ the engine to answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints, Longs
-from lineal.lineage.engine.claims import Claims, Folded, Numbers, Picture, together
+from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, together
 from lineal.lineage.laws import CURRENT, LIFTED
 from lineal.shapes import Shapes
 
@@ -99,15 +99,18 @@ def occurrences(pieces: Pieces, shapes: Shapes) -> int:
     return sum(int(counts[at]) for at, name in enumerate(pieces.type_names) if name in names)
 
 
-def thinned(pieces: Pieces, shapes: Shapes, rule: Rule) -> Picture:
+def thinned(pieces: Pieces, shapes: Shapes, rule: Rule, past: Past | None = None) -> Picture:
     """
     Return a picture of all things but the occurrences that *rule* does not hold.
+
+    *past* is by keys, as all else; what it tells of what is not held is left out.
 
     Raises:
         OverflowError: there are more things or kinds than the engine's numbers hold.
     """
     level = pieces.levels()
-    stand_in, stood, count = _stand_ins(pieces, shapes, rule, level)
+    names = pieces.same if past is None else past.named[:, :2]
+    stand_in, stood, count = _stand_ins(pieces, shapes, rule, level, names)
     dropped = stand_in >= 0
     keys = np.flatnonzero(~dropped).astype(np.int32)
     numbers = np.empty(pieces.things, np.int32)
@@ -119,12 +122,15 @@ def thinned(pieces: Pieces, shapes: Shapes, rule: Rule) -> Picture:
     types[keys.size :] = stood
     held, folded = _divided(pieces, numbers, int(keys.size))
     partial = _partial(folded.claims, things, int(keys.size))
+    if past is not None:
+        past, left_out = _past(past, numbers, int(keys.size))
+        partial[left_out] = True
     kinds = np.array([name in shapes.level_kinds for name in pieces.kind_names], np.bool_)
     vague = _vague((held, folded.claims), types, partial, pieces, kinds)
     return Picture(
         things, types, pieces.type_names, held, pieces.kind_names, pieces.layer_names,
         numbers[pieces.same].astype(np.int64), _by_number(pieces.newest, keys),
-        Numbers(things, keys), folded, partial, vague,
+        Numbers(things, keys), folded, partial, vague, past,
     )  # fmt: skip
 
 
@@ -132,10 +138,11 @@ def thinned(pieces: Pieces, shapes: Shapes, rule: Rule) -> Picture:
 
 
 def _stand_ins(
-    pieces: Pieces, shapes: Shapes, rule: Rule, level: Claims
+    pieces: Pieces, shapes: Shapes, rule: Rule, level: Claims, names: NDArray[np.int64]
 ) -> tuple[Ints, NDArray[Any], int]:
     """Return by key what stands in for it, or -1; the types of those; how many there are."""
     may = _unneeded(pieces, shapes, rule, level)
+    may[names.ravel()] = False
     stand_in = np.full(pieces.things, -1, np.int32)
     stood: list[NDArray[Any]] = []
     count = 0
@@ -247,9 +254,7 @@ def _divided(pieces: Pieces, numbers: Ints, held: int) -> tuple[Claims, Folded]:
     for piece in pieces.claims():
         ends = numbers[piece.sources], numbers[piece.targets]
         other = np.maximum(*ends) >= held
-        mine = Claims(
-            ends[0], piece.kinds, ends[1], piece.layers, piece.documents, piece.since
-        )  # fmt: skip
+        mine = replace(piece, sources=ends[0], targets=ends[1])
         whole.append(mine.chosen(~other))
         folded.append(_joined([_once(mine.chosen(other), pieces.fine)]))
         if sum(len(one.claims) for one in folded) > _GATHERED:
@@ -266,9 +271,8 @@ def _once(claims: Claims, fine: Longs) -> Folded:
     """Take each claim as seen once; who made it matters only where columns are stated (law 3)."""
     documents = claims.documents.copy()
     documents[~np.isin(documents, fine)] = 0
-    named = Claims(
-        claims.sources, claims.kinds, claims.targets, claims.layers, documents, claims.since
-    )  # fmt: skip
+    none = np.zeros(0, np.int32), np.zeros(0, np.int64)
+    named = replace(claims, documents=documents, begun=none[0], until=none[1])
     return Folded(named, claims.since, np.ones(len(claims), np.int64))
 
 
@@ -289,12 +293,22 @@ def _joined(some: list[Folded]) -> Folded:
     if not begin.size:
         return some[0]
     first = np.minimum.reduceat(every.since[order], begin)
-    chosen = every.chosen(order[begin])
-    claims = Claims(
-        chosen.sources, chosen.kinds, chosen.targets, chosen.layers, chosen.documents, first
-    )  # fmt: skip
+    claims = replace(every.chosen(order[begin]), since=first)
     return Folded(
         claims, np.maximum.reduceat(last[order], begin), np.add.reduceat(counts[order], begin)
+    )
+
+
+def _past(past: Past, numbers: Ints, held: int) -> tuple[Past, Ints]:
+    """Return the past by numbers, and those of things of which something is left out."""
+    claims = past.claims
+    ends = numbers[claims.sources], numbers[claims.targets]
+    other = np.maximum(*ends) >= held
+    left_out = np.concatenate([ends[0][other], ends[1][other]])
+    mine = replace(claims, sources=ends[0], targets=ends[1]).chosen(~other)
+    return (
+        Past(past.t, past.at, mine, past.gone[~other], past.stayed[~other], past.named),
+        left_out[left_out < held],
     )
 
 
