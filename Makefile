@@ -16,8 +16,9 @@ demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before ser
 test: .venv/lineal browser ## Run the tests (ARGS="-k walks" chooses)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-soak: .venv/lineal ## Put budgets to a hub of 1,000,000 edges and more (a few minutes, 2 GiB)
+soak: .venv/lineal ## Hub of 1,000,000 edges, 20,000,000 runs in the index (minutes, 4 GiB)
 	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/contract/test_budgets.py $(ARGS)
+	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/test_thinning.py -k millions $(ARGS)
 
 check: .venv/lineal ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check

@@ -16,7 +16,7 @@ from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.errors import ConfigError
 from lineal.lineage import Link, Way, walk
-from lineal.model import Moment, Record, Removal, Uri
+from lineal.model import Record, Removal, Statement, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
 from lineal.shapes import Shapes
@@ -168,7 +168,7 @@ def test_a_gap_in_the_feed_is_noticed_and_not_served(tmp_path: Path, lost: int) 
             assert index.graph(reader) is not reader
 
 
-def test_the_past_and_older_snapshots_are_the_stores(tmp_path: Path) -> None:
+def test_an_older_snapshot_is_answered_at_its_own_basis(tmp_path: Path) -> None:
     with closing(_opened(tmp_path)) as store:
         store.commit(Batch(documents(["x: d.b derived_from d.a"], 10), "test", "test"))
         index = Index(store)
@@ -176,11 +176,12 @@ def test_the_past_and_older_snapshots_are_the_stores(tmp_path: Path) -> None:
         with store.read(LOCAL) as older:
             store.commit(Batch(documents(["y: d.c derived_from d.b"], 11), "test", "test"))
             with store.read(LOCAL) as newer:
-                assert index.graph(newer) is not newer
-            assert index.graph(older) is older
-        for moment in (Moment(known_t=1), Moment(valid_at=12 * DAY)):
-            with store.read(LOCAL, moment) as past:
-                assert index.graph(past) is past
+                for reader, reached in ((newer, 3), (older, 2), (newer, 3)):
+                    graph, (key,) = index.graph(reader), reader.keys([uri("d.a")]).values()
+                    way = Way(upstream=False, logical=True)
+                    assert graph is not reader
+                    assert len(walk(graph, SHAPES, [key], way, WIDE).reached) == reached
+        assert index.then == 1
 
 
 def test_a_claim_that_ends_by_itself_is_not_walked_after_its_end(tmp_path: Path) -> None:
@@ -225,13 +226,16 @@ def test_dropped_runs_are_not_walked_from_memory(tmp_path: Path) -> None:
     from lineal.store import Policy  # noqa: PLC0415
 
     told = [f"x{at}: r.{at} reads d.a" for at in range(3)]
-    said = [Record("tool", f"r{at}", uri(f"r.{at}"), (), (), 10 * DAY) for at in range(3)]
+    said = [
+        Record("tool", f"r{at}", run, (Statement(run, {"status": "done"}),), (), 10 * DAY)
+        for at in range(3) for run in (uri(f"r.{at}"),)
+    ]  # fmt: skip
     with closing(_opened(tmp_path)) as store:
         store.commit(Batch([*documents(told, 10), *said], "test", "test"))
         index = Index(store)
         index.build()
-        policy = Policy(frozenset({"run"}), 15 * DAY, keep=0)
-        store.drop(policy, actor="test")
+        policy = Policy(frozenset({"run"}), 25 * DAY, keep=0)
+        assert store.drop(policy, actor="test").things
         with store.read(LOCAL) as reader:
             _same(index, reader, Counter())
 

@@ -16,8 +16,10 @@ import structlog
 
 from lineal.lineage import Graph, Way
 from lineal.lineage.engine.held import Held
+from lineal.lineage.engine.then import Then
+from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import Reach
-from lineal.model import Budget, Viewer
+from lineal.model import Budget, Instant, Viewer
 from lineal.query import keeping
 from lineal.query.keeping import Standing, built
 from lineal.store import Reader, Store
@@ -28,6 +30,8 @@ log = structlog.get_logger("lineal")
 _INDEX = Viewer("index")
 #: How much memory its arrays may take, in bytes, unless something else is said.
 MEMORY = 4 << 30
+#: How long ago (microseconds) what ended is held: questions about older moments are the store's.
+PAST = 90 * 86_400_000_000
 #: From how many changed things on it is built anew in the background.
 FOLD = 5_000
 
@@ -46,25 +50,35 @@ class Index:
         file: Path | None = None,
         memory: int = MEMORY,
         fold: int = FOLD,
+        rule: Rule | None = None,
+        past: Instant = PAST,
     ) -> None:
-        """*file*: where it is kept, so that the next process need not build it."""
+        """
+        *file*: where it is kept, so that the next process need not build it.
+
+        *rule*: which occurrences are held where there are very many; *past*: how long ago what
+        ended is held.
+        """
         self._store, self._shapes, self._file = store, store.shapes, file
-        self._memory, self._fold = memory, fold
+        self._memory, self._fold, self._rule = memory, fold, Rule() if rule is None else rule
+        self._past = past
         self._lock = threading.Lock()
         self._standing: Standing | None = None
         self._refused = False
         self._due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        #: How often it was built, found a gap, and left a walk to the store.
-        self.builds = self.gaps = self.left = 0
+        #: How often it was built, found a gap, left a walk to the store, was asked about the past.
+        self.builds = self.gaps = self.left = self.then = 0
+        #: Up to which transaction it is known that nothing old was dropped since it was built.
+        self._kept = 0
 
     # ── Its life ─────────────────────────────────────────────────────────────────────────────
 
     def build(self) -> bool:
         """Build it from the store; False where it would take more memory than it may."""
         with self._store.read(_INDEX) as reader:
-            standing = built(reader, self._shapes, self._memory)
+            standing = built(reader, self._shapes, self._memory, self._rule, self._past)
         with self._lock:
             self._refused = standing is None
             known = self._standing
@@ -128,7 +142,31 @@ class Index:
     def graph(self, reader: Reader) -> Graph:
         """Return the graph at a reader's moment: from memory, where it stands there."""
         standing = self._at(reader)
-        return reader if standing is None else Held(standing.shelves, reader, standing.changed)
+        if standing is not None:
+            return Held(standing.shelves, reader, standing.changed)
+        return self._graph_then(reader) or reader
+
+    def _graph_then(self, reader: Reader) -> Graph | None:
+        """Return the graph at a moment in the past, or at an older snapshot; None if too old."""
+        basis = reader.basis
+        with self._lock:
+            standing = self._standing
+        ended = None if standing is None else standing.shelves.ended
+        if standing is None or ended is None or not ended.past.within(basis.t, basis.valid_at):
+            return None
+        last, dropped = reader.forgot(max(standing.built, self._kept))
+        if dropped:
+            return None
+        self._kept = last
+        changed = standing.changed if standing.t >= basis.t else None
+        if changed is None:
+            changes = reader.changes(standing.built)
+            if changes is None:
+                return None
+            changed = changes.things | {end for src, _, dst in changes.claims for end in (src, dst)}
+        then = Then(standing.shelves.picture, ended, basis.t, basis.valid_at)
+        self.then += 1
+        return Held(standing.shelves, reader, changed, then)
 
     def reach(
         self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
@@ -143,13 +181,15 @@ class Index:
             return None
         at = 0 if way.logical else 1
         graph, spoiled = standing.graphs[at], standing.spoiled[at]
-        if not graph.knows(starts):
+        numbers = graph.numbers.of(starts)
+        if numbers.size < len(set(starts)) or not graph.knows(numbers.tolist()):
             return None
-        found = graph.walk(starts, way, budget)
+        found = graph.walk(numbers.tolist(), way, budget)
         if found.why or spoiled.touches(found.things):
             self.left += 1
             return None
         members = standing.shelves.members
+        found = replace(found, things=graph.numbers.key(found.things))
         return found, lambda key: members.get(key, frozenset((key,)))
 
     def _at(self, reader: Reader) -> Standing | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
 from lineal.lineage.engine.spoiled import Spoiled
+from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.model import Instant
 from lineal.shapes import Shapes
@@ -18,7 +19,7 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 1
+_MADE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,20 @@ class Standing:
         return self.shelves.nbytes + rows
 
 
-def built(reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
-    """Read the store at a reader's moment; None where the arrays would be too large."""
+def built(
+    reader: Reader, shapes: Shapes, memory: int, rule: Rule, past: Instant
+) -> Standing | None:
+    """
+    Read the store at a reader's moment; None where the arrays would be too large.
+
+    *past*: how long ago what ended is held, if there is room for it.
+    """
     try:
-        picture = reader.picture(shapes, timed=True)
+        since = reader.basis.valid_at - past
+        picture = reader.picture(shapes, timed=True, rule=rule, since=since)
         shelves = Shelves(picture)
+        if shelves.nbytes > memory // 2:
+            shelves = Shelves(replace(picture, past=None))
         if shelves.nbytes > memory:
             raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
         logical = WalkGraph.of(picture, shapes, logical=True)
@@ -98,13 +108,15 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
         return None
     if about["hash"] != reader.chained(t) or about["since"] > reader.basis.valid_at:
         return None
+    shelves = unpack_shelves(arrays, about["shelves"])
+    numbers = shelves.picture.numbers
     graphs = [
-        unpack_graph(arrays, facts, name, shapes)
+        unpack_graph(arrays, facts, name, shapes, numbers)
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     ]
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
     standing = Standing(
-        t, unpack_shelves(arrays, about["shelves"]), (graphs[0], graphs[1]), turns,
+        t, shelves, (graphs[0], graphs[1]), turns,
         about["since"], t, 0, frozenset(), (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
     )  # fmt: skip
     return standing if standing.nbytes <= memory else None

@@ -55,6 +55,19 @@ class Driver:
         with self._raw.cursor().copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
             return b"".join(copy)
 
+    def copied(self, text: str, size: int) -> Iterator[bytes]:
+        """Yield PostgreSQL's binary copy of what a query finds, at least *size* bytes at a time."""
+        with self._raw.cursor().copy(f"COPY ({text}) TO STDOUT (FORMAT BINARY)") as copy:
+            parts: list[bytes] = []
+            held = 0
+            for part in copy:
+                parts.append(bytes(part))
+                held += len(part)
+                if held >= size:
+                    yield b"".join(parts)
+                    parts, held = [], 0
+            yield b"".join(parts)
+
     def row(self, text: str, *values: object) -> Row | None:
         """Return the first row that a query finds."""
         found: Row | None = self._cursor.execute(_text(text, self.is_sqlite), values).fetchone()

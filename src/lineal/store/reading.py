@@ -32,6 +32,7 @@ from lineal.store.snapshots import until, with_document
 
 if TYPE_CHECKING:
     from lineal.lineage.engine.claims import Picture
+    from lineal.lineage.engine.thinning import Rule
     from lineal.shapes import Shapes
     from lineal.store.bulk import Changes
 
@@ -41,18 +42,31 @@ class Reader(Links):
 
     # ── All at once ──────────────────────────────────────────────────────────────────────────
 
-    def picture(self, shapes: Shapes, *, timed: bool = False) -> Picture:
+    def picture(
+        self,
+        shapes: Shapes,
+        *,
+        timed: bool = False,
+        rule: Rule | None = None,
+        since: Instant | None = None,
+    ) -> Picture:
         """What do walks at this moment need to know, as columns? See `lineal.store.bulk`."""
         # NumPy is imported where the engine is used, and not with every store.
         from lineal.store import bulk  # noqa: PLC0415
 
-        return bulk.picture(self, self._driver, shapes, timed=timed)
+        return bulk.picture(self, self._driver, shapes, timed=timed, rule=rule, since=since)
 
     def changes(self, after: int) -> Changes | None:
         """What did the transactions after this one change? None: that cannot be told."""
         from lineal.store import bulk  # noqa: PLC0415
 
         return bulk.changes(self, self._driver, after)
+
+    def forgot(self, after: int) -> tuple[int, bool]:
+        """Up to which transaction is all published, and was anything old dropped after that one?"""
+        from lineal.store import bulk  # noqa: PLC0415
+
+        return bulk.forgot(self._driver, after)
 
     def chained(self, t: int) -> str:
         """What is the hash of a transaction, which no other history has?"""

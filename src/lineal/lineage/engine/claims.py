@@ -5,14 +5,18 @@ Things are keys, kinds and types small numbers that index their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.model import Instant
+
+#: A time, or a transaction, that never comes; and a time before all.
+NEVER, ALWAYS = 1 << 62, -(1 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +30,155 @@ class Claims:
     documents: Ints
     #: Since when each is so; empty where nobody asks for it (only exact walks do).
     since: Longs
+    #: Since which transaction each is held, and until when it is so; empty where nobody asks for
+    #: it, or none has an end.
+    begun: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    until: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return int(self.sources.size)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        ends = self.sources.nbytes + self.targets.nbytes + self.documents.nbytes
+        times = self.since.nbytes + self.begun.nbytes + self.until.nbytes
+        return ends + self.kinds.nbytes + self.layers.nbytes + times
+
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
-        since = self.since[places] if self.since.size else self.since
+        since, begun, until = self.since, self.begun, self.until
         return Claims(
             self.sources[places], self.kinds[places], self.targets[places],
-            self.layers[places], self.documents[places], since,
+            self.layers[places], self.documents[places],
+            since[places] if since.size else since,
+            begun[places] if begun.size else begun,
+            until[places] if until.size else until,
         )  # fmt: skip
+
+
+def together(pieces: Iterable[Claims]) -> Claims:
+    """Return the claims of all pieces, one after another; there must be one."""
+    some = list(pieces)
+    ends = any(one.until.size for one in some)
+    timed = all(one.begun.size == len(one) for one in some)
+    none = np.zeros(0, np.int32), np.zeros(0, np.int64)
+    every = [
+        (
+            one.sources, one.kinds, one.targets, one.layers, one.documents, one.since,
+            one.begun if timed else none[0],
+            none[1] if not timed or not ends
+            else one.until if one.until.size == len(one)
+            else np.full(len(one), NEVER),
+        )
+        for one in some
+    ]  # fmt: skip
+    return Claims(*(np.concatenate(columns) for columns in zip(*every, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """
+    Claims of occurrences that are not held one by one, as those of what stands in for them.
+
+    One for all claims that say the same of the same: ``since`` is when it was first seen.
+    """
+
+    claims: Claims
+    #: When each was last seen, and how many claims it stands for.
+    last: Longs
+    counts: Longs
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.claims.nbytes + self.last.nbytes + self.counts.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The claims that are not so at a moment, but may have been at another, and names then."""
+
+    #: Of what had ended by this transaction, and was not so any more by this instant, nothing is
+    #: held here.
+    t: int
+    at: Instant
+    #: In the order of their sources; with when they began, and until when they were to be so.
+    claims: Claims
+    #: Until which transaction each was held, and until when it was so; `ALWAYS` where it never was.
+    gone: Longs
+    stayed: Longs
+    #: Pairs of keys, whether one or two things, and from when to when (transactions) it was held.
+    named: NDArray[np.int64]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.claims.nbytes + self.gone.nbytes + self.stayed.nbytes + self.named.nbytes
+
+    def within(self, t: int, at: Instant) -> bool:
+        """Is all known that is needed to tell what was so at a moment?"""
+        return t >= self.t and at >= self.at
+
+    def same(self, t: int) -> NDArray[np.int64]:
+        """Return the pairs of keys that were held to be one at a transaction."""
+        one, other, joined, begun, gone = self.named.T
+        held = (begun <= t) & (gone > t)
+        parted = set(zip(one[held & (joined == 0)].tolist(), other[held & (joined == 0)].tolist(),
+                         strict=True))  # fmt: skip
+        pairs = zip(one[held & (joined == 1)].tolist(), other[held & (joined == 1)].tolist(),
+                    strict=True)  # fmt: skip
+        return np.array(sorted(set(pairs) - parted), np.int64).reshape(-1, 2)
+
+    def alike(self, t: int) -> bool:
+        """Were the names at a transaction what they are now?"""
+        begun, gone = self.named[:, 3], self.named[:, 4]
+        return not bool(((begun > t) | ((gone > t) & (gone != NEVER))).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Under which number the engine holds a key: its own, or its place among those held."""
+
+    #: A key that is its own number is below this.
+    things: int
+    #: The held keys, ascending; None where every key is its own number.
+    keys: Ints | None = None
+
+    def of(self, keys: Iterable[int]) -> Longs:
+        """Return the numbers of those keys that are held, ascending."""
+        wanted: Longs = np.array(sorted(keys), np.int64)
+        if self.keys is None:
+            own: Longs = wanted[wanted < self.things]
+            return own
+        places = np.searchsorted(self.keys, wanted)
+        there = places < self.keys.size
+        there[there] = self.keys[places[there]] == wanted[there]
+        held: Longs = places[there]
+        return held
+
+    def number(self, key: int) -> int | None:
+        """Return the number of a key; None where it is not held."""
+        if self.keys is None:
+            return key if key < self.things else None
+        place = int(np.searchsorted(self.keys, key))
+        return place if place < self.keys.size and self.keys[place] == key else None
+
+    def key(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the keys under these numbers: of what only stands in for others, none."""
+        if self.keys is None:
+            return numbers
+        keys: Ints = self.keys[numbers[numbers < self.keys.size]]
+        return keys
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything that a walk at one moment may need to know."""
+    """Everything that a walk at one moment may need to know; things by their `Numbers`."""
 
-    #: Keys are below this.
+    #: Numbers are below this.
     things: int
-    #: The type of each key, as a place in its names; the last name is "" and of no thing.
+    #: The type of each thing, as a place in its names; the last name is "" and of no thing.
     types: NDArray[Any]
     type_names: tuple[str, ...]
     claims: Claims
@@ -55,6 +188,19 @@ class Picture:
     same: NDArray[np.int64]
     #: Of each model's versions, none of which is in use, which is the newest?
     newest: Callable[[Mapping[int, Collection[int]]], Mapping[int, int]]
+    numbers: Numbers
+    #: What is known of the occurrences that are not held; None where all are.
+    folded: Folded | None = None
+    #: By number: of which things not every claim is held; and at which an exact walk may miss one.
+    partial: NDArray[np.bool_] | None = None
+    vague: NDArray[np.bool_] | None = None
+    #: What was so before; None where nobody asks for it.
+    past: Past | None = None
+
+    @property
+    def stated(self) -> Claims:
+        """All claims, those that stand for several too."""
+        return self.claims if self.folded is None else together((self.claims, self.folded.claims))
 
     def kinds(self, names: Collection[str]) -> NDArray[np.bool_]:
         """Return by number which kinds are among *names*."""

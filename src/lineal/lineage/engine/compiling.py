@@ -142,7 +142,8 @@ class Compiler:
     def __init__(self, picture: Picture, shapes: Shapes, *, logical: bool) -> None:
         """Take a picture; an exact compiler needs since when its claims are so."""
         self._picture, self._shapes, self._logical = picture, shapes, logical
-        self._claims = picture.claims
+        # What only stands in for occurrences is of no use to a walk that stays on them.
+        self._claims = picture.stated if logical else picture.claims
         self._legend = _Legend(picture, shapes)
         self.stands = representatives(picture.things, picture.same)
         self._type = picture.types

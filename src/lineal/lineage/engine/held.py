@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.adjacency import Longs
 from lineal.lineage.engine.claims import Picture, representatives
 from lineal.lineage.engine.numpy_kernel import spread
+from lineal.lineage.engine.then import Ended, Then, grouped
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
 
@@ -26,7 +27,7 @@ class Shelves:
         claims, things = picture.claims, picture.things
         self.picture = picture
         self.stands = representatives(things, picture.same)
-        self.members = _members(self.stands, picture.same)
+        self.members = _members(picture)
         keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
         self.outward = np.lexsort(keys).astype(np.int32)
         keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
@@ -34,6 +35,8 @@ class Shelves:
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
         self.types = [*picture.type_names]
+
+        self.ended = None if picture.past is None else Ended(picture.past)
 
     @classmethod
     def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
@@ -43,38 +46,47 @@ class Shelves:
         shelves.outward, shelves.inward = orders["outward"], orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves.members = _members(shelves.stands, picture.same)
+        shelves.members = _members(picture)
+        shelves.ended = None if picture.past is None else Ended(picture.past)
         return shelves
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        claims = self.picture.claims
-        every = (
-            claims.sources, claims.kinds, claims.targets, claims.layers, claims.documents,
-            claims.since, self.outward, self.inward, self.out_first, self.in_first, self.stands,
-            self.picture.types,
-        )  # fmt: skip
-        return sum(part.nbytes for part in every)
+        picture = self.picture
+        every: list[Any] = [
+            picture.claims, self.outward, self.inward, self.out_first, self.in_first, self.stands,
+            picture.types,
+        ]  # fmt: skip
+        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, self.ended)
+        return sum(part.nbytes for part in (*every, *also) if part is not None)
 
 
 class Held:
     """
     A `Graph` over shelves; of what changed, over the graph that they were read from.
 
-    It knows the kinds that walks go over or look at, and no others.
+    It knows the kinds that walks go over or look at, and no others. A thing that the shelves do not
+    know, or not all of, is asked of that graph too.
     """
 
-    def __init__(self, shelves: Shelves, store: Graph, changed: Collection[int]) -> None:
-        self._shelves, self._store, self._changed = shelves, store, changed
+    def __init__(
+        self,
+        shelves: Shelves,
+        store: Graph,
+        changed: Collection[int],
+        then: Then | None = None,
+    ) -> None:
+        """*then*: another moment than that of the shelves; *store* must be at it too."""
+        self._shelves, self._store, self._changed, self._then = shelves, store, changed, then
+        self._members = shelves.members if then is None else then.groups(shelves.members)
 
     def outward(
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that begin at these things; *most* as for a `Graph`."""
-        wanted, shelves = set(keys), self._shelves
-        fresh = wanted.intersection(self._changed)
-        found = self._links(shelves.outward, shelves.out_first, wanted - fresh, kinds, most)
+        known, fresh = self._parted(set(keys))
+        found = self._links(known, kinds, most, inward=False)
         if fresh:
             found += self._store.outward(fresh, kinds, most)
             found.sort(key=lambda link: link.src)
@@ -84,33 +96,42 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that end at these things; *most* as for a `Graph`."""
-        wanted, shelves = set(keys), self._shelves
-        fresh = wanted.intersection(self._changed)
-        found = self._links(shelves.inward, shelves.in_first, wanted - fresh, kinds, most)
+        known, fresh = self._parted(set(keys))
+        found = self._links(known, kinds, most, inward=True)
         if fresh:
             found += self._store.inward(fresh, kinds, most)
             found.sort(key=lambda link: link.dst)
         return found
 
+    def _parted(self, keys: set[int]) -> tuple[Longs, set[int]]:
+        """Return the numbers of those things of which all is known, and the others' keys."""
+        picture, fresh = self._shelves.picture, keys.intersection(self._changed)
+        known = picture.numbers.of(keys - fresh)
+        if picture.partial is not None:
+            known = known[~picture.partial[known]]
+        if len(fresh) + known.size < len(keys):
+            fresh = keys - set(picture.numbers.key(known).tolist())
+        return known, fresh
+
     def _links(
-        self,
-        order: Ints,
-        first: Longs,
-        keys: Collection[int],
-        kinds: Collection[str],
-        most: int | None,
+        self, known: Longs, kinds: Collection[str], most: int | None, *, inward: bool
     ) -> list[Link]:
-        if not keys:
+        if not known.size:
             return []
-        picture = self._shelves.picture
-        places, _ = spread(first[:-1], first[1:], np.array(sorted(keys), np.int64))
+        shelves, picture = self._shelves, self._shelves.picture
+        order = shelves.inward if inward else shelves.outward
+        first = shelves.in_first if inward else shelves.out_first
+        places, _ = spread(first[:-1], first[1:], known.astype(np.int32))
         some = picture.claims.chosen(order[places])
+        if self._then is not None:
+            some = self._then.also(some, known, inward=inward)
         some = some.chosen(picture.kinds(kinds)[some.kinds])
         if most is not None and len(some.kinds) > most + 1:
             some = some.chosen(np.arange(most + 1))
         names, layers = picture.kind_names, picture.layer_names
+        key = picture.numbers.key
         columns = (
-            some.sources.tolist(), some.kinds.tolist(), some.targets.tolist(),
+            key(some.sources).tolist(), some.kinds.tolist(), key(some.targets).tolist(),
             some.layers.tolist(), some.documents.tolist(), some.since.tolist(),
         )  # fmt: skip
         return [
@@ -123,11 +144,12 @@ class Held:
         shelves, changed = self._shelves, self._changed
         found: dict[int, frozenset[int]] = {}
         fresh: list[int] = []
+        numbers = shelves.picture.numbers
         for key in keys:
-            if key >= shelves.picture.things:
+            if numbers.number(key) is None:
                 fresh.append(key)
                 continue
-            group = shelves.members.get(int(shelves.stands[key]), frozenset((key,)))
+            group = self._members.get(key, frozenset((key,)))
             if group.isdisjoint(changed):
                 found[key] = group
             else:
@@ -138,9 +160,9 @@ class Held:
 
     def types(self, keys: Iterable[int]) -> dict[int, str]:
         """Return the types of these things: a thing never changes its type."""
-        names, things = self._shelves.types, self._shelves.picture.things
-        types = self._shelves.picture.types
-        found = {key: names[types[key]] if key < things else "" for key in keys}
+        names, picture = self._shelves.types, self._shelves.picture
+        number, types = picture.numbers.number, picture.types
+        found = {key: "" if (at := number(key)) is None else names[types[at]] for key in keys}
         unknown = [key for key, name in found.items() if not name]
         if unknown:
             found.update(self._store.types(unknown))
@@ -165,9 +187,7 @@ def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
     return first
 
 
-def _members(stands: Ints, same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
-    """Return the groups of several names, by the key that stands for them."""
-    groups: dict[int, set[int]] = {}
-    for key in np.unique(same).tolist():
-        groups.setdefault(int(stands[key]), set()).add(key)
-    return {stand: frozenset(some) for stand, some in groups.items()}
+def _members(picture: Picture) -> dict[int, frozenset[int]]:
+    """Return by its key the group of each name that has others beside it."""
+    keys = picture.numbers.key(picture.same.ravel()).astype(np.int64)
+    return grouped(keys.reshape(-1, 2))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Code, Rows
-from lineal.lineage.engine.claims import Claims, Picture, Relation
+from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -17,8 +17,12 @@ from lineal.shapes import Shapes
 
 Arrays = dict[str, NDArray[Any]]
 
-_CLAIMS = ("sources", "kinds", "targets", "layers", "documents", "since")
+_CLAIMS = (
+    "sources", "kinds", "targets", "layers", "documents", "since", "begun", "until",
+)  # fmt: skip
+_PAST = ("gone", "stayed", "named")
 _ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
+_FLAGS = ("partial", "vague")
 _ROWS = ("first", "middle", "last", "end", "targets", "codes")
 _LAYOUT = ("narrow", "shown", "shown_whole", "thing_of", "is_narrow", "copied")
 
@@ -27,23 +31,43 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of shelves, and their small facts."""
     picture = shelves.picture
     arrays: Arrays = {f"claims.{name}": getattr(picture.claims, name) for name in _CLAIMS}
+    folded, keys = picture.folded, picture.numbers.keys
+    if folded is not None and keys is not None:
+        arrays |= {f"folded.{name}": getattr(folded.claims, name) for name in _CLAIMS}
+        arrays |= {"last": folded.last, "counts": folded.counts, "keys": keys}
+        arrays |= {name: getattr(picture, name) for name in _FLAGS}
+    past = picture.past
+    if past is not None:
+        arrays |= {f"past.{name}": getattr(past.claims, name) for name in _CLAIMS}
+        arrays |= {name: getattr(past, name) for name in _PAST}
     arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
     arrays |= {"types": picture.types, "same": picture.same}
     facts = {
         "things": picture.things, "types": picture.type_names, "kinds": picture.kind_names,
-        "layers": picture.layer_names,
+        "layers": picture.layer_names, "past": None if past is None else (past.t, past.at),
     }  # fmt: skip
     return arrays, facts
 
 
 def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Shelves:
     """Return the shelves of which these are the arrays and facts."""
-    claims = Claims(*(arrays[f"claims.{name}"] for name in _CLAIMS))
+    things, folded, past = facts["things"], None, None
+    if facts["past"] is not None:
+        t, at = facts["past"]
+        past = Past(t, at, _claims(arrays, "past"), *(arrays[name] for name in _PAST))
+    if "keys" in arrays:
+        folded = Folded(_claims(arrays, "folded"), arrays["last"], arrays["counts"])
     picture = Picture(
-        facts["things"], arrays["types"], tuple(facts["types"]), claims, tuple(facts["kinds"]),
-        tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
+        things, arrays["types"], tuple(facts["types"]), _claims(arrays, "claims"),
+        tuple(facts["kinds"]), tuple(facts["layers"]), arrays["same"], _nothing_to_compile,
+        Numbers(things, arrays.get("keys")), folded, arrays.get("partial"),
+        arrays.get("vague"), past,
     )  # fmt: skip
     return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
+
+
+def _claims(arrays: Mapping[str, NDArray[Any]], name: str) -> Claims:
+    return Claims(*(arrays[f"{name}.{part}"] for part in _CLAIMS))
 
 
 def _nothing_to_compile(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
@@ -56,6 +80,8 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     for side, rows in (("down", graph.down), ("up", graph.up)):
         arrays |= {f"{name}.{side}.{part}": getattr(rows, part) for part in _ROWS}
     arrays |= {f"{name}.stands": graph.stands, f"{name}.rowless": graph.rowless}
+    if graph.vague is not None:
+        arrays[f"{name}.vague"] = graph.vague
     wholes = graph.wholes
     arrays |= {
         f"{name}.wholes.left": wholes.left, f"{name}.wholes.right": wholes.right,
@@ -74,7 +100,11 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
 
 
 def unpack_graph(
-    arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], name: str, shapes: Shapes
+    arrays: Mapping[str, NDArray[Any]],
+    facts: Mapping[str, Any],
+    name: str,
+    shapes: Shapes,
+    numbers: Numbers,
 ) -> WalkGraph:
     """Return the compiled graph of which these are the arrays and facts."""
     part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
@@ -92,5 +122,5 @@ def unpack_graph(
     )
     return WalkGraph(
         layout, legend, down, up, part("stands"), wholes, wholes.turned(), part("rowless"),
-        facts["logical"], shapes,
+        facts["logical"], numbers, arrays.get(f"{name}.vague"), shapes,
     )  # fmt: skip

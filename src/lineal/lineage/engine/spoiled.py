@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints
 from lineal.lineage.engine.compiling import ACTIVE_IN, ACTIVE_OUT, STEPS
@@ -22,7 +21,7 @@ MOST = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Spoiled:
-    """The things, by the keys that stood for them, to whose rows a walk may not be trusted."""
+    """The things, by the numbers that stood for them, to whose rows a walk may not be trusted."""
 
     flags: Bools
     #: True where too much changed to say.
@@ -30,7 +29,9 @@ class Spoiled:
 
     @classmethod
     def none(cls, graph: WalkGraph) -> Spoiled:
-        """Return that nothing is spoiled."""
+        """Return that nothing is spoiled but what was vague from the beginning."""
+        if graph.vague is not None:
+            return cls(graph.vague)
         return cls(np.zeros(graph.layout.things, np.bool_))
 
     def touches(self, things: Ints) -> bool:
@@ -57,6 +58,7 @@ class Spoiled:
             return self
         moved = _Moved(graph, held, shapes)
         spoiled = set(changed) | moved.by(changed, claims)
+        spoiled |= moved.wholes_of_unknown(spoiled)
         if moved.too_many:
             return Spoiled(self.flags, everything=True)
         flags = self.flags.copy()
@@ -83,8 +85,11 @@ class _Moved:
         for src, kind, dst in claims:
             if kind in self._level:
                 moved.add(src)
-                if kind == "version_of":
+                if kind == "version_of" and types[src] == "model-version":
                     versions.add(src)
+                    moved.add(dst)
+                elif kind == "version_of" and not self._graph.logical:
+                    # What names the whole may lead to another version.
                     moved.add(dst)
             elif kind in IDENTITY:
                 named |= {src, dst}
@@ -99,9 +104,9 @@ class _Moved:
         moved |= self._siblings(versions)
         moved |= self._below(moved)
         if not self._graph.logical:
-            moved |= set(self.wholes(self.standing(moved)).tolist())
+            moved |= self._keys(self.wholes(self.standing(moved)))
         steps = self._shapes.kinds_in(STEPS)
-        outputs = set(self.wholes(self.standing(finer)).tolist()) | self._wholes_now(finer)
+        outputs = self._keys(self.wholes(self.standing(finer))) | self._wholes_now(finer)
         # A version is the output of a document that states the columns of its table.
         outputs |= self._parts_before(outputs)
         outputs |= {link.src for link in self._held.inward(outputs, ("version_of",))}
@@ -122,7 +127,7 @@ class _Moved:
         if not versions:
             return set()
         models = {link.dst for link in self._held.outward(versions, ("version_of",))}
-        models |= set(self.wholes(self.standing(versions)).tolist())
+        models |= self._keys(self.wholes(self.standing(versions)))
         now = {link.src for link in self._held.inward(models, ("version_of",))}
         return now | self._parts_before(models) | set(versions)
 
@@ -139,7 +144,17 @@ class _Moved:
     def _parts_before(self, keys: Iterable[int]) -> set[int]:
         relation = self._graph.parts
         _, places = relation.joined(self.standing(keys))
-        return set(relation.right[places].tolist())
+        return self._keys(relation.right[places])
+
+    def wholes_of_unknown(self, keys: Collection[int]) -> set[int]:
+        """Return the wholes of those of these that are not held: no relation tells of them."""
+        numbers = self._graph.numbers
+        if numbers.keys is None:
+            return set()
+        return self._wholes_now({key for key in keys if numbers.number(key) is None})
+
+    def _keys(self, numbers: Ints) -> set[int]:
+        return set(self._graph.numbers.key(numbers).tolist())
 
     def _wholes_now(self, keys: Collection[int]) -> set[int]:
         """Return the wholes of these and of those as they are now."""
@@ -151,10 +166,8 @@ class _Moved:
         return found
 
     def standing(self, keys: Iterable[int]) -> Ints:
-        """Return the keys that stood for these, of those that were there."""
-        things = self._graph.layout.things
-        known: NDArray[np.int64] = np.array([key for key in keys if key < things], np.int64)
-        return np.unique(self._graph.stands[known])
+        """Return the numbers that stood for these keys, of those that were there."""
+        return np.unique(self._graph.stands[self._graph.numbers.of(keys)])
 
     def wholes(self, keys: Ints) -> Ints:
         """Return the wholes of these and the wholes of those, as they were."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows
-from lineal.lineage.engine.claims import Picture, Relation
+from lineal.lineage.engine.claims import Numbers, Picture, Relation
 from lineal.lineage.engine.closure import ENDLESS, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
 from lineal.lineage.engine.numpy_kernel import spread
@@ -54,6 +54,10 @@ class WalkGraph:
     #: The things that no walk may begin at here; see `Compiler.rowless`.
     rowless: Bools
     logical: bool
+    #: Under which numbers things stand here.
+    numbers: Numbers
+    #: At which things a walk may miss something that is not held; None where it never does.
+    vague: Bools | None
     _shapes: Shapes
     _free: list[Scratch] = field(default_factory=list, repr=False)
 
@@ -62,10 +66,13 @@ class WalkGraph:
         """Compile the rows of one grain; raises `OverflowError` where the graph is too large."""
         compiler = Compiler(picture, shapes, logical=logical)
         down, up = compiler.rows(upstream=False), compiler.rows(upstream=True)
-        wholes = compiler.wholes
+        wholes, vague = compiler.wholes, None
+        if not logical and picture.vague is not None:
+            vague = np.zeros(picture.things, np.bool_)
+            vague[compiler.stands[picture.vague]] = True
         return cls(
             compiler.layout, compiler.legend, down, up, compiler.stands, wholes, wholes.turned(),
-            compiler.rowless, logical, shapes,
+            compiler.rowless, logical, picture.numbers, vague, shapes,
         )  # fmt: skip
 
     @property
@@ -90,7 +97,7 @@ class WalkGraph:
         self._free.append(scratch)
 
     def knows(self, starts: Collection[int]) -> bool:
-        """Return whether a walk may begin at these things."""
+        """Return whether a walk may begin at the things of these numbers."""
         things = self.layout.things
         return all(key < things and not self.rowless[key] for key in starts)
 
@@ -123,7 +130,7 @@ class WalkGraph:
         self, starts: Collection[int], way: Way, limits: Budget, *, kernel: str | None = None
     ) -> Reach:
         """
-        Return what *starts* lead to, within *limits*.
+        Return what *starts* lead to, within *limits*: numbers in, numbers out.
 
         Depth is what `walking.walk` says; nodes and edges are counted as they lie here.
         """

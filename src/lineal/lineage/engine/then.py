@@ -1,0 +1,92 @@
+"""What was so at another moment than the one at which the claims were read: now, or in the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineal.lineage.engine.adjacency import Bools, Ints, Longs
+from lineal.lineage.engine.claims import Claims, Past, Picture, representatives, together
+from lineal.model import Instant
+
+
+class Ended:
+    """The claims of the past in two orders, as those of now are."""
+
+    def __init__(self, past: Past) -> None:
+        self.past = past
+        claims = past.claims
+        keys = (claims.begun, claims.documents, claims.sources, claims.kinds, claims.targets)
+        self.inward = np.lexsort(keys).astype(np.int32)
+        self.targets = claims.targets[self.inward]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.past.nbytes + self.inward.nbytes + self.targets.nbytes
+
+    def places(self, known: NDArray[Any], *, inward: bool) -> Longs:
+        """Return the places of the claims that begin, or end, at things; these ascending."""
+        ends = self.targets if inward else self.past.claims.sources
+        first, last = (np.searchsorted(ends, known, side) for side in ("left", "right"))
+        counts = last - first
+        found = np.arange(int(counts.sum())) + np.repeat(
+            first - (np.cumsum(counts) - counts), counts
+        )
+        places: Longs = self.inward[found].astype(np.int64) if inward else found
+        return places
+
+
+class Then:
+    """A moment: a transaction and an instant, as the claims that were read know it."""
+
+    def __init__(self, picture: Picture, ended: Ended, t: int, at: Instant) -> None:
+        """Take the claims, and what ended; the moment must be within what these know."""
+        self.t, self.at = t, at
+        self._picture, self._ended = picture, ended
+
+    def so(self, claims: Claims) -> Bools:
+        """Which of these claims, none of which has ended, were so?"""
+        so = (claims.begun <= self.t) & (claims.since <= self.at)
+        if claims.until.size:
+            so &= claims.until > self.at
+        return so
+
+    def _was(self, places: Longs) -> Bools:
+        """Which of the claims that are not so now were so then?"""
+        past = self._ended.past
+        held = (past.gone[places] > self.t) | (past.stayed[places] > self.at)
+        so: Bools = held & self.so(past.claims.chosen(places))
+        return so
+
+    def also(self, found: Claims, known: NDArray[Any], *, inward: bool) -> Claims:
+        """Return what was so of the claims of some things, in the order in which they were."""
+        found = found.chosen(self.so(found))
+        places = self._ended.places(known, inward=inward)
+        places = places[self._was(places)] if places.size else places
+        if not places.size:
+            return found
+        every = together((found, self._ended.past.claims.chosen(places)))
+        ends = every.targets if inward else every.sources
+        others = every.sources if inward else every.targets
+        keys = (every.begun, every.documents, others, every.kinds, ends)
+        return every.chosen(np.lexsort(keys))
+
+    def groups(self, members: Mapping[int, frozenset[int]]) -> Mapping[int, frozenset[int]]:
+        """Return by key the groups of names that were one then; *members* are those of now."""
+        past = self._ended.past
+        return members if past.alike(self.t) else grouped(past.same(self.t))
+
+
+def grouped(same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
+    """Return by its key the group of each name that has others beside it."""
+    named = np.unique(same)
+    places = np.searchsorted(named, same)
+    stands: Ints = representatives(named.size, places)
+    groups: dict[int, set[int]] = {}
+    for place, key in enumerate(named.tolist()):
+        groups.setdefault(int(stands[place]), set()).add(key)
+    return {key: group for some in groups.values() for group in (frozenset(some),) for key in group}
