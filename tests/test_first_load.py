@@ -83,8 +83,8 @@ def _estate(seed: int) -> list[Record]:
         ]
         if dice.random() < 0.5:
             statements.append(Statement(column, {"type": "int", "description": "Größe"}, 2_000))
-        # A source dates its documents, or it does not.
-        source, said_at = dice.choice((("lake", None), ("catalog", 5_000 + dice.randrange(100))))
+        source = dice.choice(("lake", "catalog"))
+        said_at = dice.choice((None, 5_000 + dice.randrange(100)))
         found.append(Record(
             source, str(table), table, tuple(statements), tuple(edges), 10_000 + number, said_at,
             Response("http://tool/x", "ab" * 32, 10_000) if dice.random() < 0.2 else None,

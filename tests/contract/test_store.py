@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -257,6 +258,27 @@ def test_an_older_word_in_the_same_batch_does_not_count(graph: Graph) -> None:
     graph.say(said(PLAYS, said_at=500, rows=2), said(PLAYS, said_at=400, rows=1))
 
     assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_an_undated_word_does_not_let_older_ones_count_again(graph: Graph) -> None:
+    graph.say(said(PLAYS, said_at=500, rows=1))
+    graph.say(said(PLAYS, rows=2))
+
+    graph.say(said(PLAYS, said_at=400, rows=3))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 2}
+
+
+def test_words_count_in_one_batch_as_they_do_one_after_another(graph: Graph) -> None:
+    times = (500, None, 400, 600)
+    for number, order in enumerate(permutations(range(4))):
+        one, other = (Uri(f"mlg://dataset/lake/{name}-{number}") for name in ("one", "other"))
+        words = [[said(uri, said_at=times[at], rows=at) for at in order] for uri in (one, other)]
+        graph.say(words[1][0])
+        graph.say(*words[1][1:])
+        for word in words[0]:
+            graph.say(word)
+        assert graph.thing(one).attributes == graph.thing(other).attributes, order
 
 
 def test_saying_the_same_later_makes_what_lies_between_old(graph: Graph) -> None:

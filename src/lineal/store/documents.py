@@ -31,6 +31,8 @@ class Word:
     row: Document | None
     digest: bytes
     fine: bool
+    #: The latest time that the source gave any word of the document.
+    said_at: Instant | None
     id: int = 0
     #: Where edges begin that stay although the document is gone: what happened, happened.
     kept: set[int] = field(default_factory=set)
@@ -44,11 +46,9 @@ class Word:
 
 
 def outcome(word: Record | Removal, row: Document | None, digest: bytes) -> str:
-    """Return what a word is beside what is known: new, changed, removed, same or superseded."""
+    """Return what a word that counts is beside what is known: new, changed, removed or same."""
     if row is None:
         return "new" if isinstance(word, Record) else "removed"
-    if older(word, row.said_at):
-        return "superseded"
     if isinstance(word, Removal):
         return "removed" if row.live else "same"
     if row.live and row.digest == digest:

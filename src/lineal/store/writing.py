@@ -60,8 +60,7 @@ class Transaction:
         if known is not None:
             self._turn.give_back()
             return Committed(known, {"same": len(batch.words)})
-        words = self._current_words(batch)
-        changed = self._changed(words)
+        changed = self._changed(self._passing(batch))
         self._name(changed)
         self._replace(changed)
         if self._things or self._edges:
@@ -94,23 +93,17 @@ class Transaction:
         row = self._driver.row("SELECT t FROM tx WHERE token = ?", batch.token)
         return None if row is None else int(row[0])
 
-    def _current_words(self, batch: Batch) -> list[Record | Removal]:
-        """Pass the fences, and keep the last word of each document."""
+    def _passing(self, batch: Batch) -> list[Record | Removal]:
+        """Pass the fences: leave out what answers a mark that was answered since."""
         stale = {
             (fence.source, fence.document)
             for fence in batch.fences
             if not marks.answered(self._ledger, fence, self.instant)
         }
-        words: dict[tuple[str, str], Record | Removal] = {}
-        for word in batch.words:
-            name = (word.source, word.document)
-            if name in stale:
-                self._documents["superseded"] += 1
-                continue
-            known = words.get(name)
-            if known is None or not older(word, known.said_at):
-                words[name] = word
-        return list(words.values())
+        words = [word for word in batch.words if (word.source, word.document) not in stale]
+        if len(words) < len(batch.words):
+            self._documents["superseded"] += len(batch.words) - len(words)
+        return words
 
     # ── Documents ────────────────────────────────────────────────────────────────────────────
 
@@ -119,7 +112,7 @@ class Transaction:
         known = self._known_documents(words)
         parts = self._around.grammar.parts
         changed = []
-        for word in words:
+        for word, said_at in self._last_words(words, known):
             row = known.get((word.source, word.document))
             digest = facts.digest_of(word) if isinstance(word, Record) else b""
             found = outcome(word, row, digest)
@@ -128,8 +121,29 @@ class Transaction:
                 self._date(word, row)
             if found in ("new", "changed", "removed"):
                 fine = isinstance(word, Record) and facts.is_fine(word, parts)
-                changed.append(Word(word, row, digest, fine))
+                changed.append(Word(word, row, digest, fine, said_at))
         return changed
+
+    def _last_words(
+        self, words: Sequence[Record | Removal], known: Mapping[tuple[str, str], Document]
+    ) -> Iterable[tuple[Record | Removal, Instant | None]]:
+        """
+        Return the last word of each document, and the source's latest time of any.
+
+        It is that which would count if they were committed one after another.
+        """
+        last: dict[tuple[str, str], tuple[Record | Removal, Instant | None]] = {}
+        for word in words:
+            name = (word.source, word.document)
+            if name in last:
+                newest = last[name][1]
+            else:
+                newest = known[name].said_at if name in known else None
+            if older(word, newest):
+                self._documents["superseded"] += 1
+            else:
+                last[name] = (word, newest if word.said_at is None else word.said_at)
+        return last.values()
 
     def _date(self, word: Record | Removal, row: Document) -> None:
         """The same said again, and later: what was said in between is old."""
@@ -369,7 +383,7 @@ class Transaction:
             touched.update(self._keys[edge.start] for edge in said.edges)
         fine = word.fine or (word.row is not None and word.row.fine)
         packed = None if touched == {subject} else pack(touched)
-        return subject, word.digest, said.said_at, isinstance(said, Record), fine, packed
+        return subject, word.digest, word.said_at, isinstance(said, Record), fine, packed
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
