@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -77,12 +77,16 @@ class Ways:
 
         J. Yen, "Finding the k shortest loopless paths in a network", Management Science 17, 1971:
         each next way leaves one that was found at some place and goes on by the shortest way that
-        repeats none of them. The second value is False where *limit* ways were looked at, or the
-        time ran out, before all were found.
+        repeats none of them. How far each thing is from *end* at the least is found first, so that
+        a search goes towards it (P. Hart, N. Nilsson, B. Raphael, "A formal basis for the heuristic
+        determination of minimum cost paths", IEEE Transactions on Systems Science and Cybernetics
+        4, 1968), and to nothing that does not lead there. The second value is False where *limit*
+        ways were looked at, or the time ran out, before all were found.
         """
+        far = self._far(end)
         found: list[list[Step]] = []
         told = set[tuple[tuple[int, str, int], ...]]()
-        first = self._leaving((start, Mode.FULL, 0), end, [], frozenset())
+        first = self._leaving((start, Mode.FULL, 0), end, [], frozenset(), far)
         waiting = [] if first is None else [(_length(first), 0, first)]
         known = {tuple(first)} if first is not None else set()
         looked, number = 0, 1
@@ -96,14 +100,14 @@ class Ways:
             if len(set(visited)) == len(visited) and things not in told:
                 told.add(things)
                 found.append([hop.step for hop in way])
-            for other in self._branches(way, end, known):
+            for other in self._branches(way, end, known, far):
                 known.add(tuple(other))
                 heapq.heappush(waiting, (_length(other), number, other))
                 number += 1
         return found, True
 
     def _branches(
-        self, way: Sequence[Hop], end: int, known: set[tuple[Hop, ...]]
+        self, way: Sequence[Hop], end: int, known: set[tuple[Hop, ...]], far: Mapping[int, int]
     ) -> Iterable[list[Hop]]:
         """Yield the shortest ways that leave *way* at each of its places and are not known."""
         for at, hop in enumerate(way):
@@ -111,21 +115,51 @@ class Ways:
             taken = frozenset(
                 other[at] for other in known if len(other) > at and list(other[:at]) == root
             )
-            found = self._leaving(hop.start, end, root, taken)
+            found = self._leaving(hop.start, end, root, taken, far)
             if found is not None and tuple(found) not in known:
                 yield found
 
+    def _far(self, end: int) -> dict[int, int]:
+        """
+        Return how long ways to *end* are at the least, by the things that they begin at.
+
+        No law is heeded: nothing is nearer than this says, and what it leaves out leads nowhere.
+        """
+        before: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for cost, every in ((_STEP, self._steps), (_WITHIN, self._within)):
+            for start, steps in every.items():
+                for there in {self._one(step.end) for step in steps}:
+                    before[there].append((cost, start))
+        far = {end: 0}
+        heap = [(0, end)]
+        while heap:
+            length, here = heapq.heappop(heap)
+            if length > far[here]:
+                continue
+            for cost, start in before[here]:
+                longer = length + cost
+                if longer < far.get(start, longer + 1):
+                    far[start] = longer
+                    heapq.heappush(heap, (longer, start))
+        return far
+
     def _leaving(
-        self, place: Place, end: int, root: Sequence[Hop], taken: frozenset[Hop]
+        self,
+        place: Place,
+        end: int,
+        root: Sequence[Hop],
+        taken: frozenset[Hop],
+        far: Mapping[int, int],
     ) -> list[Hop] | None:
         """Return *root* and the shortest way on from it; not by what is taken, nor back over it."""
         passed = {hop.start for hop in root}
         best: dict[Place, int] = {place: 0}
         before: dict[Place, Hop] = {}
-        heap = [(0, 0, place)]
+        # The shortest in all first; of several the one that is nearer to the beginning.
+        heap = [(0, 0, 0, place)]
         number = 0
         while heap:
-            cost, _, here = heapq.heappop(heap)
+            _, cost, _, here = heapq.heappop(heap)
             if here[0] == end and here != place:
                 tail: list[Hop] = []
                 while here != place:
@@ -135,13 +169,14 @@ class Ways:
             if cost > best[here]:
                 continue
             for hop in self.onward(here):
-                if hop.end in passed or (here == place and hop in taken):
+                left = far.get(hop.end[0])
+                if left is None or hop.end in passed or (here == place and hop in taken):
                     continue
-                far = cost + hop.cost
-                if far < best.get(hop.end, far + 1):
+                length = cost + hop.cost
+                if length < best.get(hop.end, length + 1):
                     number += 1
-                    best[hop.end], before[hop.end] = far, hop
-                    heapq.heappush(heap, (far, number, hop.end))
+                    best[hop.end], before[hop.end] = length, hop
+                    heapq.heappush(heap, (length + left, length, number, hop.end))
         return None
 
     def between(self, start: int, end: int) -> list[Step]:
