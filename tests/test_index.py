@@ -96,9 +96,12 @@ def test_after_every_commit_the_index_answers_as_the_store_does(tmp_path_factory
                 with store.read(LOCAL) as reader:
                     _same(index, reader, seen)
             seen["kept up"] += len(told.commits) > 1 and index.builds == 1
+            seen["over changed rows"] += index.over
 
     follows()
-    for feature in ("from memory", "left to the store", "on rows", "kept up"):
+    for feature in (
+        "from memory", "left to the store", "on rows", "kept up", "over changed rows",
+    ):  # fmt: skip
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
 
 
@@ -114,8 +117,14 @@ def test_what_a_small_commit_does_not_touch_is_still_walked_on_rows(tmp_path: Pa
             up, down = Way(upstream=True, logical=True), Way(upstream=False, logical=True)
 
             assert index.reach(reader, [keys[uri("d.5")]], up, WIDE) is not None
-            assert index.reach(reader, [keys[uri("d.5")]], down, WIDE) is None
-            assert index.reach(reader, [keys[uri("d.30")]], up, WIDE) is None
+            assert index.over == 0
+            over = index.reach(reader, [keys[uri("d.5")]], down, WIDE)
+            assert over is not None
+            assert len(over[0]) == 17
+            assert index.over == 1
+            over = index.reach(reader, [keys[uri("d.30")]], up, WIDE)
+            assert over is not None
+            assert len(over[0]) == 22
             found = walk(index.graph(reader), SHAPES, [keys[uri("d.19")]], down, WIDE)
             names = {name(of) for of in reader.uris(found.reached).values()}
 
