@@ -123,6 +123,20 @@ def test_rows_are_made_once_and_anew_after_the_next_change(tmp_path: Path) -> No
         assert (index.over, index.left, index.builds) == (6, 0, 1)
 
 
+def test_a_name_that_was_parted_still_shows_its_own_whole(tmp_path: Path) -> None:
+    """Found by the campaign: while it was joined, another name stood for it and its wholes."""
+    joined = ["a: c.0 derived_from c.1", "b: c.2 column_of d.0", "n: c.0 same_as c.2"]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(joined, 10), "test", "test"))
+        index, seen = Index(store), Counter[str]()
+        index.build()
+        (parted,) = documents(["n: c.3 same_as c.4"], 11)
+        store.commit(Batch([parted], "test", "test"))
+        with store.read(LOCAL) as reader:
+            _reaches(index, reader, seen)
+    assert index.over > 0
+
+
 def test_a_hub_whose_rows_are_too_many_to_make_is_walked_step_by_step(
     tmp_path: Path, monkeypatch
 ) -> None:

@@ -80,8 +80,9 @@ class Overlay:
         known = first[first < things]
         _, places = graph.wholes.joined(known)
         above, own = graph.wholes.right[places], graph.wholes.said[places]
-        moved = self._spoiled.moved
-        if known.size == first.size and not (moved[known].any() or moved[above].any()):
+        # What moved is told by what stood for it then: a name that was parted stood for nothing.
+        moved = self._spoiled.moved[np.concatenate([graph.stands[known], above])]
+        if known.size == first.size and not moved.any():
             return first, above, own
         # Which other parts a whole of it has, the compiled graph does not tell.
         return None if side.has_wholes(first.tolist()) else (first, _NONE, _NONE.astype(np.bool_))
