@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.errors import ConfigError
-from lineal.lineage import Link, Way, walk
-from lineal.model import Record, Removal, Statement, Uri
+from lineal.lineage import Graph, Link, Way, walk
+from lineal.lineage.engine.held import Held
+from lineal.model import EdgeStatement, Record, Removal, Statement, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
 from lineal.shapes import Shapes
@@ -96,9 +98,12 @@ def test_after_every_commit_the_index_answers_as_the_store_does(tmp_path_factory
                 with store.read(LOCAL) as reader:
                     _same(index, reader, seen)
             seen["kept up"] += len(told.commits) > 1 and index.builds == 1
+            seen["over changed rows"] += index.over
 
     follows()
-    for feature in ("from memory", "left to the store", "on rows", "kept up"):
+    for feature in (
+        "from memory", "left to the store", "on rows", "kept up", "over changed rows",
+    ):  # fmt: skip
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
 
 
@@ -114,8 +119,14 @@ def test_what_a_small_commit_does_not_touch_is_still_walked_on_rows(tmp_path: Pa
             up, down = Way(upstream=True, logical=True), Way(upstream=False, logical=True)
 
             assert index.reach(reader, [keys[uri("d.5")]], up, WIDE) is not None
-            assert index.reach(reader, [keys[uri("d.5")]], down, WIDE) is None
-            assert index.reach(reader, [keys[uri("d.30")]], up, WIDE) is None
+            assert index.over == 0
+            over = index.reach(reader, [keys[uri("d.5")]], down, WIDE)
+            assert over is not None
+            assert len(over[0]) == 17
+            assert index.over == 1
+            over = index.reach(reader, [keys[uri("d.30")]], up, WIDE)
+            assert over is not None
+            assert len(over[0]) == 22
             found = walk(index.graph(reader), SHAPES, [keys[uri("d.19")]], down, WIDE)
             names = {name(of) for of in reader.uris(found.reached).values()}
 
@@ -283,6 +294,47 @@ def _answer(ask: Questions, question: str, at: Uri) -> object:
         return getattr(ask, question)(LOCAL, asked)
     except LinealError as error:
         return error.code
+
+
+def test_whose_things_are_is_told_from_memory_for_all_that_is_touched(tmp_path: Path) -> None:
+    """Owners of more things than one slice, of wholes and under other names; then one changes."""
+    many = [f"x{at}: d.{at} derived_from d.a" for at in range(250)]
+    many += ["c: c.1 column_of d.3", "f: f.1 derived_from c.1", "f: f.1 in_set fs.1"]
+    many += ["n: d.4 same_as d.path"]
+    teams = [Uri.of("team", "people", str(at)) for at in range(3)]
+
+    def owned(start: str, team: int, day: int) -> Record:
+        return Record("tool", f"own {start}", uri(start), (), (
+            EdgeStatement(uri(start), "owned_by", teams[team]),
+        ), day * DAY)  # fmt: skip
+
+    with closing(_opened(tmp_path)) as store:
+        own = [owned(f"d.{at}", at % 3, 10) for at in range(0, 250, 2)]
+        own += [owned("fs.1", 1, 10), owned("d.path", 2, 10)]
+        store.commit(Batch([*documents(many, 10), *own], "test", "test"))
+        index = Index(store)
+        index.build()
+        plain, fast = Questions(store), Questions(store, index=index)
+        for later in ([], [owned("d.2", 0, 12), owned("fs.1", 2, 12)]):
+            if later:
+                store.commit(Batch(later, "test", "test"))
+            answer = fast.impact(LOCAL, [uri("d.a")])
+            assert answer.value == plain.impact(LOCAL, [uri("d.a")]).value
+            assert len(answer.value.by_owner) == 4
+        with store.read(LOCAL) as reader:
+            assert index._standing is not None
+            nowhere = Held(
+                index._standing.shelves, cast("Graph", _Nothing()), index._standing.changed
+            )
+            keys = reader.keys([uri("d.4"), uri("d.path"), uri("fs.1")])
+            links = nowhere.outward([keys[uri("d.4")], keys[uri("d.path")]], ("owned_by",))
+            assert len(links) == 2
+            with pytest.raises(AttributeError):
+                nowhere.outward([keys[uri("fs.1")]], ("owned_by",))
+
+
+class _Nothing:
+    """No graph: whoever asks it fails."""
 
 
 def test_removed_documents_leave_the_index_too(tmp_path: Path) -> None:

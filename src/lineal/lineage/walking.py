@@ -41,6 +41,19 @@ def walk(
     return _Walker(graph, shapes, way, budget, out_of_time).go(starts)
 
 
+def stepping(
+    graph: Graph, shapes: Shapes, way: Way, most: int
+) -> Callable[[Collection[int], Label], list[tuple[Step, Label]]]:
+    """
+    Return a function that tells where a single step leads from things that were all reached alike.
+
+    Raises:
+        OverflowError: more than *most* edges were read, by all calls together.
+    """
+    walker = _Walker(graph, shapes, way, Budget(1, 1 << 60, most, 1 << 60), lambda: False)
+    return walker.one_step
+
+
 _Item = tuple[int, Label]
 
 
@@ -200,6 +213,18 @@ class _Walker:
         known.possible = known.possible and label.possible
         known.approximate = known.approximate and label.approximate
         return True
+
+    def one_step(self, keys: Collection[int], label: Label) -> list[tuple[Step, Label]]:
+        """Return where a single step leads from these; see `stepping`."""
+        self._join(keys)
+        found = [
+            (step, arrived)
+            for step, arrived in self._onward([(key, label) for key in keys])
+            if arrived is not None
+        ]
+        if "edges" in self._refused:
+            raise OverflowError(f"More than {self._budget.edges} edges were read.")
+        return found
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────
 

@@ -21,7 +21,7 @@ from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import Reach
 from lineal.model import Budget, Instant, Viewer
 from lineal.query import keeping
-from lineal.query.keeping import Standing, built
+from lineal.query.keeping import Standing, built, overlays
 from lineal.store import Reader, Store
 
 log = structlog.get_logger("lineal")
@@ -68,8 +68,9 @@ class Index:
         self._due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        #: How often it was built, found a gap, left a walk to the store, was asked about the past.
-        self.builds = self.gaps = self.left = self.then = 0
+        #: How often it was built, found a gap, left a walk to the store, was asked about the past,
+        #: and walked over rows that were made anew.
+        self.builds = self.gaps = self.left = self.then = self.over = 0
         #: Up to which transaction it is known that nothing old was dropped since it was built.
         self._kept = 0
 
@@ -182,15 +183,33 @@ class Index:
         at = 0 if way.logical else 1
         graph, spoiled = standing.graphs[at], standing.spoiled[at]
         numbers = graph.numbers.of(starts)
-        if numbers.size < len(set(starts)) or not graph.knows(numbers.tolist()):
+        if numbers.size < len(set(starts)):
+            return self._over(standing, reader, starts, way, budget)
+        if not graph.knows(numbers.tolist()):
             return None
         found = graph.walk(numbers.tolist(), way, budget)
-        if found.why or spoiled.touches(found.things):
+        if found.why or spoiled.everything:
             self.left += 1
             return None
+        if spoiled.touches(found.things):
+            return self._over(standing, reader, starts, way, budget)
         members = standing.shelves.members
         found = replace(found, things=graph.numbers.key(found.things))
         return found, lambda key: members.get(key, frozenset((key,)))
+
+    def _over(
+        self, standing: Standing, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
+        """Walk from what is new, or where something changed: over rows that are made anew."""
+        at = 0 if way.logical else 1
+        held, found = Held(standing.shelves, reader, standing.changed), None
+        if standing.graphs[at].vague is None:
+            found = standing.overlays[at].walk(held, starts, way, budget)
+        if found is None:
+            self.left += 1
+            return None
+        self.over += 1
+        return found, held.groups(found.things.tolist()).__getitem__
 
     def _at(self, reader: Reader) -> Standing | None:
         """Return where the index stands, if that is where the reader does, or can be brought to."""
@@ -232,7 +251,8 @@ class Index:
             one.after(graph, held, self._shapes, things, claims)
             for one, graph in zip(standing.spoiled, standing.graphs, strict=True)
         ]
+        both = spoiled[0], spoiled[1]
         return replace(
-            standing, t=reader.basis.t, turned=turned, changed=changed,
-            spoiled=(spoiled[0], spoiled[1]),
+            standing, t=reader.basis.t, turned=turned, changed=changed, spoiled=both,
+            overlays=overlays(standing.graphs, both, self._shapes),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from lineal.lineage.engine.held import Shelves
+from lineal.lineage.engine.overlay import Overlay
 from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.thinning import Rule
@@ -37,6 +38,8 @@ class Standing:
     turned: int
     changed: frozenset[int]
     spoiled: tuple[Spoiled, Spoiled]
+    #: The rows made anew of each grain since it last changed; made when they are first needed.
+    overlays: tuple[Overlay, Overlay]
 
     @property
     def nbytes(self) -> int:
@@ -67,10 +70,7 @@ def built(
         log.warning("walks go through the store", why=str(error))
         return None
     basis = reader.basis
-    standing = Standing(
-        basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, basis.t, 0, frozenset(),
-        (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
-    )  # fmt: skip
+    standing = _fresh(basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, shapes)
     if standing.nbytes > memory:
         log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
         return None
@@ -115,11 +115,33 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     ]
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
-    standing = Standing(
-        t, shelves, (graphs[0], graphs[1]), turns,
-        about["since"], t, 0, frozenset(), (Spoiled.none(graphs[0]), Spoiled.none(graphs[1])),
-    )  # fmt: skip
+    standing = _fresh(t, shelves, (graphs[0], graphs[1]), turns, about["since"], shapes)
     return standing if standing.nbytes <= memory else None
+
+
+def _fresh(
+    t: int,
+    shelves: Shelves,
+    graphs: tuple[WalkGraph, WalkGraph],
+    turns: tuple[tuple[Instant, int, str, int], ...],
+    since: Instant,
+    shapes: Shapes,
+) -> Standing:
+    """Return arrays at one transaction, since which nothing has changed."""
+    spoiled = Spoiled.none(graphs[0]), Spoiled.none(graphs[1])
+    return Standing(
+        t, shelves, graphs, turns, since, t, 0, frozenset(), spoiled,
+        overlays(graphs, spoiled, shapes),
+    )  # fmt: skip
+
+
+def overlays(
+    graphs: tuple[WalkGraph, WalkGraph], spoiled: tuple[Spoiled, Spoiled], shapes: Shapes
+) -> tuple[Overlay, Overlay]:
+    """Return what rows are made anew in, of each grain."""
+    return (
+        Overlay(graphs[0], shapes, spoiled[0]), Overlay(graphs[1], shapes, spoiled[1]),
+    )  # fmt: skip
 
 
 _NAMES = ("logical", "exact")

@@ -66,6 +66,12 @@ class Things:
         """What is walked on: the same graph as the reader's, from memory where the index has it."""
         return self.reader if self.index is None else self.index.graph(self.reader)
 
+    @property
+    def _nearest(self) -> Graph:
+        """What edges are read from: memory, if the question has walked there, else the store."""
+        walked: Graph = self.__dict__.get("graph", self.reader)
+        return walked
+
     # ── What the question may cost ───────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
@@ -127,7 +133,7 @@ class Things:
         """Return for each thing all names of it."""
         unknown = {one for one in keys if one not in self._groups}
         if unknown:
-            for key, group in self.reader.groups(unknown).items():
+            for key, group in self._nearest.groups(unknown).items():
                 self._groups[key] = group
         return {key: self._groups[key] for key in keys}
 
@@ -199,7 +205,7 @@ class Things:
         """Return who owns each thing; a part without owners has its whole's."""
         found = self._own_owners(keys)
         orphans = [key for key in keys if not found[key]]
-        links = self.reader.outward(orphans, frozenset(self.shapes.level_kinds))
+        links = self._nearest.outward(orphans, frozenset(self.shapes.level_kinds))
         wholes: dict[int, list[int]] = defaultdict(list)
         for link in links:
             wholes[link.src].append(link.dst)
@@ -213,7 +219,7 @@ class Things:
         groups = self.groups(keys)
         every = {member for group in groups.values() for member in group}
         owned: dict[int, list[int]] = defaultdict(list)
-        for link in self.reader.outward(every, ("owned_by",)):
+        for link in self._nearest.outward(every, ("owned_by",)):
             owned[link.src].append(link.dst)
         return {
             key: self.unique([owner for member in groups[key] for owner in owned[member]])
@@ -225,7 +231,7 @@ class Things:
         uris, groups = self.reader.uris(keys), self.groups(keys)
         every = {member for group in groups.values() for member in group}
         member_of: dict[int, list[int]] = defaultdict(list)
-        for link in self.reader.outward(every, ("member_of",)):
+        for link in self._nearest.outward(every, ("member_of",)):
             member_of[link.src].append(link.dst)
         found = {}
         for key in keys:

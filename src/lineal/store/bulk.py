@@ -29,9 +29,10 @@ from lineal.store.rows import unpack_feed
 if TYPE_CHECKING:
     from lineal.store.reading import Reader
 
-#: The classes of kinds that a walk goes over or looks at, and what makes a version active besides.
+#: The classes of kinds that a walk goes over or looks at, and what makes a version active besides;
+#: and by what answers are grouped: whose things are.
 _CLASSES = ("data", "serve", "feedback", "control", "level")
-_BESIDES = ("points_to",)
+_BESIDES = ("points_to", "owned_by", "member_of")
 #: How many rows are read at a time where not all are held.
 _PIECE = 2_000_000
 #: Where in a packed claim the source, the kind and the layer begin; the target comes last.

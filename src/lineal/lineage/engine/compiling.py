@@ -11,7 +11,7 @@ gets a copy of its nodes for each time. Built in bulk: sorted arrays, no loop ov
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,8 @@ class Layout:
     copies: int
     #: The first node of the copies: of all things the first copy, then of all the second.
     first_copy: int
+    #: Nodes beyond the copies that only show a thing.
+    also_shown: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def nodes(self) -> int:
@@ -82,7 +84,7 @@ class Layout:
         """Return which nodes only show a thing."""
         only = (nodes >= self.things) & (nodes < self.first_copy)
         only[only] = self.shown[self.thing_of[nodes[only] - self.things]] == nodes[only]
-        return only
+        return only | np.isin(nodes, self.also_shown) if self.also_shown.size else only
 
     def thing(self, nodes: Ints) -> Ints:
         """Return the things that nodes stand for."""

@@ -24,15 +24,16 @@ class Spoiled:
     """The things, by the numbers that stood for them, to whose rows a walk may not be trusted."""
 
     flags: Bools
+    #: Those of which names, parts or wholes may be others than they were.
+    moved: Bools
     #: True where too much changed to say.
     everything: bool = False
 
     @classmethod
     def none(cls, graph: WalkGraph) -> Spoiled:
         """Return that nothing is spoiled but what was vague from the beginning."""
-        if graph.vague is not None:
-            return cls(graph.vague)
-        return cls(np.zeros(graph.layout.things, np.bool_))
+        none = np.zeros(graph.layout.things, np.bool_)
+        return cls(none if graph.vague is None else graph.vague, none)
 
     def touches(self, things: Ints) -> bool:
         """Did a walk come to something whose rows may not be so any more?"""
@@ -60,12 +61,13 @@ class Spoiled:
         spoiled = set(changed) | moved.by(changed, claims)
         spoiled |= moved.wholes_of_unknown(spoiled)
         if moved.too_many:
-            return Spoiled(self.flags, everything=True)
-        flags = self.flags.copy()
+            return Spoiled(self.flags, self.moved, everything=True)
+        flags, shifted = self.flags.copy(), self.moved.copy()
+        shifted[moved.standing(moved.shifted)] = True
         known = moved.standing(spoiled)
         flags[known] = True
         flags[moved.wholes(known)] = True
-        return Spoiled(flags)
+        return Spoiled(flags, shifted)
 
 
 class _Moved:
@@ -75,6 +77,8 @@ class _Moved:
         self._graph, self._held, self._shapes = graph, held, shapes
         self._level = frozenset(shapes.level_kinds)
         self.too_many = False
+        #: What has other names, parts or wholes, and the wholes of that, before and now.
+        self.shifted: set[int] = set()
 
     def by(self, changed: Collection[int], claims: Collection[tuple[int, str, int]]) -> set[int]:
         """Return what moved by these changes, and what is joined to that."""
@@ -101,6 +105,12 @@ class _Moved:
                 finer.add(src)
         for group in self._held.groups(named).values():
             moved |= group
+            named |= group
+        shifted = named | {
+            end for src, kind, dst in claims if kind in self._level for end in (src, dst)
+        }
+        shifted |= self._wholes_now(shifted)
+        self.shifted = shifted | self._keys(self.wholes(self.standing(shifted)))
         moved |= self._siblings(versions)
         moved |= self._below(moved)
         if not self._graph.logical:

@@ -137,6 +137,18 @@ class WalkGraph:
         first = np.unique(self.stands[np.asarray(sorted(starts), np.int64)])
         _, places = self.wholes.joined(first)
         above, own = self.wholes.right[places], self.wholes.said[places]
+        return self.walk_from((first, above, own), way, limits, kernel=kernel)
+
+    def walk_from(
+        self,
+        begun: tuple[Ints, Ints, Bools],
+        way: Way,
+        limits: Budget,
+        *,
+        kernel: str | None = None,
+    ) -> Reach:
+        """Walk from things that stand for their names, with their wholes, and which are direct."""
+        first, above, _ = begun
         begin = np.concatenate([first, self.layout.narrow[above]])
         rows, mask = self.rows(way), self.mask(way)
         every = reach(self, rows, begin, last=rows.last, mask=mask, limits=limits, kernel=kernel)
@@ -153,7 +165,7 @@ class WalkGraph:
         )  # fmt: skip
         if not above.size:
             return found
-        self._wholes_again(found, (first, above, own), every, certain, exact)
+        self._wholes_again(found, begun, every, certain, exact)
         order = np.argsort(depths, kind="stable")
         return Reach(
             things[order], depths[order], found.possible[order], found.approximate[order],

@@ -1,0 +1,157 @@
+"""Rows that changed since the graph was compiled are made anew, and walked in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+
+from lineal.access import LOCAL
+from lineal.lineage import Mode, Way
+from lineal.lineage.engine import overlay
+from lineal.lineage.engine.overlay import WHOLE
+from lineal.model import EdgeStatement, Layer
+from lineal.query.index import Index
+from lineal.store import Batch, Reader
+from tests.test_engine_walks import ALWAYS, TOGETHER, WIDE, _said, _word, by_hops
+from tests.test_index import _opened, _same
+from tests.test_lineage import documents, name, uri
+
+Words: TypeAlias = dict[str, list[EdgeStatement] | None]
+#: One edge of a kind, apart from all else: the compiled graph knows the kinds.
+KINDS = _said(
+    "svc.7 calls svc.8", "dep.7 deployed_on svc.7", "d.7 produced_by r.7", "r.7 run_of p.7",
+    "c.7 derived_from c.8", "c.7 column_of d.7", "r.7 reads d.8", "s.7 version_of d.7",
+    "p.7 part_of p.8", "d.7 same_as d.8",
+)  # fmt: skip
+#: What comes to a graph in which little was: each needs a way to stand that was not there.
+LATER: tuple[Words, ...] = (
+    *(Words(b=list(together)) for together in TOGETHER),
+    # Columns of a snapshot in a model's chain; a job that is shown as the part of another.
+    Words(
+        a=_said(
+            "c.0 column_of s.0", "s.0 version_of d.0", "c.0 derived_from c.1", "c.1 column_of d.1",
+            "s.0 produced_by r.0", "r.0 run_of p.0", "p.0 part_of p.1", "r.0 reads d.3",
+        )
+    ),
+    Words(b=None, c=_said("svc.3 calls svc.2", "svc.2 calls svc.0", "dep.1 deployed_on svc.0")),
+    Words(c=[EdgeStatement(uri("d.0"), "derived_from", uri("d.9"), layer=Layer.SUGGESTED)]),
+)  # fmt: skip
+
+
+def test_whatever_is_new_is_walked_to_and_what_was_parted_or_joined_too(tmp_path: Path) -> None:
+    """New tables, wholes, shown jobs, calls, names, aliases, removals: over rows made anew."""
+    seen: Counter[str] = Counter()
+    bases: tuple[Words, ...] = (ALWAYS[0], Words(a=list(TOGETHER[1])), Words(a=list(TOGETHER[3])))
+    for at, first in enumerate(bases):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        with closing(_opened(folder)) as store:
+            store.commit(
+                Batch([_word(*one, 10) for one in (*first.items(), ("z", KINDS))], "t", "t")
+            )
+            index = Index(store)
+            index.build()
+            for words in LATER[at::3]:
+                store.commit(Batch([_word(*one, 11) for one in words.items()], "t", "t"))
+                with store.read(LOCAL) as reader:
+                    _reaches(index, reader, seen)
+                _count(index, seen)
+            assert index.builds == 1
+            seen["over"] += index.over
+
+    assert seen["over"] > seen["left to the store"] / 4
+    for feature in ("new thing", "new whole", "newly shown", "its whole shown", "new call"):
+        assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
+
+
+def _reaches(index: Index, reader: Reader, seen: Counter[str]) -> None:
+    """Hold every walk that the index answers against the store's."""
+    for key in (key for key in range(1, 60) if reader.known([key])):
+        for way in (Way(up, logical) for up in (True, False) for logical in (True, False)):
+            found = index.reach(reader, [key], way, WIDE)
+            if found is None:
+                seen["left to the store"] += 1
+                continue
+            reach, names = found
+            columns = (reach.things, reach.depths, reach.possible, reach.approximate)
+            answer = {
+                min(names(thing)): tuple(rest)
+                for thing, *rest in zip(*(one.tolist() for one in columns), strict=True)
+            }
+            assert answer == by_hops(reader, key, way, WIDE)[0], (reader.uris([key]), way)
+
+
+def _count(index: Index, seen: Counter[str]) -> None:
+    """Count the ways to stand that the compiled graph did not have."""
+    assert index._standing is not None
+    for one in index._standing.overlays:
+        for side in one._sides.values():
+            for _, mode, run in side._new:
+                seen["new thing"] += mode is Mode.FULL and not run
+                seen["new whole"] += mode is Mode.NARROW and not run
+                seen["newly shown"] += mode is Mode.SHOWN and run != WHOLE
+                seen["its whole shown"] += run == WHOLE
+                seen["new call"] += run > 0
+
+
+def _reached(index: Index, reader: Reader, start: str) -> set[str] | None:
+    (key,) = reader.keys([uri(start)]).values()
+    found = index.reach(reader, [key], Way(upstream=False, logical=True), WIDE)
+    return None if found is None else {
+        name(of) for of in reader.uris(found[0].things.tolist()).values()
+    }  # fmt: skip
+
+
+def test_rows_are_made_once_and_anew_after_the_next_change(tmp_path: Path) -> None:
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(["x: d.1 derived_from d.0"], 10), "test", "test"))
+        index = Index(store)
+        index.build()
+        for at in range(1, 4):
+            word = documents([f"y{at}: d.{at + 1} derived_from d.{at}"], 11)
+            store.commit(Batch(word, "test", "test"))
+            with store.read(LOCAL) as reader:
+                expected = {f"d.{number}" for number in range(at + 2)}
+                assert _reached(index, reader, "d.0") == expected
+                assert index._standing is not None
+                made = index._standing.overlays[0]._sides[False].made
+                before = set(made)
+                assert _reached(index, reader, "d.0") == expected
+                assert made == before
+        assert (index.over, index.left, index.builds) == (6, 0, 1)
+
+
+def test_a_name_that_was_parted_still_shows_its_own_whole(tmp_path: Path) -> None:
+    """Found by the campaign: while it was joined, another name stood for it and its wholes."""
+    joined = ["a: c.0 derived_from c.1", "b: c.2 column_of d.0", "n: c.0 same_as c.2"]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(joined, 10), "test", "test"))
+        index, seen = Index(store), Counter[str]()
+        index.build()
+        (parted,) = documents(["n: c.3 same_as c.4"], 11)
+        store.commit(Batch([parted], "test", "test"))
+        with store.read(LOCAL) as reader:
+            _reaches(index, reader, seen)
+    assert index.over > 0
+
+
+def test_a_hub_whose_rows_are_too_many_to_make_is_walked_step_by_step(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(overlay, "MOST", 20)
+    told = [f"x{at}: d.{at} derived_from d.hub" for at in range(30)]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch([*documents(told, 10), *documents(["z: d.b derived_from d.a"], 10)], "t",
+                           "t"))  # fmt: skip
+        index = Index(store)
+        index.build()
+        later = ["y: d.new derived_from d.hub", "w: d.c derived_from d.b"]
+        store.commit(Batch(documents(later, 11), "test", "test"))
+        with store.read(LOCAL) as reader:
+            assert _reached(index, reader, "d.hub") is None
+            # Too much in this direction is too much until the graph is compiled anew.
+            assert _reached(index, reader, "d.a") is None
+            assert index.left == 2
+            _same(index, reader, Counter())
