@@ -31,7 +31,7 @@ source: faulty
 platform: faulty
 base_url: ${URL}
 allow_private: true
-limits: {requests_per_second: 100000, concurrency: 12, timeout: 0.4, connect_timeout: 0.4,
+limits: {requests_per_second: 100000, concurrency: 8, timeout: 0.25, connect_timeout: 0.25,
          megabytes: 0.5}
 gone: {when: "code == 'NOT_FOUND'"}
 events:
@@ -74,7 +74,7 @@ def _no_waiting() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source() -> Iterator[FaultSource]:
-    with FaultSource() as running:
+    with FaultSource(count=8) as running:
         yield running
 
 
@@ -154,7 +154,7 @@ def test_an_error_ends_nothing_and_is_over_when_it_is_over(lineal, source, clock
 def test_a_real_change_and_a_real_removal_are_seen_after_all_that(lineal, source, clock):
     """Runs last: what was suffered has not made it deaf."""
     source.things["t1"] |= {"name": "Another name", "version": 2}
-    gone = source.things.pop("t11")
+    gone = source.things.pop("t7")
     try:
         lineal.sweep("faulty")
         lineal.drain()
@@ -162,9 +162,9 @@ def test_a_real_change_and_a_real_removal_are_seen_after_all_that(lineal, source
         lineal.drain()
         (health,) = lineal.health()
     finally:
-        source.things["t11"] = gone
+        source.things["t7"] = gone
 
-    assert health.documents == 11
+    assert health.documents == 7
     assert ended(lineal) > 0
 
 
