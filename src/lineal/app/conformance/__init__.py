@@ -65,6 +65,15 @@ def examine(
     With a *recorder*, whose `source` it is, its answers over HTTP are spoilt too.
     """
     plan = plan or Plan()
+    heard, findings = asked(source, shapes=shapes, plan=plan, recorder=recorder)
+    histories.play(source, heard, findings, shapes, seed=plan.seed)
+    return _report(source.name, plan, heard, findings)
+
+
+def asked(
+    source: FetchedSource, *, shapes: Shapes, plan: Plan, recorder: Recorder | None = None
+) -> tuple[Heard, Findings]:
+    """Ask a source all that is to be asked; return what it said, and what was found by that."""
     findings = Findings()
     heard = looking.look(source, shapes, findings, documents=plan.documents, seed=plan.seed)
     looking.missing(source, heard, findings, dice(plan.seed, "missing"))
@@ -74,8 +83,7 @@ def examine(
     looking.events(source, heard, findings, told, given=bool(plan.events))
     if recorder is not None:
         answers.spoil(recorder, heard, findings)
-    histories.play(source, heard, findings, shapes, seed=plan.seed)
-    return _report(source.name, plan, heard, findings)
+    return heard, findings
 
 
 def examine_files(
@@ -93,4 +101,4 @@ def _report(name: str, plan: Plan, heard: Heard, findings: Findings) -> Report:
     return Report(name, plan.seed, heard.listed, len(heard.fetched), tuple(findings))
 
 
-__all__ = ["Check", "Plan", "Recorder", "Report", "examine", "examine_files"]
+__all__ = ["Check", "Plan", "Recorder", "Report", "asked", "examine", "examine_files"]
