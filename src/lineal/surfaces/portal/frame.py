@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from fastapi import Query
+from fastapi import Depends, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -52,6 +53,11 @@ def sight(
     """Return who looks, at which moment."""
     moment = asked.moment(known_at, valid_at)
     return Sight(visitor(), moment, Links(known_at.strip(), valid_at.strip()))
+
+
+Seen = Annotated[Sight, Depends(sight)]
+#: Shows a page.
+Page = Callable[..., Response]
 
 
 class Frame:
