@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import Query, Request
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from lineal.model import SCHEME, Answer, Entity, Moment, State, Uri
 from lineal.query import Brief, Lineage, Neighbour
+from lineal.surfaces import asked
 from lineal.surfaces.drawing import layout, svg_inline
 from lineal.surfaces.picture import shown
 from lineal.surfaces.portal import views
@@ -26,6 +28,8 @@ PAGE = 20
 DRAWN = 300
 #: How many relations of a thing are read; without all of them nobody says that it has no owner.
 RELATIONS = 2_000
+#: From when on what changed is shown unless another time is asked for.
+WEEK = 7 * 86_400_000_000
 #: What need not be owned.
 UNOWNED = ("user", "team", "domain", "source")
 #: Up to which width a picture is made smaller to fit a page, and how much at most.
@@ -123,6 +127,23 @@ class Desk:
 def times(seen: Sight) -> dict[str, str]:
     """Return the two times of a page as its API takes them."""
     return {"known_at": seen.links.known_at, "valid_at": seen.links.valid_at}
+
+
+def moments(
+    here: Moment, answer: Answer[Any], earlier: str, later: str, along: str
+) -> tuple[Moment, Moment]:
+    """Return two moments: of two states of knowledge, or of two times as known by one."""
+    if along == "valid":
+        first = asked.moment(valid_at=earlier).valid_at
+        last = asked.moment(valid_at=later).valid_at
+        first = answer.valid_at - WEEK if first is None else first
+        return replace(here, valid_at=first, pinned=False), here if last is None else replace(
+            here, valid_at=last, pinned=False
+        )
+    after = asked.moment(later) if later.strip() else here
+    if earlier.strip():
+        return asked.moment(earlier), after
+    return Moment(known_at=(after.known_at or answer.known_at) - WEEK), after
 
 
 def _should_be_owned(entity: Entity) -> bool:

@@ -13,15 +13,17 @@ from lineal.surfaces.errors_http import request_id, status_of
 from lineal.surfaces.portal.desk import Desk
 from lineal.surfaces.portal.frame import links_of
 from lineal.surfaces.portal.joining import Joining
+from lineal.surfaces.portal.schemas import Schemas
 from lineal.surfaces.portal.searching import Searching
 from lineal.surfaces.portal.thing import Thing
+from lineal.surfaces.portal.use import Use
 from lineal.surfaces.portal.walks import Walks
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
 
 #: The pages, by what they are of.
-SUBJECTS = (Searching, Thing, Walks, Joining)
+SUBJECTS = (Searching, Thing, Walks, Joining, Use, Schemas)
 
 
 class Portal:

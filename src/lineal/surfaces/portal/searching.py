@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from lineal.model import Answer
+from lineal.model import Answer, Uri
 from lineal.search import parse
 from lineal.search.language import FILTERS
 from lineal.surfaces.portal import finding
@@ -50,8 +50,10 @@ class Searching:
         seen: Seen,
         q: Annotated[str, Query(max_length=1_000)] = "",
         page: Annotated[int, Query(ge=1, le=5_000)] = 1,
+        uri: Annotated[list[str] | None, Query(max_length=20)] = None,
     ) -> Response:
-        """Show what fits a text."""
+        """Show what fits a text, and what was chosen so far to be asked of together."""
+        chosen = list(dict.fromkeys(Uri(one) for one in uri or ()))
         text = q.strip()
         first = (page - 1) * PAGE
         found = self._desk.ask.search(seen.viewer, text, seen.moment, limit=PAGE, offset=first)
@@ -64,7 +66,9 @@ class Searching:
             active=finding.filters(query),
             facets=_facets(text, found.value.facets, query.wanted),
             help=finding.helped(text, query, self._searcher(seen)) if empty and text else None,
-            adding=finding.adding, without=finding.without, filters=FILTERS,
+            adding=finding.adding, without=finding.without, filters=FILTERS, chosen=chosen,
+            here_are={hit.uri for hit in found.value.hits},
+            to=lambda text, **query: seen.links.search(text, **{"uri": chosen, **query}),
         )  # fmt: skip
 
     def _searcher(self, seen: Sight) -> finding.Search:

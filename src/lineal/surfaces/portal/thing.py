@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query, Request
 from starlette.responses import Response
 
-from lineal.model import Answer, Budget, Moment, Uri, iso
+from lineal.model import Answer, Budget, Uri, iso
 from lineal.query import Ask, Differences, Lineage
-from lineal.surfaces import asked, formats
+from lineal.surfaces import formats
 from lineal.surfaces.portal import views
-from lineal.surfaces.portal.desk import Desk, Picture, UriParam, times
+from lineal.surfaces.portal.desk import Desk, Picture, UriParam, moments, times
 from lineal.surfaces.portal.frame import Page, Seen
 from lineal.surfaces.portal.links import Links, address
 
 #: The little picture on a thing's own page.
 GLANCED = Budget(depth=1, nodes=500, edges=2_000, milliseconds=500)
 GLANCED_EACH = 5
-#: From when on the changes of a thing are shown unless another time is asked for.
-WEEK = 7 * 86_400_000_000
 
 
 class Thing:
@@ -96,7 +93,7 @@ class Thing:
     ) -> Response:
         """Show what differs of a thing, and of what it is joined to, between two moments."""
         answer, head = self._desk.head(seen, uri)
-        before, after = _moments(seen.pinned(answer), answer, earlier, later, along)
+        before, after = moments(seen.pinned(answer), answer, earlier, later, along)
         told = self._desk.ask.diff(seen.viewer, answer.value.uri, before, after)
         first = told.value.before
         return self._desk.page(
@@ -123,23 +120,6 @@ class Thing:
             api=address("/api/v1/edges/explain", query), told=told.value,
             kind=self._desk.shapes.kinds[told.value.edge.kind],
         )  # fmt: skip
-
-
-def _moments(
-    here: Moment, answer: Answer[Any], earlier: str, later: str, along: str
-) -> tuple[Moment, Moment]:
-    """Return two moments: of two states of knowledge, or of two times as known by one."""
-    if along == "valid":
-        first = asked.moment(valid_at=earlier).valid_at
-        last = asked.moment(valid_at=later).valid_at
-        first = answer.valid_at - WEEK if first is None else first
-        return replace(here, valid_at=first, pinned=False), here if last is None else replace(
-            here, valid_at=last, pinned=False
-        )
-    after = asked.moment(later) if later.strip() else here
-    if earlier.strip():
-        return asked.moment(earlier), after
-    return Moment(known_at=(after.known_at or answer.known_at) - WEEK), after
 
 
 def _difference_api(uri: Uri, told: Answer[Differences]) -> str:
