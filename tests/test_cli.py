@@ -172,7 +172,7 @@ def test_every_answer_has_a_table(name: str, file: list[str]):
         ("schema", "Schema changes: "),
         ("shared", "live consumers"),
         ("unused", "Everything is in use"),
-        ("similar", "No other model"),
+        ("similar", "Nothing shares"),
         ("explain", "rule trained_for, version 1, rests on"),
         ("history", "owned_by Personalization"),
         ("types", "A trained model"),

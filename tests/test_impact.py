@@ -297,7 +297,7 @@ def test_models_are_alike_by_the_rare_features_that_they_share(graph: Graph) -> 
     graph.say(*told(*lines))
     answer = graph.ask.similar(LOCAL, uri("m.a"))
 
-    found = {name(one.model.uri): one for one in answer.value}
+    found = {name(one.thing.uri): one for one in answer.value}
     many = {"x": 2, "y": 2, "z": 3, "w": 1, "q": 1}
     weight = {feature: math.log1p(5 / n) for feature, n in many.items()}
     expected = (weight["x"] + weight["y"]) / sum(weight[one] for one in "xyzw")
@@ -308,7 +308,28 @@ def test_models_are_alike_by_the_rare_features_that_they_share(graph: Graph) -> 
         "Both consume 2 of the 4 features of either: x (2 of 5 models), y (2 of 5 models)."
     )
     back = graph.ask.similar(LOCAL, uri("m.b")).value
-    assert next(one.score for one in back if one.model.uri == uri("m.a")) == found["m.b"].score
+    assert next(one.score for one in back if one.thing.uri == uri("m.a")) == found["m.b"].score
+
+
+def test_features_are_alike_by_the_choosy_models_that_consume_both(graph: Graph) -> None:
+    lines = [f"m.{model} consumes f.{feature}" for model, features in
+             {"a": "xy", "b": "xyzw", "c": "xz"}.items() for feature in features]  # fmt: skip
+    graph.say(*told(*lines, "f.x derived_from d.plays"))
+    answer = graph.ask.similar(LOCAL, uri("f.x"))
+
+    found = {name(one.thing.uri): one for one in answer.value}
+    weight = {model: math.log1p(4 / n) for model, n in {"a": 2, "b": 4, "c": 2}.items()}
+    every = sum(weight.values())
+    assert list(found) == ["f.y", "f.z", "f.w"]
+    assert found["f.y"].score == round((weight["a"] + weight["b"]) / every, 4)
+    assert found["f.w"].score == round(weight["b"] / every, 4)
+    assert (found["f.w"].only_this, found["f.w"].only_other) == (2, 0)
+    assert found["f.y"].reason == (
+        "2 of the 3 models that consume either consume both: "
+        "a (2 of 4 features), b (4 of 4 features)."
+    )
+    with pytest.raises(InvalidQuery):
+        graph.ask.similar(LOCAL, uri("d.plays"))
 
 
 def test_use_is_asked_at_the_two_times() -> None:

@@ -24,6 +24,7 @@ HOSTILE_URI = Uri.of("dataset", "warehouse", HOSTILE)
 #: As a query writes it.
 ASKED = quote(HOSTILE_URI)
 
+WHOLE = ("/shared", "/unused", "/schema-changes")
 PAGES = [
     "/",
     "/search?q=ranking",
@@ -52,6 +53,19 @@ PAGES = [
     f"/changes?uri={PLAYS}",
     f"/facts?uri={V5}",
     f"/edge?from={V5}&kind=trained_for&to={TEST}",
+    f"/search?q=ranking&uri={V5}&uri={PLAYS}",
+    f"/between?uri={PLAYS}&uri={V5}",
+    f"/between?uri={PLAYS}&uri={V5}&uri={TEST}",
+    "/shared",
+    "/shared?type=pipeline",
+    "/unused",
+    "/unused?owner=Personalization&days=0",
+    "/unused?owner=nobody-so-called",
+    f"/alike?uri={MODEL}",
+    f"/alike?uri={world.HOURS}",
+    "/schema-changes",
+    "/schema-changes?from=t:1&to=t:2",
+    "/schema-changes?from=t:2&type=column",
 ]
 
 
@@ -143,7 +157,16 @@ def test_links_and_forms_keep_the_moment(client, path, moment):
         target = urlsplit(link)
         asked = parse_qs(target.query)
         back_to_now = target.path == own.path and name not in asked
-        if target.path in ("/", "/search", "/entity", "/lineage", "/impact", "/facts", "/edge"):
+        if target.path in (
+            *WHOLE,
+            "/",
+            "/search",
+            "/entity",
+            "/lineage",
+            "/impact",
+            "/facts",
+            "/edge",
+        ):
             assert name in asked or back_to_now, link
     assert page.fields.get(name, value) == value
     assert "You look at the graph" in page.text

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lineal.surfaces.server import create
 from tests import world
-from tests.world import MODEL, PLAYS, TEST, V5
+from tests.world import HOURS, MODEL, PLAYS, TEST, V5
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +31,12 @@ PAGES = [
     f"/changes?uri={MODEL}",
     f"/facts?uri={V5}",
     f"/edge?from={V5}&kind=trained_for&to={TEST}",
+    f"/between?uri={PLAYS}&uri={V5}",
+    f"/common?uri={PLAYS}&uri={V5}&side=downstream",
+    "/shared",
+    "/unused?days=0",
+    f"/alike?uri={HOURS}",
+    "/schema-changes?from=t:1",
 ]
 
 
@@ -204,6 +210,24 @@ def test_a_wide_picture_begins_with_its_focus_in_sight(page: Page, base: str) ->
     page.locator(".canvas").scroll_into_view_if_needed()
 
     expect(page.locator("a.lg-focus")).to_be_in_viewport(ratio=1)
+
+
+def test_rows_of_a_search_are_chosen_by_keys_and_asked_of_together(page: Page, base: str) -> None:
+    page.goto(f"{base}/search?q=plays")
+    page.get_by_role("checkbox", name="Choose events/plays").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Keep, and search on").click()
+    page.get_by_role("searchbox").fill("ranking-model v5")
+    page.keyboard.press("Enter")
+    page.get_by_role("checkbox", name="Choose ranking-model v5").check()
+    page.get_by_role("button", name="Between two").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "Between events/plays and ranking-model v5"
+    )
+    page.go_back()
+    page.get_by_role("button", name="In common").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What 2 things have in common")
 
 
 def test_all_is_there_without_a_script(browser: Browser, base: str) -> None:

@@ -492,6 +492,8 @@ class SchemaChange(TypedDict):
 class SchemaChanges(TypedDict):
     """The schema changes of a period, those that touch what is live first."""
 
+    before: At
+    after: At
     by_what: dict[str, int]
     changes: list[SchemaChange]
 
@@ -515,11 +517,11 @@ class Unused(Thing):
 
 
 class Alike(TypedDict):
-    """A model that consumes like features, with its score and a reason."""
+    """A model or feature that is like another, with its score and a reason."""
 
-    model: Thing
+    thing: Thing
     score: float
-    features: list[Thing]
+    shared: list[Thing]
     only_this: int
     only_other: int
     reason: str

@@ -137,7 +137,7 @@ class Walks(ABC):
     def similar(
         self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
     ) -> Answer[list[Alike]]:
-        """Return the models that consume like features as one, the most alike first."""
+        """Return the models, or features, that are like one, the most alike first."""
         return self._ask("/similar", uri=uri, limit=limit, **times)
 
 

@@ -15,25 +15,30 @@ from typing import TYPE_CHECKING
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
 from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
-from lineal.query.alike import Alike
+from lineal.query.alike import COMPARABLE, Alike
 from lineal.query.changing import OF, Change
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.impact import Hit, Impact, Touched
 from lineal.query.pages import Explanation, Happening, Neighbour
+from lineal.query.schema import TYPES as SCHEMA_TYPES
 from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
-from lineal.query.thirteen import Consumer, Feeds, Owned, Sharer, Thirteen, Trial
-from lineal.query.use import RECENT, Asset, Unused
+from lineal.query.thirteen import RETIRABLE, Consumer, Feeds, Owned, Sharer, Thirteen, Trial
+from lineal.query.use import ASSETS, RECENT, Asset, Unused
 from lineal.query.walks import Arrow, Ask, Cycle, Lineage, Node
 from lineal.query.ways import Common, Path, Shared
 from lineal.search import parse
 from lineal.store import Store
 
 __all__ = [
+    "ASSETS",
+    "COMPARABLE",
     "OF",
     "RECENT",
+    "RETIRABLE",
+    "SCHEMA_TYPES",
     "Alike",
     "Arrow",
     "Ask",
@@ -311,7 +316,7 @@ class Questions:
     def similar(
         self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 20
     ) -> Answer[tuple[Alike, ...]]:
-        """Which models consume like features, how much, and which?"""
+        """Which models consume like features, or which features do like models consume?"""
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
             return alike.similar(things, asked, key, limit=limit)
 

@@ -14,7 +14,7 @@ from lineal.query.impact import Hit, Touched, impact
 from lineal.query.things import Brief, Things, answer
 from lineal.query.walks import Ask
 from lineal.shapes import Shapes
-from lineal.store import Between
+from lineal.store import Basis, Between
 
 #: The types whose changes are schema changes, in the order in which they are told.
 TYPES = ("dataset", "column", "feature", "feature-set", "model", "deployment")
@@ -53,6 +53,9 @@ class SchemaChanges:
     changes: tuple[SchemaChange, ...]
     #: How many there are of each sort, also of those that are not listed.
     by_what: dict[str, int]
+    #: The two moments.
+    before: Basis
+    after: Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ def schema_changes(
         why.extend(f"{name}: {reason}" for reason in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))
-    found = _renamed(found)
+    # What comes touches nobody: it takes no place from what changes or goes.
+    found = sorted(_renamed(found), key=lambda one: one.what == "added")
     sides = {
         True: Things(between.before, shapes, platforms),
         False: Things(between.after, shapes, platforms),
@@ -113,7 +117,9 @@ def schema_changes(
         (change for change in changes if change.touched >= 0),
         key=lambda one: (-one.live, -one.touched, one.what, one.thing.uri),
     )
-    value = SchemaChanges(tuple(listed), dict(sorted(counts.items())))
+    value = SchemaChanges(
+        tuple(listed), dict(sorted(counts.items())), between.before.basis, between.after.basis
+    )
     total = len(found) if not why else None
     return answer(between.after, value, why=dict.fromkeys(why), total=total)
 

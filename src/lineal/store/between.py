@@ -17,7 +17,7 @@ from lineal.store import schema
 from lineal.store.basis import Basis
 from lineal.store.reading import Reader
 from lineal.store.rows import unpack_feed
-from lineal.store.slices import SLICE, slices
+from lineal.store.slices import slices
 
 #: Over how many transactions the feed is read; over more, the facts themselves are looked through.
 FEED = 2_000
@@ -106,16 +106,14 @@ class Between:
         found: dict[tuple[int, int], set[int]] = defaultdict(set)
         for some in slices(src for src, _ in wanted):
             own = set(some)
-            targets = sorted({dst for src, dst in wanted if src in own})
-            for t, changed in ((table.c.t_from, self._begun), (table.c.t_to, self._ended)):
-                query = sa.select(table.c.src, table.c.dst, t).where(
-                    table.c.src.in_(some), changed(table)
-                )
-                if len(targets) <= SLICE:
-                    query = query.where(table.c.dst.in_(targets))
-                for src, dst, at in self._connection.execute(query):
-                    if (src, dst) in wanted:
-                        found[(src, dst)].add(at)
+            for targets in slices({dst for src, dst in wanted if src in own}):
+                for t, changed in ((table.c.t_from, self._begun), (table.c.t_to, self._ended)):
+                    query = sa.select(table.c.src, table.c.dst, t).where(
+                        table.c.src.in_(some), table.c.dst.in_(targets), changed(table)
+                    )
+                    for src, dst, at in self._connection.execute(query):
+                        if (src, dst) in wanted:
+                            found[(src, dst)].add(at)
         return found
 
     # ── Which things ─────────────────────────────────────────────────────────────────────────

@@ -24,8 +24,8 @@ def differences(answer: Answer[Differences]) -> formats.Object:
     value = answer.value
     counts: formats.Object = {name: dict(some) for name, some in value.counts.items()}
     body: formats.Object = {
-        "before": _basis(value.before),
-        "after": _basis(value.after),
+        "before": basis(value.before),
+        "after": basis(value.after),
         "along": value.along,
         "counts": counts,
         "things": [_thing_change(one) for one in value.things],
@@ -35,8 +35,9 @@ def differences(answer: Answer[Differences]) -> formats.Object:
     return formats.envelope(answer, body)
 
 
-def _basis(basis: Basis) -> formats.Object:
-    return {"t": basis.t, "known_at": iso(basis.known_at), "valid_at": iso(basis.valid_at)}
+def basis(one: Basis) -> formats.Object:
+    """Return one of the two moments."""
+    return {"t": one.t, "known_at": iso(one.known_at), "valid_at": iso(one.valid_at)}
 
 
 def because(why: Because) -> formats.Object:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lineal.model import Answer, Json, Uri
-from lineal.surfaces.differing import because
+from lineal.surfaces.differing import basis, because
 from lineal.surfaces.formats import Object, counted, envelope, thing, things, when
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def schema_changes(answer: Answer[SchemaChanges]) -> Object:
     """Return the schema changes of a period, and whom each touches."""
     value = answer.value
     body: Object = {
+        "before": basis(value.before),
+        "after": basis(value.after),
         "by_what": counted(value.by_what),
         "changes": [_schema_change(one) for one in value.changes],
     }
@@ -231,12 +233,12 @@ def unused(answer: Answer[tuple[Unused, ...]]) -> Object:
 
 
 def similar(answer: Answer[tuple[Alike, ...]]) -> Object:
-    """Return the models that consume like features."""
+    """Return what is like a model or feature, with its score and the reason."""
     value: list[Json] = [
         {
-            "model": thing(one.model),
+            "thing": thing(one.thing),
             "score": one.score,
-            "features": things(one.features),
+            "shared": things(one.shared),
             "only_this": one.only_this,
             "only_other": one.only_other,
             "reason": one.reason,

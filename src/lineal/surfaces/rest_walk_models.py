@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lineal.surfaces.rest_differences import Because
+from lineal.surfaces.rest_differences import At, Because
 from lineal.surfaces.rest_models import EdgeName, Thing, _Model, _time
 
 
@@ -146,7 +146,9 @@ class SchemaChange(_Model):
 class SchemaChanges(_Model):
     """The schema changes of a period, those that touch what is live first."""
 
-    by_what: dict[str, int]
+    before: At
+    after: At
+    by_what: dict[str, int] = Field(description="Of all, also of what is not listed.")
     changes: list[SchemaChange]
 
 
@@ -169,11 +171,13 @@ class Unused(Thing):
 
 
 class Alike(_Model):
-    """A model that consumes like features."""
+    """A model that consumes like features, or a feature that like models consume."""
 
-    model: Thing
-    score: float = Field(description="The weighted Jaccard index of their features, 0 to 1.")
-    features: list[Thing] = Field(description="What both consume, the rarest first.")
+    thing: Thing
+    score: float = Field(description="The weighted Jaccard index, 0 to 1.")
+    shared: list[Thing] = Field(
+        description="What both consume, or what consumes both, the rarest first."
+    )
     only_this: int
     only_other: int
     reason: str

@@ -219,7 +219,7 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
 
     @api.get("/similar", tags=["use"], **answered(Answered[list[models.Alike]], 404))
     def similar(uri: UriParam, read: Read, limit: Limit = 20) -> Response:
-        """Return the models that consume like features as one, with a score and a reason."""
+        """Return what is like a model or feature, with a score and a reason."""
         answer = ask.similar(read.viewer, Uri(uri), read.moment, limit=limit)
         return json_response(formats.similar(answer))
 

@@ -213,9 +213,10 @@ class Telling:
         keys = {key for one in found for key in one.pair.names}
         ts = _joined(self._between.said_in(keys), self._between.linked_in(keys))
         sought: list[Sought] = []
-        for one in found:
+        spelled = [self._spelled(one.edges) for one in found]
+        for one, edges, near in zip(found, spelled, self._claimed(spelled), strict=True):
             at = {t for key in one.pair.names for t in ts.get(key, ())}
-            sought.append(self._presence(one, at))
+            sought.append(self._presence(one, at, edges, near))
             sought.extend(self._attribute(one, name, at) for name in one.attributes)
         because = iter(causes.of(sought))
         told = [self._told_thing(one, because) for one in found]
@@ -223,15 +224,20 @@ class Telling:
             return tuple(told)
         return self._looked_again(told, found, causes, look, most)
 
-    def _presence(self, one: ThingFound, ts: Collection[int]) -> Sought:
+    def _presence(
+        self,
+        one: ThingFound,
+        ts: Collection[int],
+        edges: Collection[EdgeKey],
+        near: Collection[int],
+    ) -> Sought:
         """Is it there, or not, as at the second moment? By itself, and by an edge if it has one."""
         key, after = one.pair.key, one.pair.after is not None
         if one.what == "changed":
             state = None if one.now is None else _settled(one.now.state)
             return Sought(lambda side: _state(side, key) == state, ts, {key})
-        edges = self._spelled(one.edges)
         if one.edges:
-            ts = {*ts, *self._claimed(edges)}
+            ts = {*ts, *near}
 
         def holds(side: Side) -> bool:
             joined = not one.edges or any(self._is_so(side, edge) for edge in edges)
@@ -292,9 +298,8 @@ class Telling:
         self._now.learn_claims({edge for one in found for edge in one.edge.after})
         found = [self.claims_of(one) for one in found]
         sought: list[Sought] = []
-        for one in found:
-            edges = self._spelled(one.edge.before | one.edge.after)
-            ts = self._claimed(edges)
+        spelled = [self._spelled(one.edge.before | one.edge.after) for one in found]
+        for one, edges, ts in zip(found, spelled, self._claimed(spelled), strict=True):
             sought.append(self._edge_presence(one, edges, ts))
             sought.extend(self._claim(claim, ts) for claim in one.claims)
         because = iter(causes.of(sought))
@@ -310,12 +315,18 @@ class Telling:
     def _joint_in_scene(self, edge: Edge, what: str) -> Callable[[Scene], bool]:
         return lambda scene: (edge.joint in joints(scene, self._aliases)) == (what == "appeared")
 
-    def _claimed(self, edges: Iterable[EdgeKey]) -> set[int]:
-        """In which transactions may these have come or gone, by claims of them or of names?"""
+    def _claimed(self, every: Sequence[Collection[EdgeKey]]) -> list[set[int]]:
+        """In which transactions may some of each have come or gone, by claims or by names?"""
+        wanted = [self._pairs(edges) for edges in every]
+        found = self._between.claimed_in({pair for pairs in wanted for pair in pairs})
+        return [{t for pair in pairs for t in found.get(pair, ())} for pairs in wanted]
+
+    def _pairs(self, edges: Iterable[EdgeKey]) -> set[tuple[int, int]]:
+        """Return the ends of edges, and those of the names that either end goes by."""
         pairs = {(start, end) for start, _, end in edges}
         for end in {end for pair in pairs for end in pair}:
             pairs |= set(permutations(self._aliases[end], 2))
-        return {t for some in self._between.claimed_in(pairs).values() for t in some}
+        return pairs
 
     def _edge_presence(
         self, one: EdgeFound, edges: Collection[EdgeKey], ts: Collection[int]

@@ -204,13 +204,13 @@ def unused(value: list[Unused]) -> Parts:
 
 
 def similar(value: list[Alike]) -> Parts:
-    """Show the models that consume like features."""
+    """Show what is like a model or feature."""
     rows = [
-        (one["model"]["name"], f"{one['score']:.2f}", len(one["features"]), one["only_this"],
-         one["only_other"], one["reason"], one["model"]["uri"])
+        (one["thing"]["name"], f"{one['score']:.2f}", len(one["shared"]), one["only_this"],
+         one["only_other"], one["reason"], one["thing"]["uri"])
         for one in value
     ]  # fmt: skip
     if not rows:
-        yield line("No other model consumes any of its features.")
+        yield line("Nothing shares what it consumes, or is consumed by.")
         return
-    yield table(("model", "score", "shared", "only this", "only that", "why", "uri"), rows)
+    yield table(("name", "score", "shared", "only this", "only that", "why", "uri"), rows)

@@ -216,12 +216,12 @@ def unused(asked: Asked, owner: str | None, days: int, types: tuple[str, ...], l
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("thing", metavar="THING")
 @click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
 @timed()
-def similar(asked: Asked, model: str, limit: int) -> None:
-    """Show the models that consume like features as MODEL, with a score and the reason."""
+def similar(asked: Asked, thing: str, limit: int) -> None:
+    """Show what is like THING, a model or feature, with a score and the reason."""
     with asked.answers() as answers:
-        uri = uri_of(answers, model, asked.times)
+        uri = uri_of(answers, thing, asked.times)
         answer = answers.similar(uri, limit=limit, **asked.times)
     show(answer, asked.form, tables.similar)

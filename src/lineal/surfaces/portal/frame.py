@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from fastapi import Query
+from fastapi import Depends, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from lineal.access import visitor
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Json, Moment, Viewer, iso
+from lineal.query import COMPARABLE
 from lineal.surfaces import asked
 from lineal.surfaces.drawing import STYLE, legend
 from lineal.surfaces.portal import words
@@ -25,6 +27,12 @@ from lineal.surfaces.portal.links import Links, address
 if TYPE_CHECKING:
     from lineal.shapes import Shapes
 
+#: The pages of the whole graph, in every header.
+WHOLE = (
+    ("/shared", "Shared most"),
+    ("/unused", "Unused"),
+    ("/schema-changes", "Schema changes"),
+)
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _SHIPPED = ("portal.css", "portal.js", "favicon.svg")
 
@@ -52,6 +60,11 @@ def sight(
     """Return who looks, at which moment."""
     moment = asked.moment(known_at, valid_at)
     return Sight(visitor(), moment, Links(known_at.strip(), valid_at.strip()))
+
+
+Seen = Annotated[Sight, Depends(sight)]
+#: Shows a page.
+Page = Callable[..., Response]
 
 
 class Frame:
@@ -88,6 +101,8 @@ class Frame:
             legend=Markup(legend()),  # noqa: S704  # made by our own drawing
             local=local,
             pretty=pretty,
+            comparable=COMPARABLE,
+            whole=WHOLE,
             static=lambda name: f"/static/{name}?v={versions[name]}",
         )
 
@@ -144,16 +159,16 @@ def links_of(request: Request) -> Links:
 
 def local(text: str) -> str:
     """
-    Return a time as the field of a form takes it; what is no time stays as it is.
+    Return a time as the field of a form takes it, to the second; what is no time stays as it is.
 
-    >>> local("2026-11-23T06:40:00Z"), local("t:7")
+    >>> local("2026-11-23T06:40:00.25Z"), local("t:7")
     ('2026-11-23T06:40:00', 't:7')
     """
     try:
         known = asked.moment(text).known_at
     except InvalidQuery:
         return text
-    return text if known is None else iso(known).removesuffix("Z")
+    return text if known is None else iso(known)[:19]
 
 
 def pretty(value: Json) -> str:
