@@ -13,6 +13,7 @@ import pytest
 
 from lineal.errors import Invalid, InvalidEvent, SourceDown, SourceGarbled, SourceMoved
 from lineal.ingest import FAILURES, GRACE, TRIES, state
+from lineal.model import Event
 from lineal.sources import Habits
 from lineal.store import schema, work
 from tests.databases import ENGINES, fresh
@@ -642,6 +643,27 @@ def bury(rig: Rig, *names: str) -> None:
         rig.work()
         rig.clock.wait(300)
     rig.work()
+
+
+def test_a_letter_that_no_source_was_found_for_is_replayed_to_the_one_that_is_there_now(
+    place: Path | str,
+) -> None:
+    with rigged(place) as rig:
+        rig.tool.put("a", 1)
+        with rig.store.working() as ledger:
+            for body in ({"id": "a"}, {"nobody": "knows"}):
+                event = Event("door:bus", body, rig.clock())
+                work.bury_event(ledger, event, InvalidEvent("Whose?"), rig.clock())
+
+        assert rig.ingest.replay(actor="ada") == (1, 2)
+        rig.work()
+
+        assert rig.known() == {"a": 1}
+        assert [letter.source for letter in letters(rig)] == ["door:bus"]
+        door, tool = rig.accounts()["door:bus"], rig.accounts()["tool"]
+        assert (door.accepted, door.superseded, door.dead, door.pending) == (2, 1, 1, 0)
+        assert (tool.accepted, tool.applied, tool.pending) == (1, 1, 0)
+        assert rig.store.verify().disagreements == ()
 
 
 def test_a_letter_is_replayed_as_it_is_and_goes_when_the_answer_is_written(

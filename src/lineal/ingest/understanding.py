@@ -176,17 +176,30 @@ class Understanding:
                     work.replay_document(ledger, row, letter, now)
                     left += 1
                     continue
-                event = Event(letter.source, letter.json, letter.first_at)
                 try:
-                    found = self._of(event.source).understand(event.body)
+                    source = self._addressee(letter)
+                    event = Event(source, letter.json, letter.first_at)
+                    found = self._of(source).understand(event.body)
                 except InvalidEvent as error:
                     work.again(ledger, row, letter, error, now)
                     continue
                 work.drop(ledger, row)
-                self._take(ledger, marks, event, found, letter.notices, now)
+                notices = letter.notices
+                if source != letter.source:
+                    # What a door took for nobody is now its source's to account for.
+                    ledger.flow.add(letter.source, "superseded", notices, now)
+                    notices = 0
+                self._take(ledger, marks, event, found, notices, now)
                 left += 1
             marks.write()
         return left
+
+    def _addressee(self, letter: DeadLetter) -> str:
+        """Return whose a letter is; of one that no source was found for, try again to find it."""
+        if letter.source in self._fetched or letter.source in self._logs:
+            return letter.source
+        source, _ = self.addressed(None, letter.json)
+        return source
 
 
 def chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -109,7 +109,8 @@ def _notices(stand: Standings) -> Iterator[Metric]:
 
 
 def text(lineal: Lineal) -> bytes:
-    """Return the numbers of an installation in Prometheus' text format."""
+    """Return the numbers of an installation, and of this process, in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_Standing(lineal))
-    return generate_latest(registry)
+    # What the process counts by itself: its memory, its doors.
+    return generate_latest(registry) + generate_latest(REGISTRY)
