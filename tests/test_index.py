@@ -28,7 +28,7 @@ from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _word, by_hops, histories
 from tests.test_lineage import DAY, SHAPES, documents, empty, graph, name, uri
 
-FOLLOWED = int(os.environ.get("LINEAL_WALK_EXAMPLES", "30"))
+FOLLOWED = int(os.environ.get("LINEAL_WALK_EXAMPLES", "20"))
 #: What walks go over or look at.
 KINDS = (
     *SHAPES.kinds_in(("data", "serve", "feedback", "control", "level")), "points_to",
