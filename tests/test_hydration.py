@@ -108,6 +108,24 @@ def test_the_lease_of_a_dead_process_runs_out(tmp_path: Path) -> None:
             one.store.close()
 
 
+def test_what_one_asks_for_is_not_asked_for_twice_though_its_lease_ran_out(
+    file: Path | str,
+) -> None:
+    """The source takes longer to answer than any lease; two answers at once would be too many."""
+    held = Held()
+    with rigged(file, executor=lambda: held) as rig:
+        rig.tool.put("a", 1)
+        rig.tell("a")
+        rig.ingest.turn()
+        rig.clock.wait(86_400)
+        rig.ingest.turn()
+
+        assert len(held.questions) == 1
+        held.carry()
+        rig.work()
+        assert rig.value("a") == 1
+
+
 def test_a_lease_is_of_the_clock_of_the_server(tmp_path: Path) -> None:
     """P20: a process whose clock is a day ahead believes no lease to have run out."""
     with fresh("postgres", tmp_path) as url:
@@ -377,7 +395,7 @@ def test_a_source_that_says_when_to_come_again_is_left_alone_to_the_second(
     with rigged(file) as rig:
         for number in range(9):
             rig.tool.put(f"t{number}", 1)
-        rig.tool.faults = [SourceDown("too many", retry_after=seconds)] * 4
+        rig.tool.faults = [SourceDown("too many", retry_after=seconds)]
         rig.tell(*rig.tool.things)
         rig.work()
         asked = len(rig.tool.asked)

@@ -89,7 +89,7 @@ def test_every_table_is_a_fact_a_projection_or_work() -> None:
     """A new table must be put in one of the families here, and then obeys its rules."""
     work = {
         *("clock", "tx", "document", "registered", "watch", "inbox"),
-        *("log_entry", "log_body", "dead_letter", "flow", "standing", "deed"),
+        *("log_entry", "log_body", "dead_letter", "raw", "flow", "standing", "deed"),
         *("term", "facet_value", "response", "forgotten", "resealed", "ledger", "projection"),
     }
 

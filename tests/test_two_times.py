@@ -39,7 +39,7 @@ NO_FACTS = {
         *("import files", "source list", "source sweep", "import datahub"),
         # A database as a whole, with all its times.
         *("db check", "db backup", "db restore", "db upgrade", "db export", "db import"),
-        *("source status", "source release"),
+        *("source status", "source release", "source rebuild"),
         *("dead list", "dead show", "dead replay", "dead purge", "dead deeds"),
         *("identity merge", "identity split", "verify", "forget excise", "forget old"),
     },

@@ -261,6 +261,8 @@ class Record:
     #: a newer.
     said_at: Instant | None = None
     response: Response | None = None
+    #: What it was worded from: the fields of the source's document that are mapped.
+    raw: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

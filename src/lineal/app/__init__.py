@@ -27,7 +27,7 @@ from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import Invalid, NotFound
-from lineal.ingest import Ingest, Progress, Swept, Tally
+from lineal.ingest import Ingest, Progress, Rebuilt, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.query import Preview, Questions
 from lineal.search import describe
@@ -244,21 +244,36 @@ class Lineal:
         )
         return LogReceipt(len(outcomes) - len(refused), refused)
 
-    def drain(self, *, timeout: float = 60.0) -> Drained:
-        """Work until nothing is due, at most *timeout* seconds."""
+    def drain(self, *, timeout: float = 60.0, progress: Progress | None = None) -> Drained:
+        """Work until nothing is due, at most *timeout* seconds; tell how much is left."""
         until, tally, done = time.monotonic() + timeout, Tally(), 0
+        told = 0.0
         while time.monotonic() < until:
             step = self.ingest.turn(tally)
             done += step
+            if progress is not None and time.monotonic() - told >= 0.2:
+                told, fetched = time.monotonic(), sum(tally.documents.values())
+                progress(fetched, fetched + self._left(), "fetched")
             if step == 0:
                 if not self.ingest.is_busy:
                     return Drained(done, dict(tally.documents), complete=True)
                 self.ingest.rest(0.05)
         return Drained(done, dict(tally.documents), complete=False)
 
+    def _left(self) -> int:
+        with self.store.looking() as driver:
+            return work.count_dirty(driver)
+
     def sweep(self, source: str, *, progress: Progress | None = None) -> Swept:
         """List everything that a source has and mark what differs."""
         return self.ingest.sweep(source, progress)
+
+    def rebuild(self, source: str, *, progress: Progress | None = None) -> tuple[Rebuilt, Tally]:
+        """Word every document of a source anew from what was kept of it, without asking it."""
+        tally = Tally()
+        rebuilt = self.ingest.rebuild(source, tally, progress)
+        self.ingest.stir()
+        return rebuilt, tally
 
     def sweep_soon(self, source: str) -> None:
         """List a source in the background, as soon as can be; raises `NotFound`."""

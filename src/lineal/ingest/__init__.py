@@ -9,7 +9,7 @@ sweep finds what no event told. An error of a source never removes anything.
 
 The rooms: `understanding` of events, `asking` of sources, `judging` and `settling` of answers,
 `patience` with sources that fail, `referring` to what nobody described, `sweeping`, the `guard`
-against mass removal, `loading` of snapshots.
+against mass removal, `loading` of snapshots, `rebuilding` from what was kept.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import structlog
 from lineal.errors import InvalidEvent, Overloaded, StoreError
 from lineal.ingest.asking import Answers, Fold, Lane, Workers, threads
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
-from lineal.ingest.judging import GRACE, TRIES
+from lineal.ingest.judging import GRACE, TRIES, Word
 from lineal.ingest.loading import Loading
 from lineal.ingest.patience import FAILURES, SECOND, open_places, state
+from lineal.ingest.rebuilding import Rebuilding, Rebuilt
 from lineal.ingest.referring import References
 from lineal.ingest.settling import Settling
 from lineal.ingest.sweeping import Stopped, Sweeps
@@ -47,6 +48,7 @@ __all__ = [
     "TRIES",
     "Ingest",
     "Progress",
+    "Rebuilt",
     "Room",
     "Stopped",
     "Swept",
@@ -59,6 +61,8 @@ log = structlog.get_logger("lineal.ingest")
 #: So many events, and so many bytes of them, may wait in the inbox; so many notices of a log
 #: source may wait to be folded; and so long (seconds) a sender is told to wait then.
 INBOX, INBOX_BYTES, FOLDING, PAUSE = 100_000, 256_000_000, 100_000, 5.0
+#: A turn waits for so many seconds for more answers, if there are less than so many.
+GATHER, TOGETHER = 0.005, 32
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
 #: A lease outlives the longest request by so much, in microseconds.
@@ -79,16 +83,23 @@ class Ingest:
         folding: int = FOLDING,
         chance: Callable[[], float] = random.random,
         workers: Workers = threads,
+        gather: float = GATHER,
     ) -> None:
-        """*chance* is a number from 0 to 1; *workers* makes what carries a lane's questions."""
+        """
+        Begin with what the store holds.
+
+        *chance* gives a number from 0 to 1; *workers* makes what carries a lane's questions;
+        *gather* is for how many seconds a turn waits for more answers to commit together.
+        """
         self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
         self._inbox, self._inbox_bytes, self._folding = inbox, inbox_bytes, folding
-        self._chance, self._holder = chance, uuid.uuid4().hex
+        self._gather, self._holder = gather, uuid.uuid4().hex
         self._understanding = Understanding(store, self._fetched, self._logs)
         self._settling = Settling(store, self._fetched, self._logs, chance)
         self._references = References(store, self._fetched)
         self._sweeps = Sweeps(store, self._fetched, self._holder)
         self._loading = Loading(store)
+        self._rebuilding = Rebuilding(store, self._fetched, self._logs, self._holder)
         self._answers = Answers()
         self._lanes: dict[str, Lane | Fold] = {
             **{name: Lane(one, self._answers, workers) for name, one in self._fetched.items()},
@@ -127,6 +138,9 @@ class Ingest:
             self._references.recover()
             understood = self._understanding.understand()
             asked = self._ask()
+            if self.is_busy and self._answers.waiting < TOGETHER:
+                # A commit of several costs hardly more than a commit of one.
+                time.sleep(self._gather)
             answered = self._answers.taken(BATCH)
             if answered:
                 words = self._settling.settle(answered, tally or Tally())
@@ -138,22 +152,22 @@ class Ingest:
         now = self._store.now()
         with self._store.looking() as driver:
             standings = work.standings(driver)
-            places = {
-                name: free
+            most = {
+                name: count
                 for name, lane in self._lanes.items()
-                if (free := _free(lane, standings.get(name), now)) > 0
+                if (count := _questions(lane, standings.get(name), now)) > 0
             }
-            ready = work.ready(driver, sorted(places), now)
+            ready = work.ready(driver, sorted(most), now, self._holder)
         if not ready:
             return 0
         with self._store.working() as ledger:
-            wanted = {name: places[name] * self._lanes[name].batch for name in ready}
+            wanted = {name: most[name] * self._lanes[name].batch for name in ready}
             taken = work.take(ledger, wanted, now=now, holder=self._holder, lease=self._lease())
         too_much: list[Dirty] = []
         for name in ready:
             some = [dirty for dirty in taken if dirty.source == name]
             if some:
-                too_much += self._lanes[name].ask(some, places[name])
+                too_much += self._lanes[name].ask(some, most[name])
         if too_much:
             with self._store.working() as ledger:
                 work.hand_back(ledger, too_much)
@@ -186,7 +200,7 @@ class Ingest:
     @property
     def is_busy(self) -> bool:
         """Whether an answer is on its way, or waits for the next turn."""
-        return self._answers.waiting or any(lane.is_busy for lane in self._lanes.values())
+        return bool(self._answers.waiting) or any(lane.is_busy for lane in self._lanes.values())
 
     def rest(self, seconds: float) -> None:
         """Wait until an event or an answer comes, at most so long."""
@@ -211,6 +225,16 @@ class Ingest:
     def release(self, name: str, *, actor: str, reason: str) -> int:
         """Let the removals go that are held back of a source; see `sweeping`."""
         return self._sweeps.release(name, actor=actor, reason=reason)
+
+    def rebuild(self, name: str, tally: Tally, progress: Progress | None = None) -> Rebuilt:
+        """Word every document of a source anew, without asking it; see `rebuilding`."""
+
+        def write(words: list[Word]) -> None:
+            with self._turn:
+                self._settling.write(words, tally)
+                self._references.follow(words)
+
+        return self._rebuilding.rebuild(name, write, progress)
 
     def take_log(
         self, name: str, events: Iterable[Mapping[str, Json]]
@@ -311,7 +335,7 @@ class Ingest:
                 log.warning("leases run out by themselves", error=str(error), count=len(left))
 
 
-def _free(lane: Lane | Fold, known: Standing | None, now: Instant) -> int:
+def _questions(lane: Lane | Fold, known: Standing | None, now: Instant) -> int:
     """How many more questions may a source be asked now?"""
     places = lane.places if known is None else open_places(known, now, lane.places)
-    return places - (lane.places - lane.free)
+    return lane.appetite if places == lane.places else places - lane.asked

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import structlog
 
-from lineal.errors import LinealError, SourceGarbled
+from lineal.errors import LinealError, SourceDown, SourceGarbled
 from lineal.sources import Fetched, FetchedSource, Key, LogSource
 from lineal.store import Store, work
 from lineal.store.work import Dirty
@@ -25,14 +25,17 @@ log = structlog.get_logger("lineal.ingest")
 
 #: So many documents of a log source are folded in one turn.
 FOLDED = 500
+#: A lane holds questions for so many seconds, and at most so many for each place; what has waited
+#: longer than `STALE` is given back.
+AHEAD, MOST, STALE = 0.5, 32, 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A document that was asked for: its answer, or what went wrong."""
+    """A document that was asked for: its answer, what went wrong, or None: not asked after all."""
 
     dirty: Dirty
-    outcome: Fetched | LinealError
+    outcome: Fetched | LinealError | None
 
 
 Workers: TypeAlias = Callable[[str, int], Executor]
@@ -67,9 +70,9 @@ class Answers:
         return found
 
     @property
-    def waiting(self) -> bool:
-        """Whether an answer is there."""
-        return not self._queue.empty()
+    def waiting(self) -> int:
+        """How many answers are there."""
+        return self._queue.qsize()
 
     def stir(self) -> None:
         """Wake whoever waits."""
@@ -89,6 +92,10 @@ class Lane:
         self._executor: Executor | None = None
         self._lock = threading.RLock()
         self._asking: dict[Dirty, None] = {}
+        #: How long a question takes, in seconds, by the last ones.
+        self._pace = AHEAD / 4
+        #: True once the source was down, until it is asked again: the rest is given back.
+        self._is_down = False
         self._tasks: set[Future[None]] = set()
 
     @property
@@ -97,10 +104,17 @@ class Lane:
         return self._source.habits.places
 
     @property
-    def free(self) -> int:
-        """How many more questions may be asked now."""
+    def asked(self) -> int:
+        """How many questions are on their way, or wait for a place."""
         with self._lock:
-            return self.places - len(self._tasks)
+            return len(self._tasks)
+
+    @property
+    def appetite(self) -> int:
+        """How many more questions should wait for a place, so that none stands empty."""
+        held = self.places * max(1, min(MOST, int(AHEAD / self._pace)))
+        asked = self.asked
+        return held - asked if asked <= held // 2 else 0
 
     @property
     def batch(self) -> int:
@@ -113,18 +127,18 @@ class Lane:
         with self._lock:
             return bool(self._tasks)
 
-    def ask(self, some: Sequence[Dirty], places: int) -> list[Dirty]:
-        """Ask for documents by so many questions; return those for which there is no place."""
+    def ask(self, some: Sequence[Dirty], most: int) -> list[Dirty]:
+        """Ask for documents by at most so many questions; return what would need more."""
         if self._executor is None:
             self._executor = self._workers(self._source.name, self.places)
-        questions = self._questions(some)
-        for together in questions[:places]:
+        questions, self._is_down = self._questions(some), False
+        for together in questions[:most]:
             with self._lock:
                 self._asking.update(dict.fromkeys(together))
-                task = self._executor.submit(self._answer, together)
+                task = self._executor.submit(self._answer, together, time.monotonic())
                 self._tasks.add(task)
             task.add_done_callback(self._done)
-        return [dirty for together in questions[places:] for dirty in together]
+        return [dirty for together in questions[most:] for dirty in together]
 
     def _questions(self, some: Sequence[Dirty]) -> list[list[Dirty]]:
         """Put those together that one question may be for, those that waited longest first."""
@@ -144,8 +158,14 @@ class Lane:
             self._tasks.discard(task)
         self._answers.stir()
 
-    def _answer(self, some: Sequence[Dirty]) -> None:
-        outcomes = self._outcomes(some)
+    def _answer(self, some: Sequence[Dirty], since: float) -> None:
+        began = time.monotonic()
+        outcomes: Sequence[Fetched | LinealError | None] = [None] * len(some)
+        if not self._is_down and began - since < STALE:
+            outcomes = self._outcomes(some)
+            self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
+        if any(isinstance(outcome, SourceDown) for outcome in outcomes):
+            self._is_down = True
         with self._lock:
             for dirty in some:
                 self._asking.pop(dirty, None)
@@ -191,12 +211,12 @@ def _said(error: Exception, dirty: Dirty) -> LinealError:
 class Fold:
     """The way to a log source: its answers are folded from what is kept, here and now."""
 
-    places, batch, free, is_busy = 1, FOLDED, 1, False
+    places, batch, asked, appetite, is_busy = 1, FOLDED, 0, 1, False
 
     def __init__(self, source: LogSource, answers: Answers, store: Store) -> None:
         self._source, self._answers, self._store = source, answers, store
 
-    def ask(self, some: Sequence[Dirty], places: int) -> list[Dirty]:
+    def ask(self, some: Sequence[Dirty], most: int) -> list[Dirty]:
         """Fold documents; their answers are there at once."""
         self._answers.put([Asked(dirty, self._one(dirty)) for dirty in some])
         return []

@@ -72,6 +72,7 @@ class Judge:
     def verdict(self, asked: Asked) -> Verdict:
         """Return what follows from an answer."""
         dirty, outcome = asked.dirty, asked.outcome
+        assert outcome is not None
         if isinstance(outcome, SourceGone):
             return self._gone(dirty, outcome)
         if isinstance(outcome, LinealError):

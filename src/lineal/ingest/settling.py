@@ -36,15 +36,19 @@ class Settling:
         """Judge answers together: write what they say, put off what failed; return the words."""
         verdicts = []
         for name in sorted({asked.dirty.source for asked in answered}):
-            of = [asked for asked in answered if asked.dirty.source == name]
+            of = [one for one in answered if one.dirty.source == name and one.outcome is not None]
             judge = self._judge(name, [asked.dirty for asked in of])
             verdicts += [judge.verdict(asked) for asked in of]
         words = [one for one in verdicts if isinstance(one, Word)]
-        if words:
-            self._commit(words, tally)
+        self.write(words, tally)
         failed = [one for one in verdicts if not isinstance(one, Word)]
         self._note(answered, failed)
         return words
+
+    def write(self, words: Sequence[Word], tally: Tally) -> None:
+        """Write words together, under their fences."""
+        if words:
+            self._commit(words, tally)
 
     def _judge(self, name: str, some: Sequence[Dirty]) -> Judge:
         source = self._fetched.get(name)
@@ -95,10 +99,12 @@ class Settling:
         with self._store.looking() as driver:
             standings = work.standings(driver)
         up = _up_again(answered, {name for name, one in standings.items() if one.failures})
-        if not failed and not up:
+        unasked = [asked.dirty for asked in answered if asked.outcome is None]
+        if not failed and not up and not unasked:
             return
         with self._store.working() as ledger:
             ledger.hold_marks()
+            work.hand_back(ledger, unasked)
             for name in up:
                 work.stand(ledger, name, **WELL)
                 work.hurry(ledger, name, now)
@@ -135,7 +141,7 @@ class Settling:
 
 def _up_again(answered: Sequence[Asked], failing: set[str]) -> list[str]:
     """Which sources that were down have answered last?"""
-    last = {asked.dirty.source: asked.outcome for asked in answered}
+    last = {one.dirty.source: one.outcome for one in answered if one.outcome is not None}
     return sorted(
         name for name, outcome in last.items()
         if name in failing and not isinstance(outcome, SourceDown)

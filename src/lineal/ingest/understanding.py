@@ -88,6 +88,9 @@ class Understanding:
 
     def understand(self) -> int:
         """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
+        with self._store.looking() as driver:
+            if not work.depth(driver)[0]:
+                return 0
         with self._store.working() as ledger:
             waiting = work.waiting(ledger, BATCH)
             if not waiting:

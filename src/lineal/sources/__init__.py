@@ -130,6 +130,9 @@ class FetchedSource(Protocol):
         What the answer does not hold is left out: whether it is gone is asked for each alone.
         """
 
+    def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
+        """Word a document anew from what was kept of it; raises `SourceGarbled`."""
+
     def list(self) -> Iterator[Listed]:
         """
         List everything, page by page.

@@ -215,7 +215,7 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        node = _parsed(text)
+        node = parsed(text)
         _check(node)
         self._run = _compiled(node)
 
@@ -239,7 +239,8 @@ def _kind(value: Json) -> str:
     return f"{type(value).__name__} {str(value)[:40]!r}" if value is not None else "null"
 
 
-def _parsed(text: str) -> _Node:
+def parsed(text: str) -> _Node:
+    """Return the tree of an expression; raises `Invalid`."""
     try:
         return cast("_Node", jmespath.compile(_with_root(text) or "@").parsed)
     except (exceptions.JMESPathError, RecursionError) as error:

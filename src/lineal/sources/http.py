@@ -25,8 +25,9 @@ from lineal.errors import (
     SourceGone,
     SourceMoved,
 )
-from lineal.model import Instant, Json, Uri
+from lineal.model import Instant, Json, Record, Uri
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
+from lineal.sources.allowed import allowed as kept_fields
 from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
@@ -78,6 +79,9 @@ class HttpSource:
         self._plan = plan
         self._client = Client(plan, secret=secret, clock=clock, transport=transport)
         self._habits = _habits(plan)
+        self._allowed = {
+            name: kept_fields(resource) for name, resource in plan.written.resources.items()
+        }
 
     @property
     def name(self) -> str:
@@ -160,6 +164,7 @@ class HttpSource:
         record = mapping.record(
             self._plan, key, document, observed_at=answer.response.at, response=answer.response
         )
+        record = replace(record, raw=self._kept(key, document))
         path = self._plan.resources[key.resource].version
         try:
             version = mapping.rank(path, document, document)
@@ -168,6 +173,18 @@ class HttpSource:
                 f"{self.name}: the version of {key.document} is not as expected: {error.message}"
             ) from error
         return Fetched(key, record, answer.response.etag, version)
+
+    def _kept(self, key: Key, document: Json) -> dict[str, Json] | None:
+        """Return what of a document is kept: the fields that are mapped."""
+        names = self._allowed[key.resource]
+        if names is None or not isinstance(document, dict):
+            return None
+        return {name: value for name, value in document.items() if name in names}
+
+    def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
+        """Word a document anew from what was kept of it; raises `SourceGarbled`."""
+        record = mapping.record(self._plan, key, dict(raw), observed_at=at)
+        return replace(record, raw=raw)
 
     def fetch_many(self, keys: Sequence[Key]) -> dict[Key, Fetched | SourceGarbled]:
         """

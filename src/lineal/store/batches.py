@@ -26,6 +26,8 @@ class Fence:
     told: int = 0
     #: Who asked, so that the lease is given back.
     lease: str | None = None
+    #: False where the source was not asked, and so has confirmed nothing.
+    asked: bool = True
     #: How new the answer is, where it says so.
     seen: int | None = None
     #: In how many microseconds to look once more, and which look comes after that.

@@ -39,6 +39,7 @@ WORK = (
     schema.log_body,
     schema.log_entry,
     schema.dead_letter,
+    schema.raw,
     schema.flow,
     schema.standing,
     schema.deed,

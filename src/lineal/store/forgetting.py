@@ -112,6 +112,8 @@ class Forgetting:
             self._ledger.change(schema.dead_letter, [(row, {"body": ""}) for row in letters])
             for entry in entries:
                 self._drop_body(entry[2])
+            raws = self._ledger.find(schema.raw, where, source, name)
+            self._ledger.delete(schema.raw, raws)
 
     def _drop_body(self, digest: str) -> None:
         """Drop a kept event that no document needs any more."""

@@ -9,7 +9,7 @@ Four families, told apart because they may be spread over machines differently o
   in the same commit and can be made again from them;
 * **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
-  ``dead_letter``, ``flow``, ``standing``, ``deed``, ``registered``) needs one order or row
+  ``dead_letter``, ``raw``, ``flow``, ``standing``, ``deed``, ``registered``) needs one order or row
   locks, and stays in one place.
 
 Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
@@ -389,6 +389,16 @@ dead_letter = Table(
     Index("dead_letter_by_document", "source", "document"),
 )
 
+#: What the last word of a fetched document was worded from.
+raw = Table(
+    "raw",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 #: What came in and what became of it, counted in the commits in which it happened.
 flow = Table(
     "flow",
@@ -457,5 +467,5 @@ FACTS = (record, edge_out, edge_in, derivation)
 #: The tables whose rows are changed or deleted; `lineal.store.ledger` counts them.
 IN_PLACE = (
     *(term, facet_value, projection, document, registered, forgotten, resealed),
-    *(watch, inbox, log_entry, log_body, dead_letter, flow, standing, deed),
+    *(watch, inbox, log_entry, log_body, dead_letter, raw, flow, standing, deed),
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lineal.model import Instant, Record, Removal, Statement, Uri, Viewer
+from lineal.model import Instant, Json, Record, Removal, Statement, Uri, Viewer
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
@@ -22,7 +22,7 @@ from lineal.store.driver import Driver
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
-from lineal.store.work import marks
+from lineal.store.work import keep_raws, marks
 
 SYSTEM = Viewer("system")
 
@@ -63,6 +63,7 @@ class Transaction:
         changed = self._changed(self._passing(batch))
         self._name(changed)
         self._replace(changed)
+        self._keep_raw(changed)
         if self._things or self._edges:
             self._conclude()
             self._index(changed)
@@ -202,6 +203,22 @@ class Transaction:
                 self._connection, SYSTEM, basis, self._around.terms, keys=self._keys
             )
         return self._read
+
+    def _keep_raw(self, words: Sequence[Word]) -> None:
+        """Keep what documents were worded from; of what was forgotten on purpose, nothing."""
+        kept: dict[str, dict[str, Mapping[str, Json] | None]] = {}
+        for word in words:
+            said = word.word
+            raw = said.raw if isinstance(said, Record) else None
+            named = {said.subject}
+            if isinstance(said, Record):
+                named.update(statement.uri for statement in said.statements)
+            if self._excised and any(self._keys[uri] in self._excised for uri in named):
+                raw = None
+            if raw is not None or word.row is not None:
+                kept.setdefault(said.source, {})[said.document] = raw
+        for source, documents in sorted(kept.items()):
+            keep_raws(self._ledger, source, documents, self.instant)
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
 

@@ -175,6 +175,12 @@ def due(driver: Driver, now: Instant, limit: int) -> list[Dirty]:
     return [Dirty.of(Watched(*row)) for row in rows]
 
 
+def count_dirty(driver: Driver) -> int:
+    """How many documents have changed, and were not asked for since?"""
+    row = driver.row("SELECT count(*) FROM watch WHERE dirty_at IS NOT NULL")
+    return 0 if row is None else int(row[0])
+
+
 def clock(driver: Driver, now: Instant) -> Instant:
     """What time is it for leases: by the server's clock; a file has one process, and its clock?"""
     if driver.is_sqlite:
@@ -184,16 +190,19 @@ def clock(driver: Driver, now: Instant) -> Instant:
     return int(row[0])
 
 
-def ready(driver: Driver, sources: Iterable[str], now: Instant) -> list[str]:
-    """Which of these sources have a document that may be taken by now?"""
+#: May be taken: by nobody else's lease that still holds, and not by ours, which is still at it.
+_FREE = "(leased_until IS NULL OR (leased_until <= ? AND leased_by <> ?))"
+
+
+def ready(driver: Driver, sources: Iterable[str], now: Instant, holder: str) -> list[str]:
+    """Which of these sources have a document that this holder may take by now?"""
     at = clock(driver, now)
     return [
         source
         for source in sources
         if driver.row(
-            "SELECT 1 FROM watch WHERE source = ? AND due_at <= ?"
-            " AND (leased_until IS NULL OR leased_until <= ?) LIMIT 1",
-            *(source, now, at),
+            f"SELECT 1 FROM watch WHERE source = ? AND due_at <= ? AND {_FREE} LIMIT 1",
+            *(source, now, at, holder),
         )
     ]
 
@@ -213,9 +222,8 @@ def take(
     for source, limit in sorted(wants.items()):
         rows = _found(
             ledger,
-            "source = ? AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)"
-            " ORDER BY due_at, document LIMIT ?",
-            *(source, now, at, limit),
+            f"source = ? AND due_at <= ? AND {_FREE} ORDER BY due_at, document LIMIT ?",
+            *(source, now, at, holder, limit),
         )
         for row, known in rows:
             seq = max(known.dirty_seq, known.clean_seq + 1)
@@ -224,6 +232,51 @@ def take(
             taken.append(Dirty.of(known, seq=seq, lease=holder))
     ledger.change(schema.watch, changes)
     return taken
+
+
+def claim(
+    ledger: Ledger,
+    source: str,
+    documents: Iterable[str],
+    *,
+    now: Instant,
+    holder: str,
+    lease: Instant,
+) -> list[tuple[Dirty, Instant | None]]:
+    """
+    Take documents that are not due, to word them anew without asking; others are asked for anyway.
+
+    With each comes when its pending second look is due, if it has one. If nobody ever answers for
+    it, it is asked for like any other.
+    """
+    ledger.hold_marks()
+    at = clock(ledger.driver, now)
+    changes: list[tuple[Row, dict[str, object]]] = []
+    taken = []
+    for document in documents:
+        found = watched(ledger, source, document)
+        if found is None:
+            continue
+        row, known = found
+        if known.dirty_at is not None or (known.leased_until or 0) > at:
+            continue
+        seq = max(known.dirty_seq, known.clean_seq) + 1
+        values = {
+            "dirty_seq": seq, "due_at": now, "leased_by": holder, "leased_until": at + lease,
+        }  # fmt: skip
+        changes.append((row, values))
+        taken.append((Dirty.of(known, seq=seq, lease=holder), known.due_at))
+    ledger.change(schema.watch, changes)
+    return taken
+
+
+def mark_all(ledger: Ledger, source: str, now: Instant) -> int:
+    """Mark every document of a source that was ever asked for; returns how many."""
+    ledger.hold_marks()
+    rows = _found(ledger, "source = ?", source)
+    for _, known in rows:
+        mark(ledger, source, known.document, deleted=False, due_at=now)
+    return len(rows)
 
 
 def release_all(ledger: Ledger) -> None:
@@ -255,7 +308,8 @@ def answered(ledger: Ledger, fence: Fence, at: Instant) -> bool:
         return False
     settled = max(known.settled, fence.told)
     _settle(ledger, known, settled - known.settled, at)
-    ledger.flow.add(fence.source, "confirmed", 1, at)
+    if fence.asked:
+        ledger.flow.add(fence.source, "confirmed", 1, at)
     if known.buried:
         _lift(ledger, known, at)
     again = known.dirty_seq > fence.seq
@@ -267,7 +321,7 @@ def answered(ledger: Ledger, fence: Fence, at: Instant) -> bool:
         "attempts": 0,
         "error": None,
         "etag": fence.etag,
-        "confirmed_at": at,
+        "confirmed_at": at if fence.asked else known.confirmed_at,
         "gone_since": None,
         "settled": settled,
         "buried": False,

@@ -113,13 +113,19 @@ def bar() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        """How many a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
 
     words = TextColumn("{task.description}", markup=False)
-    with Bar(
-        words, BarColumn(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
-    ) as shown:
+    columns = (words, BarColumn(), MofNCompleteColumn(), Rate(""), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("reading", total=None)
 
         def moved(done: int, total: int | None, what: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lineal.surfaces.cli import failing, tables, tables_work
+from lineal.surfaces.cli.importing import bar
 from lineal.surfaces.cli.places import (
     Asked,
     actor_option,
@@ -122,6 +123,24 @@ def list_sources(files: tuple[Path, ...], form: str) -> None:
 @click.argument("name")
 @_files
 @db_option
+def rebuild(name: str, files: tuple[Path, ...], db: Path | str | None) -> None:
+    """
+    Word all that the source NAME has said anew, without asking it.
+
+    For when its file, or a rule of naming, is another one now: what was kept of its documents is
+    read again as the file says today. What nothing was kept of stays as it is.
+    """
+    config = settings(db)
+    chosen = replace(config, sources=files or config.sources)
+    with opened_with(chosen, writable=True) as lineal, bar() as progress:
+        rebuilt, tally = lineal.rebuild(name, progress=progress)
+    write(tables_work.rebuilt(rebuilt, tally))
+
+
+@source.command()
+@click.argument("name")
+@_files
+@db_option
 @click.option(
     "--timeout",
     type=click.FloatRange(0),
@@ -143,9 +162,10 @@ def sweep(
     Ends with 1 if so much is absent that nothing is removed, or if the time runs out.
     """
     config = settings(db)
-    with opened_with(replace(config, sources=files or config.sources), writable=True) as lineal:
-        swept = lineal.sweep(name)
-        drained = lineal.drain(timeout=timeout)
+    chosen = replace(config, sources=files or config.sources)
+    with opened_with(chosen, writable=True) as lineal, bar() as progress:
+        swept = lineal.sweep(name, progress=progress)
+        drained = lineal.drain(timeout=timeout, progress=progress)
     write(tables.swept(swept, drained))
     if swept.held or not drained.complete:
         context.exit(failing.FOUND)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from rich.console import RenderableType
 
 from lineal.errors import NotFound
 from lineal.model import Json
 from lineal.surfaces.cli.showing import line, table
+
+if TYPE_CHECKING:
+    from lineal.ingest import Rebuilt, Tally
 
 Parts: TypeAlias = Iterator[RenderableType]
 _Object: TypeAlias = Mapping[str, Json]
@@ -119,6 +122,14 @@ def source(one: _Object) -> Parts:
     yield table(("", ""), [(name, value) for name, value in told.items() if value is not None])
     notices = _of(one, "notices")
     yield table(tuple(notices), [tuple(notices.values())], title="notices")
+
+
+def rebuilt(done: Rebuilt, tally: Tally) -> Parts:
+    """Show what a rebuild did."""
+    told = ", ".join(f"{count} {what}" for what, count in sorted(tally.documents.items()))
+    yield line(f"{done.reworded} documents worded anew: {told or 'none'}.")
+    if done.left:
+        yield line(f"{done.left} could not be: nothing was kept of them that fits. Sweep it.")
 
 
 def dead_letters(value: Json) -> Parts:

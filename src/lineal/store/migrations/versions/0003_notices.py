@@ -27,6 +27,7 @@ _CHANGED = {
     "inbox": "id, source, received_at, notices, body",
     "dead_letter": "id, source, stage, document, body, error, reason, attempts, first_at, last_at,"
     " notices",
+    "raw": "source, document, at, body",
     "flow": "source, what, count, at",
     "standing": "source, failures, down_since, closed_until, reason, generation, began_at,"
     " ended_at, listed, marked, sweep_error, whole_at, held_at, held, leased_by, leased_until",
@@ -103,6 +104,13 @@ def _create_others() -> None:
         *_there(sa.Text, "body", "error", "reason"),
         *_there(sa.Integer, "attempts"),
         *_there(sa.BigInteger, "first_at", "last_at", "notices"),
+    )
+    op.create_table(
+        "raw",
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("document", sa.Text, primary_key=True),
+        *_there(sa.BigInteger, "at"),
+        *_there(sa.Text, "body"),
     )
     op.create_table(
         "flow",
