@@ -95,6 +95,9 @@ class Shelf:
     def fetch_many(self, keys: Sequence[Key]) -> Mapping[Key, Fetched | SourceGarbled]:
         return {key: self.fetch(key) for key in keys}
 
+    def reword(self, key: Key, raw: Mapping[str, Json], at: int) -> Record:
+        raise SourceGarbled("Nothing is kept.")
+
     def record(self, key: Key) -> Record:
         subject = self.subject(key)
         said = (Statement(subject, {"name": key.id}),)

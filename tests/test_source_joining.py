@@ -423,7 +423,7 @@ def test_the_schema_is_printed():
 
 MODULE = '''
 """A source that knows two models, and takes its words from memory."""
-from lineal.errors import InvalidEvent, SourceGone
+from lineal.errors import InvalidEvent, SourceGarbled, SourceGone
 from lineal.model import Record, Statement, Uri
 from lineal.sources import Fetched, Habits, Key, Listed, Marked
 
@@ -462,6 +462,9 @@ class Memory:
 
     def fetch_many(self, keys):
         return {key: self.fetch(key) for key in keys}
+
+    def reword(self, key, raw, at):
+        raise SourceGarbled("Nothing is kept.")
 
     def list(self):
         for name in MODELS:

@@ -169,6 +169,10 @@ class Told:
         """Answer nothing: it is asked for one at a time."""
         return {}
 
+    def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
+        """Word nothing anew: nothing is kept of its answers."""
+        raise SourceGarbled(f"Nothing is kept of {key.document}.")
+
     def list(self) -> Iterator[Listed]:
         """List what is there now, in any order; in trouble, half of it."""
         listed = list(self.now.items())
