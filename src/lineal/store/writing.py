@@ -84,7 +84,7 @@ class Transaction:
         return Committed(self.t, {}, self._rows.begun, self._rows.ended)
 
     def learned(self) -> None:
-        """Remember what only holds once this transaction is committed: the keys of new things."""
+        """Remember what only holds once it is committed: the keys of new things."""
         self._around.names.learn(self._keys)
 
     def _committed(self, batch: Batch) -> int | None:
@@ -210,15 +210,22 @@ class Transaction:
         for word in words:
             said = word.word
             raw = said.raw if isinstance(said, Record) else None
-            named = {said.subject}
-            if isinstance(said, Record):
-                named.update(statement.uri for statement in said.statements)
-            if self._excised and any(self._keys[uri] in self._excised for uri in named):
+            if raw is not None and self._excised and self._speaks_of_excised(said):
                 raw = None
             if raw is not None or word.row is not None:
                 kept.setdefault(said.source, {})[said.document] = raw
         for source, documents in sorted(kept.items()):
-            keep_raws(self._ledger, source, documents, self.instant)
+            if any(raw is not None for raw in documents.values()) or self._keeps_raws(source):
+                keep_raws(self._ledger, source, documents, self.instant)
+
+    def _speaks_of_excised(self, said: Record | Removal) -> bool:
+        statements = said.statements if isinstance(said, Record) else ()
+        named = {said.subject, *(statement.uri for statement in statements)}
+        return any(self._keys[uri] in self._excised for uri in named)
+
+    def _keeps_raws(self, source: str) -> bool:
+        """Is anything kept of what a source's documents were worded from?"""
+        return self._driver.row("SELECT 1 FROM raw WHERE source = ? LIMIT 1", source) is not None
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
 

@@ -39,6 +39,8 @@ class Told(NamedTuple):
     others: list[tuple[Any, ...]]
     #: document, body.
     responses: list[tuple[int, str]]
+    #: What documents were worded from: source, document, body.
+    raws: list[tuple[str, str, str]]
     #: The facets that are met here first, in the order of their numbers: name, value.
     facets: list[tuple[str, str]]
     #: Rows of names: key, folded, deleted; and texts that are still to be broken into tokens: key,

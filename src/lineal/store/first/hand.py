@@ -126,6 +126,8 @@ class Hand:
         self._owners += [(row[1], row[2]) for row in told.documents]
         self._ledger.insert(schema.document, told.documents)
         self._driver.many(_RESPONSE, [(id_, turn.t, body) for id_, body in told.responses])
+        raws = [(source, name, turn.instant, body) for source, name, body in told.raws]
+        self._ledger.insert(schema.raw, raws)
         self._ledger.insert(schema.term, list(enumerate(told.kinds, len(self._kinds))))
         self._kinds += told.kinds
         facets = enumerate(told.facets, self._facets + 1)

@@ -43,6 +43,7 @@ class Telling:
         self._edges: list[int] = []
         self._others: list[tuple[Any, ...]] = []
         self._responses: list[tuple[int, str]] = []
+        self._raws: list[tuple[str, str, str]] = []
         self._new_facets: list[tuple[str, str]] = []
         self._said: dict[int, Statement | None] = {}
 
@@ -60,6 +61,7 @@ class Telling:
         told_now = Told(
             instant, self._named, self._met, self._rows, self._statements,
             array("q", self._edges).tobytes(), self._others, self._responses,
+            self._raws,
             self._new_facets, names, texts,
         )  # fmt: skip
         self._begin()
@@ -117,6 +119,9 @@ class Telling:
             facts.digest_of_lines(record.subject, lines), record.said_at, True, fine,
             None if len(touched) == 1 else pack(touched),
         ))  # fmt: skip
+        if record.raw is not None:
+            raw = facts.canonical(record.raw)
+            self._raws.append((str(record.source), str(record.document), raw))
         answer = facts.response_text(record.response)
         if answer is not None:
             self._responses.append((document, answer))
