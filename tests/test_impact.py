@@ -11,7 +11,7 @@ import pytest
 
 from lineal.access import LOCAL
 from lineal.errors import InvalidQuery
-from lineal.model import EdgeStatement, Json, Moment, Record, Statement, Uri
+from lineal.model import Cut, EdgeStatement, Json, Moment, Record, Statement, Uri
 from lineal.query import Change, Impact, Questions, Touched
 from tests.graphs import Graph, new, said
 from tests.test_lineage import name, uri
@@ -92,7 +92,7 @@ def test_counts_are_of_all_that_is_touched_and_not_of_the_list(graph: Graph) -> 
     assert len(answer.value.hits) == 3
     assert answer.value.by_type == {"dataset": 30}
     assert answer.total == 30
-    assert answer.why == ("list: 3 of 30 are listed; counts are of all",)
+    assert answer.why == (Cut("list", "counted", done=3, total=30),)
     first, nobody = answer.value.by_owner
     assert isinstance(first, Touched)
     assert (first.owner and first.owner.uri, first.count, len(first.things)) == (team, 25, 20)

@@ -20,9 +20,10 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import OutOfTime
 from lineal.lineage import Link
-from lineal.model import Answer, Budget, Uri
+from lineal.model import Answer, Budget, Cut, Uri
 from lineal.query import Ask, Questions
 from lineal.store import Reader
+from lineal.surfaces.cuts import worded
 from tests import crowd, hubs
 from tests.databases import ENGINES, fresh
 
@@ -89,7 +90,7 @@ def test_an_answer_is_here_in_its_time_and_says_what_was_cut(
     except OutOfTime:
         assert milliseconds < USUAL.milliseconds
     else:
-        assert answer.complete or all(": " in why or "deep" in why for why in answer.why)
+        assert answer.complete or all(worded(cut) for cut in answer.why)
     took = time.monotonic() - begun
 
     assert took < milliseconds / 1_000 * 1.1 + 0.1 + SLACK
@@ -102,7 +103,7 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
     tracemalloc.stop()
 
     assert answer.truncated
-    assert any(f"of the {HUB} at the first step" in why for why in answer.why)
+    assert any(cut.limit == "edges" and cut.total == HUB for cut in answer.why)
     assert len(answer.value.nodes) <= USUAL.nodes * 1.1
     # As many as there was time for: slowed down by the watch over memory, some hundreds.
     assert len(answer.value.nodes) > 100
@@ -114,7 +115,7 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
     [
         (Budget(nodes=100), "nodes"),
         (Budget(edges=300), "edges"),
-        (Budget(depth=0), "shown 0 steps deep"),
+        (Budget(depth=0), "depth"),
         (Budget(rows=50), "rows"),
     ],
 )
@@ -124,7 +125,7 @@ def test_each_limit_is_kept_within_a_tenth_and_named(
     answer = ask.lineage(LOCAL, [hubs.HUB], ask=Ask(budget))
 
     assert answer.truncated
-    assert any(why in reason for reason in answer.why), answer.why
+    assert why in {cut.limit for cut in answer.why}
     assert len(answer.value.nodes) <= min(budget.nodes, budget.edges + 1) * 1.1
     assert len(answer.value.arrows) <= budget.edges * 1.1
 
@@ -138,9 +139,7 @@ def test_no_more_rows_are_read_than_allowed(ask: Questions) -> None:
             found: list[Link] = reader.inward(keys, ["derived_from"])
             assert reader.meter is not None
             assert len(found) <= rows
-            assert reader.meter.why == [
-                f"rows: stopped after {reader.meter.rows}; the limit is {rows}"
-            ]
+            assert reader.meter.why == [Cut("rows", done=reader.meter.rows, most=rows)]
 
 
 def _count_for_ever(reader: Reader, keys: list[int]) -> None:
@@ -165,10 +164,10 @@ def test_a_statement_that_takes_too_long_is_stopped_in_the_database(ask: Questio
 def test_what_a_hub_is_joined_to_and_what_happened_to_it_is_cut(ask: Questions) -> None:
     for answer in (ask.neighbours(LOCAL, hubs.HUB), ask.history(LOCAL, hubs.HUB)):
         assert answer.truncated
-        assert any(why.startswith("edges") for why in answer.why)
+        assert any(cut.limit == "edges" for cut in answer.why)
         assert 0 < len(answer.value) <= 500
-    (cut,) = [why for why in ask.neighbours(LOCAL, hubs.HUB).why if why.startswith("edges")]
-    assert f"of the {HUB}" in cut
+    (cut,) = [cut for cut in ask.neighbours(LOCAL, hubs.HUB).why if cut.limit == "edges"]
+    assert cut.total == HUB
 
 
 def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
@@ -179,7 +178,7 @@ def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
     ends = ask.paths(LOCAL, start, hubs.node(200, "link-"), ask=Ask(deep))
 
     assert len(usual.value.nodes) == 21
-    assert usual.why == ("downstream shown 20 steps deep; there is more",)
+    assert usual.why == (Cut("depth", done=20, part=("downstream",)),)
     assert len(far.value.nodes) == 301
     assert len(ends.value[0].arrows) == 200
 

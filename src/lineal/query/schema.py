@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from lineal.model import Answer, Json, Uri
+from lineal.model import Answer, Cut, Json, Uri
 from lineal.query import diff
 from lineal.query.changing import OF, Change
 from lineal.query.diff import Because, Differences, EdgeChange, ThingChange
@@ -87,11 +87,11 @@ def schema_changes(
     What is gone is asked about at the first moment, all else at the second.
     """
     wanted = [name for name in TYPES if types is None or name in types]
-    why: list[str] = []
+    why: list[Cut] = []
     found: list[_Found] = []
     for name in wanted:
         told = diff.everything(between, shapes, name, ask=ask, limit=LISTED)
-        why.extend(f"{name}: {reason}" for reason in told.why)
+        why.extend(cut.of(name) for cut in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))
     # What comes touches nobody: it takes no place from what changes or goes.
@@ -109,7 +109,7 @@ def schema_changes(
         changes.append(_told(side, one, ask))
     untold = len(found) - sum(change.touched >= 0 for change in changes)
     if untold:
-        why.append(f"list: whom {untold} of {len(found)} changes touch was not looked up")
+        why.append(Cut("list", "touched", done=len(found) - untold, total=len(found)))
     counts: dict[str, int] = defaultdict(int)
     for one in found:
         counts[one.what] += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lineal.enrich.identity import representative
 from lineal.errors import NotFound, NotObserved
 from lineal.lineage import Graph
-from lineal.model import Answer, Budget, Entity, Json, Said, State, Uri, iso
+from lineal.model import Answer, Budget, Cut, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
 from lineal.store import Reader, together
 
@@ -296,7 +296,7 @@ def answer(
     reader: Reader,
     value: Value,
     *,
-    why: Iterable[str] = (),
+    why: Iterable[Cut] = (),
     total: int | None = None,
     fresh_at: int | None = None,
     notes: Iterable[str] = (),

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lineal.errors import OutOfTime
-from lineal.model import Budget
+from lineal.model import Budget, Cut
 from lineal.store.driver import Driver, Row
 
 #: After how many of its own steps SQLite asks whether to go on: some 50 µs.
@@ -42,7 +42,7 @@ class Meter:
         self._until = self._end
         self.rows = 0
         #: What was cut and why.
-        self.why: list[str] = []
+        self.why: list[Cut] = []
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -106,7 +106,7 @@ class Meter:
             raise self.translated(error) from error
         self.rows += min(len(rows), left)
         if len(rows) > left:
-            self.cut(f"rows: stopped after {self.rows}; the limit is {self.budget.rows}")
+            self.cut(Cut("rows", done=self.rows, most=self.budget.rows))
             del rows[left:]
         return rows
 
@@ -121,7 +121,7 @@ class Meter:
             fix="Ask for less, or give it more time.",
         )
 
-    def cut(self, why: str) -> None:
+    def cut(self, why: Cut) -> None:
         """Say once that something was cut."""
         if why not in self.why:
             self.why.append(why)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from lineal.errors import InvalidQuery, NotFound, NotObserved
-from lineal.model import Answer, Uri
+from lineal.model import Answer, Cut, Uri
 from lineal.query.diff.causes import NOT_SOUGHT, Because, Causes
 from lineal.query.diff.comparing import Aliases, edges, pairs
 from lineal.query.diff.differences import (
@@ -85,10 +85,8 @@ def everything(
     candidates = compared.aliases.things(between.changed(kind))
     for at in range(0, len(candidates), SLICE):
         if compared.out_of_time():
-            compared.stop(
-                f"time: {at} of {len(candidates)} things that may differ were compared "
-                f"within {ask.budget.milliseconds} ms"
-            )
+            most = ask.budget.milliseconds
+            compared.stop(Cut("time", "differing", done=at, most=most, total=len(candidates)))
             break
         some = {key for names in candidates[at : at + SLICE] for key in names}
         compared.add(of_type(kind, some), own=some)
@@ -110,7 +108,7 @@ class _Compared:
         self._things: list[ThingFound] = []
         self._edges: list[EdgeFound] = []
         self._names: list[NameFound] = []
-        self._why: list[str] = []
+        self._why: list[Cut] = []
         self._stopped = False
 
     def keys(self, uris: Sequence[Uri]) -> list[int]:
@@ -124,7 +122,7 @@ class _Compared:
                 raise NotObserved(f"Nothing had been observed of {uri} at either moment.")
         return [found[uri] for uri in uris]
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: Cut) -> None:
         """Say that not everything was compared."""
         self._why.append(why)
         self._stopped = True
@@ -132,8 +130,8 @@ class _Compared:
     def add(self, look: Look, own: Collection[int] = ()) -> None:
         """Look at both sides, and keep what differs; *own* are there by themselves."""
         before, after = (look(side) for side in self._sides)
-        for side, scene in (("before: ", before), ("after: ", after)):
-            self._why.extend(side + why for why in scene.why)
+        for side, scene in (("before", before), ("after", after)):
+            self._why.extend(cut.of(side) for cut in scene.why)
         self.aliases.learn(before.ends | after.ends)
         every = pairs(before, after, self._sides, self.aliases)
         joined = edges(before, after, self.aliases)
@@ -142,7 +140,7 @@ class _Compared:
         found, left = self._telling.edges(joined, self._ask.budget.edges)
         self._edges += found
         if left:
-            self._why.append(f"edges: what is said of {left} edges was not compared")
+            self._why.append(Cut("edges", "claims not compared", total=left))
 
     def answer(self, limit: int, look: Look | None = None) -> Answer[Differences]:
         """Return what differs, the first *limit* of each with their causes, and counts of all."""
@@ -165,9 +163,7 @@ class _Compared:
         )
         for what, every in (("things", things), ("edges", ends), ("names", names)):
             if len(every) > limit:
-                self._why.append(
-                    f"list: {limit} of {len(every)} {what} are listed; counts are of all"
-                )
+                self._why.append(Cut("list", f"{what} counted", done=limit, total=len(every)))
         total = None if self._stopped else len(things) + len(ends) + len(names)
         notes = [*_noted(value), *_unsought(value)]
         return answer(
