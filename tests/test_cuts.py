@@ -20,11 +20,11 @@ def _made() -> set[tuple[str, str]]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Cut":
                     limit, *rest = node.args
-                    assert isinstance(limit, ast.Constant), ast.unparse(node)
+                    limits = [limit.value] if isinstance(limit, ast.Constant) else ["rows", "time"]
                     if not rest:
-                        found.add((str(limit.value), ""))
+                        found |= {(str(one), "") for one in limits}
                     elif isinstance(rest[0], ast.Constant):
-                        found.add((str(limit.value), str(rest[0].value)))
+                        found |= {(str(one), str(rest[0].value)) for one in limits}
                     else:
                         words = ("things", "edges", "names")
                         assert ast.unparse(rest[0]) == "f'{what} counted'"

@@ -356,11 +356,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """
-    One reason for which an answer is not complete: a limit, and its numbers.
-
-    It is worded where it is shown (`lineal.surfaces.cuts`).
-    """
+    """One reason for which an answer is not complete; `lineal.surfaces.cuts` puts it in words."""
 
     #: ``depth``, ``nodes``, ``edges``, ``rows``, ``time``, ``list``, or what else was cut.
     limit: str

@@ -42,6 +42,14 @@ class Walk(TypedDict, total=False):
     ms: int | None
 
 
+class Cost(TypedDict, total=False):
+    """What a comparison may cost: edges whose claims are compared, rows read, milliseconds."""
+
+    edges: int | None
+    rows: int | None
+    ms: int | None
+
+
 class Cut(TypedDict):
     """One reason for which an answer is not complete: a limit, and its numbers."""
 

@@ -89,8 +89,9 @@ def schema_changes(
     wanted = [name for name in TYPES if types is None or name in types]
     why: list[Cut] = []
     found: list[_Found] = []
-    for name in wanted:
-        told = diff.everything(between, shapes, name, ask=ask, limit=LISTED)
+    for at, name in enumerate(wanted):
+        share = 1 / (len(wanted) - at)
+        told = diff.everything(between, shapes, name, ask=ask, limit=LISTED, share=share)
         why.extend(cut.of(name) for cut in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))

@@ -22,8 +22,14 @@ _WORDS = {
     ("time", "looked at"): "there was time to look at {done} of {total}",
     ("time", "since"): "there was time to find out since when for {done} of {total}",
     ("time", "compared"): "there was time to compare {done} of the {total} that share any",
-    ("time", "differing"): (
-        "{done} of {total} things that may differ were compared within {most} ms"
+    ("time", "differing"): "there was time to compare {done} of {total} things that may differ",
+    ("rows", "differing"): "{done} of {total} things that may differ were compared",
+    ("time", "told of"): "there was time to tell of {done} of {total} differences",
+    ("rows", "told of"): "{done} of {total} differences are told of",
+    ("rows", "around"): "what is around it was not compared: that is more than may be read",
+    ("time", "around"): "what is around it was not compared: there was no time to read all of it",
+    ("sides", ""): (
+        "{total} differences are left out that may only seem so, since one side was cut"
     ),
     ("list", ""): "{done} of {total} are listed",
     ("list", "counted"): "{done} of {total} are listed; counts are of all",
