@@ -122,7 +122,7 @@ def test_what_came_takes_no_place_from_what_changed(client, lineal):
     assert [one["what"] for one in told["value"]["changes"]] == ["added"]
     assert gone["value"]["by_what"] == {"added": 1, "dropped": 1, "retyped": 1}
     assert [one["what"] for one in gone["value"]["changes"]] == ["dropped"]
-    assert gone["why"] == ["whom 1 of 3 changes touch was looked up"]
+    assert gone["why"] == ["1 of 3 are listed; counts are of all"]
 
 
 @pytest.mark.parametrize(
