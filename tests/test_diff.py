@@ -16,6 +16,7 @@ from lineal.access import LOCAL
 from lineal.errors import InvalidQuery, NotFound, NotObserved
 from lineal.model import (
     Answer,
+    Cut,
     EdgeStatement,
     Entity,
     Instant,
@@ -384,7 +385,7 @@ def test_a_lineage_that_was_cut_says_at_which_moment(graph):
     found = graph.ask.diff_lineage(LOCAL, [PLAYS], known(1), up=1, down=0)
 
     assert not found.complete
-    assert found.why == ("after: upstream shown 1 steps deep; there is more",)
+    assert found.why == (Cut("depth", done=1, part=("after", "upstream")),)
 
 
 # ── All of a type ────────────────────────────────────────────────────────────────────────────────
@@ -406,8 +407,8 @@ def test_of_a_type_everything_is_counted_and_some_is_listed(graph):
     assert things(found) == {tables[6]: ("appeared", 2), tables[7]: ("appeared", 2)}
     assert found.total == 8
     assert found.why == (
-        "list: 2 of 5 things are listed; counts are of all",
-        "list: 2 of 3 edges are listed; counts are of all",
+        Cut("list", "things counted", done=2, total=5),
+        Cut("list", "edges counted", done=2, total=3),
     )
 
 

@@ -229,7 +229,7 @@ def by_hops(reader: Reader, key: int, way: Way, budget: Budget) -> tuple[Found, 
     return {
         at: (min(some)[1], all(one[2] for one in some), all(one[3] for one in some))
         for at, some in found.items()
-    }, [why.split(":")[0] for why in walked.why]
+    }, [cut.limit for cut in walked.why]
 
 
 def on_rows(

@@ -11,8 +11,8 @@ import pytest
 
 from lineal.access import LOCAL
 from lineal.errors import InvalidQuery
-from lineal.model import EdgeStatement, Json, Moment, Record, Statement, Uri
-from lineal.query import Change, Impact, Questions, Touched
+from lineal.model import Budget, Cut, EdgeStatement, Json, Moment, Record, Statement, Uri
+from lineal.query import Ask, Change, Impact, Questions, Touched
 from tests.graphs import Graph, new, said
 from tests.test_lineage import name, uri
 
@@ -92,7 +92,7 @@ def test_counts_are_of_all_that_is_touched_and_not_of_the_list(graph: Graph) -> 
     assert len(answer.value.hits) == 3
     assert answer.value.by_type == {"dataset": 30}
     assert answer.total == 30
-    assert answer.why == ("list: 3 of 30 are listed; counts are of all",)
+    assert answer.why == (Cut("list", "counted", done=3, total=30),)
     first, nobody = answer.value.by_owner
     assert isinstance(first, Touched)
     assert (first.owner and first.owner.uri, first.count, len(first.things)) == (team, 25, 20)
@@ -343,3 +343,15 @@ def test_use_is_asked_at_the_two_times() -> None:
         assert len(ask.shared(LOCAL, then).value) >= 2
         assert ask.unused(LOCAL, moment=then, types=["dataset"], days=0).value == ()
         assert len(ask.unused(LOCAL, types=["dataset"], days=0).value) == 1
+
+
+def test_a_schema_change_whose_impact_was_cut_says_so(graph: Graph) -> None:
+    graph.say(*told(*(f"m.{at} consumes f.x" for at in range(20)), f_x={"data_type": "int"}))
+    graph.say(*told(f_x={"data_type": "long"}))
+    whole = graph.ask.schema_changes(LOCAL, Moment(known_t=1))
+    cut = graph.ask.schema_changes(LOCAL, Moment(known_t=1), ask=Ask(Budget(nodes=5)))
+
+    assert whole.complete
+    assert whole.value.changes[0].touched == 20
+    assert cut.value.changes[0].touched < 20
+    assert {(one.limit, one.part) for one in cut.why} == {("nodes", ("impact",))}

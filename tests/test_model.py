@@ -17,6 +17,7 @@ from lineal.model import (
     Answer,
     Budget,
     Claim,
+    Cut,
     Edge,
     Entity,
     Layer,
@@ -319,7 +320,7 @@ def test_what_was_known_is_asked_by_transaction_or_by_time_not_both() -> None:
 
 def test_an_answer_is_complete_or_says_what_was_cut() -> None:
     whole = Answer((1, 2), basis_t=3, known_at=0, valid_at=0)
-    cut = Answer((1,), basis_t=3, known_at=0, valid_at=0, why=("nodes: stopped at 1",), total=2)
+    cut = Answer((1,), basis_t=3, known_at=0, valid_at=0, why=(Cut("nodes", done=1),), total=2)
 
     assert (whole.complete, whole.truncated) == (True, False)
     assert (cut.complete, cut.truncated) == (False, True)

@@ -122,7 +122,7 @@ def test_what_came_takes_no_place_from_what_changed(client, lineal):
     assert [one["what"] for one in told["value"]["changes"]] == ["added"]
     assert gone["value"]["by_what"] == {"added": 1, "dropped": 1, "retyped": 1}
     assert [one["what"] for one in gone["value"]["changes"]] == ["dropped"]
-    assert gone["why"] == ["list: whom 2 of 3 changes touch was not looked up"]
+    assert gone["why"] == ["1 of 3 are listed; counts are of all"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_is_cut_says_why(tmp_path):
         lineal.store.commit(Batch(many, actor="test", cause="test"))
         page = look(client, "/unused")
 
-    assert "This list is not complete. List: 100 of 120 are listed" in page.text
+    assert "This list is not complete. 100 of 120 are listed" in page.text
     assert "100 of 120 things not complete as of" in page.text
 
 

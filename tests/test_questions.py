@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import pytest
+import uvicorn
+from click.testing import CliRunner
 
 from lineal.access import LOCAL
+from lineal.client import Client
 from lineal.model import Answer, Budget
 from lineal.query import Ask, Brief, Questions, Trial
+from lineal.surfaces.cli import main
+from lineal.surfaces.server import create
 from lineal.testing.estate.truth import ASKED_OF, truth
 from tests.estate import Joined, joined, uri_of, word_of
 
@@ -166,3 +174,110 @@ def difference(found: Any, expected: Any) -> Any:
     if isinstance(found, tuple):
         return [difference(one, other) for one, other in zip(found, expected, strict=True)]
     return {"missing": sorted(expected - found)[:8], "too much": sorted(found - expected)[:8]}
+
+
+# ── By every way of asking ───────────────────────────────────────────────────────────────────────
+
+#: The published questions, and how what is written of an answer is read.
+PUBLISHED: dict[str, Callable[[Any], Any]] = {
+    "Q7": lambda value: {one["uri"] for one in value},
+    "Q8": lambda value: {
+        (one["model"]["uri"], frozenset(team["uri"] for team in one["teams"])) for one in value
+    },
+    "Q9": lambda value: {
+        (one["model"]["uri"], frozenset(it["uri"] for it in one["features"])) for one in value
+    },
+    "Q10": lambda value: {one["uri"] for one in value},
+    "Q11": lambda value: (
+        {one["uri"] for one in value["data_sets"]}, {one["uri"] for one in value["tests"]}
+    ),
+    "Q12": lambda value: {
+        (one["thing"]["uri"], frozenset(it["uri"] for it in one["owners"])) for one in value
+    },
+}  # fmt: skip
+
+#: The same of the truth's answers, in our names.
+TOLD: dict[str, Callable[[Any], Any]] = {
+    "Q7": lambda answer: {uri_of("model", one) for one in answer},
+    "Q8": lambda answer: {
+        (uri_of("model", one["model"]), frozenset(uri_of("team", team) for team in one["teams"]))
+        for one in answer
+    },
+    "Q9": lambda answer: {
+        (uri_of("model", one["model"]), frozenset(uri_of("feature", it) for it in one["features"]))
+        for one in answer
+    },
+    "Q10": lambda answer: {uri_of("table", one) for one in answer},
+    "Q11": lambda answer: (
+        {uri_of("table", one) for one in answer["tables"]},
+        {uri_of("test", one) for one in answer["tests"]},
+    ),
+    "Q12": lambda answer: {
+        (uri_of(*one["thing"]), frozenset(uri_of(*owner) for owner in one["owners"]))
+        for one in answer
+    },
+}
+
+
+class Counted:
+    """An application that remembers what it was asked."""
+
+    def __init__(self, app: Any) -> None:
+        self.app, self.paths = app, list[str]()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.paths.append(scope["path"])
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def counted(world: Joined) -> Iterator[tuple[Counted, str]]:
+    """Serve the estate's graph on a free port of this machine."""
+    app = Counted(create(world.lineal))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield app, f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def by_rest(url: str, question: str, uri: str) -> Any:
+    return httpx2.get(f"{url}/api/v1/questions/{question}", params={"uri": uri}).json()
+
+
+def by_client(url: str, question: str, uri: str) -> Any:
+    with Client(url) as client:
+        return client.ask(question, uri)
+
+
+def by_command(url: str, question: str, uri: str) -> Any:
+    arguments = ["ask", question, uri, "--server", url, "--format", "json"]
+    result = CliRunner().invoke(main, arguments, prog_name="lineal")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("ask", [by_rest, by_client, by_command])
+@pytest.mark.parametrize("question", PUBLISHED)
+def test_a_published_question_is_one_call_by_whatever_way_it_is_asked(
+    question: str,
+    ask: Callable[[str, str, str], Any],
+    counted: tuple[Counted, str],
+    known: dict[str, list[dict[str, Any]]],
+) -> None:
+    """The answer is the truth's, whole, and nothing else was asked for it."""
+    app, url = counted
+    # Those with the most to tell, and some with nothing.
+    ordered = sorted(known[question], key=lambda item: (-len(str(item["answer"])), item["subject"]))
+    for item in [*ordered[:6], *ordered[-2:]]:
+        app.paths.clear()
+        told = ask(url, question.lower(), uri_of(*item["subject"]))
+
+        assert app.paths == [f"/api/v1/questions/{question.lower()}"]
+        assert told["complete"], told["why"]
+        assert PUBLISHED[question](told["value"]) == TOLD[question](item["answer"])

@@ -73,7 +73,7 @@ def test_every_answer_says_what_it_is_worth(client):
     assert body["known_at"] == body["valid_at"] == "2026-11-23T06:40:00Z"
     assert body["notes"] == []
     assert set(body) == {
-        *("value", "complete", "why", "total", "basis_t", "known_at", "valid_at"),
+        *("value", "complete", "why", "cuts", "total", "basis_t", "known_at", "valid_at"),
         *("fresh_at", "notes"),
     }
 
@@ -131,6 +131,8 @@ def test_lineage_of_several_things_within_a_budget(client):
     assert len(body["value"]["starts"]) == 2
     assert body["complete"] is False
     assert body["why"]
+    assert [(cut["limit"], cut["most"]) for cut in body["cuts"]] == [("nodes", 2)]
+    assert body["cuts"][0]["part"] == ["downstream"]
 
 
 def test_layers_and_kinds_choose_the_edges(client):

@@ -14,6 +14,7 @@ from lineal.errors import Invalid, InvalidQuery, InvalidUri
 from lineal.model import (
     NOW,
     Answer,
+    Cut,
     EdgeStatement,
     Json,
     Moment,
@@ -394,7 +395,7 @@ def test_more_than_a_thousand_candidates_are_said_to_be_more(graph: Graph) -> No
 
     assert len(found.value.hits) == 20
     assert (found.truncated, found.total) == (True, None)
-    assert "more than 1000" in found.why[0]
+    assert found.why == (Cut("candidates", done=1000),)
 
 
 def test_a_thousand_are_all(graph: Graph) -> None:

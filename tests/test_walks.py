@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lineal.access import LOCAL
 from lineal.errors import Invalid
 from lineal.lineage import Link, Way, components, reachable, rings, walk
-from lineal.model import Budget, Json, Moment, Uri
+from lineal.model import Budget, Cut, Json, Moment, Uri
 from lineal.query import Ask, Questions
 from lineal.shapes import Shapes
 from tests.test_lineage import LETTERS, graph, name, uri
@@ -105,7 +105,7 @@ def test_a_list_in_common_that_is_cut_says_so_and_counts_all() -> None:
 
     assert len(found.value.things) == 1
     assert sum(found.value.by_type.values()) == 3
-    assert found.why == ("list: 1 of 3 are listed; counts are of all",)
+    assert found.why == (Cut("list", "counted", done=1, total=3),)
 
 
 def test_between_lies_what_is_on_a_way_and_nothing_else() -> None:
@@ -414,7 +414,7 @@ def test_a_cut_is_told_though_no_edge_that_was_read_is_of_the_asked_layer() -> N
         cut = walk(reader, SHAPES, [key], way, Budget(edges=5))
         whole = walk(reader, SHAPES, [key], way, Budget(edges=10))
 
-    assert cut.why == ["edges: stopped after 5; the limit is 5"]
+    assert cut.why == [Cut("edges", done=5, most=5)]
     assert cut.scanned == 5
     assert whole.why == []
 

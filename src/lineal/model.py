@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Self, TypeAlias, TypeVar
@@ -357,6 +357,26 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """One reason for which an answer is not complete; `lineal.surfaces.cuts` puts it in words."""
+
+    #: ``depth``, ``nodes``, ``edges``, ``rows``, ``time``, ``list``, or what else was cut.
+    limit: str
+    #: What was being done: empty for walking and listing, else a word such as ``owners``.
+    what: str = ""
+    #: How far it came, how far it might, and how many there are in all, as far as is known.
+    done: int | None = None
+    most: int | None = None
+    total: int | None = None
+    #: Of which part: ``upstream``, ``downstream``, ``before``, ``after``, or a type.
+    part: tuple[str, ...] = ()
+
+    def of(self, part: str) -> Cut:
+        """Return it as that of a part of the answer."""
+        return replace(self, part=(part, *self.part))
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Who says that an edge is so, in which document, and since when."""
 
@@ -461,7 +481,7 @@ class Answer(Generic[Value_co]):
     known_at: Instant
     valid_at: Instant
     #: What was cut and why; empty means that the answer is complete.
-    why: tuple[str, ...] = ()
+    why: tuple[Cut, ...] = ()
     #: How many there are in all, where that is known.
     total: int | None = None
     #: When the sources that this rests on were last heard, oldest first; None: never.

@@ -13,6 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import OutOfTime
 from lineal.lineage import Link
-from lineal.model import Answer, Budget, Uri
+from lineal.model import Answer, Budget, Cut, Moment, Uri
 from lineal.query import Ask, Questions
 from lineal.store import Reader
+from lineal.surfaces.cuts import worded
 from tests import crowd, hubs
 from tests.databases import ENGINES, fresh
 
@@ -60,6 +62,9 @@ def ask(
 ONE, OTHER = hubs.node(0, "all-"), hubs.node(5, "all-")
 LEAVES = [hubs.node(1, "of-hub-"), hubs.node(2, "of-hub-")]
 
+#: Before anything was known.
+START = Moment(known_t=0)
+
 #: Every question that walks or looks around, put to what it could run away on.
 PUT: dict[str, Callable[[Questions, Ask], Answer[object]]] = {
     "lineage of a hub": lambda ask, way: ask.lineage(LOCAL, [hubs.HUB], ask=way),
@@ -78,18 +83,32 @@ PUT: dict[str, Callable[[Questions, Ask], Answer[object]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PUT)
-@pytest.mark.parametrize("milliseconds", [150, 5_000])
+#: Those that compare two moments.
+COMPARED: dict[str, Callable[[Questions, Ask], Answer[object]]] = {
+    "what differs of a hub": lambda ask, way: ask.diff(LOCAL, hubs.HUB, START, ask=way),
+    "what differs of its lineage": lambda ask, way: ask.diff_lineage(
+        LOCAL, [hubs.HUB], START, ask=way
+    ),
+    "what differs of all": lambda ask, way: ask.diff_type(LOCAL, "dataset", START, ask=way),
+    "what schemas differ": lambda ask, way: ask.schema_changes(LOCAL, START, ask=way),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "milliseconds"),
+    [*product(PUT, (150, 5_000)), *product(COMPARED, (150, 1_000))],
+)
 def test_an_answer_is_here_in_its_time_and_says_what_was_cut(
     ask: Questions, name: str, milliseconds: int
 ) -> None:
+    put = {**PUT, **COMPARED}[name]
     begun = time.monotonic()
     try:
-        answer = PUT[name](ask, Ask(replace(USUAL, milliseconds=milliseconds)))
+        answer = put(ask, Ask(replace(USUAL, milliseconds=milliseconds)))
     except OutOfTime:
         assert milliseconds < USUAL.milliseconds
     else:
-        assert answer.complete or all(": " in why or "deep" in why for why in answer.why)
+        assert answer.complete or all(worded(cut) for cut in answer.why)
     took = time.monotonic() - begun
 
     assert took < milliseconds / 1_000 * 1.1 + 0.1 + SLACK
@@ -102,7 +121,7 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
     tracemalloc.stop()
 
     assert answer.truncated
-    assert any(f"of the {HUB} at the first step" in why for why in answer.why)
+    assert any(cut.limit == "edges" and cut.total == HUB for cut in answer.why)
     assert len(answer.value.nodes) <= USUAL.nodes * 1.1
     # As many as there was time for: slowed down by the watch over memory, some hundreds.
     assert len(answer.value.nodes) > 100
@@ -114,7 +133,7 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
     [
         (Budget(nodes=100), "nodes"),
         (Budget(edges=300), "edges"),
-        (Budget(depth=0), "shown 0 steps deep"),
+        (Budget(depth=0), "depth"),
         (Budget(rows=50), "rows"),
     ],
 )
@@ -124,7 +143,7 @@ def test_each_limit_is_kept_within_a_tenth_and_named(
     answer = ask.lineage(LOCAL, [hubs.HUB], ask=Ask(budget))
 
     assert answer.truncated
-    assert any(why in reason for reason in answer.why), answer.why
+    assert why in {cut.limit for cut in answer.why}
     assert len(answer.value.nodes) <= min(budget.nodes, budget.edges + 1) * 1.1
     assert len(answer.value.arrows) <= budget.edges * 1.1
 
@@ -138,9 +157,49 @@ def test_no_more_rows_are_read_than_allowed(ask: Questions) -> None:
             found: list[Link] = reader.inward(keys, ["derived_from"])
             assert reader.meter is not None
             assert len(found) <= rows
-            assert reader.meter.why == [
-                f"rows: stopped after {reader.meter.rows}; the limit is {rows}"
-            ]
+            assert reader.meter.why == [Cut("rows", done=reader.meter.rows, most=rows)]
+
+
+@pytest.mark.parametrize("rows", [10, 2_000, 20_000, 60_000])
+def test_what_differs_is_cut_by_rows_and_tells_what_is_known_of_the_total(
+    ask: Questions, rows: int
+) -> None:
+    budget = Budget(rows=rows, milliseconds=60_000)
+    answer = ask.diff_type(LOCAL, "dataset", START, ask=Ask(budget), limit=100)
+    every = HUB + 1 + CHAIN + 1 + ALL
+
+    assert answer.truncated
+    assert answer.total is None
+    compared = [cut for cut in answer.why if cut.what == "differing"]
+    for cut in compared:
+        assert cut.limit == "rows"
+        assert cut.done == sum(answer.value.counts["things"].values())
+        assert cut.total is not None
+        assert cut.done < cut.total <= every
+    assert compared or {cut.limit for cut in answer.why} == {"rows"}
+    # Nothing only seems to have gone, or to have been there before: everything came.
+    assert answer.value.counts["things"]["vanished"] == 0
+    assert answer.value.counts["edges"]["vanished"] == 0
+    assert {one.what for one in answer.value.things} <= {"appeared"}
+
+
+def test_what_is_around_a_hub_is_compared_whole_or_not_at_all(ask: Questions) -> None:
+    small = ask.diff(LOCAL, hubs.HUB, START, ask=Ask(Budget(rows=1_000)))
+    same = ask.diff(LOCAL, hubs.HUB, Moment(known_t=3), ask=Ask(Budget(rows=1_000)))
+
+    for answer in (small, same):
+        (cut,) = [cut for cut in answer.why if cut.what == "around"]
+        assert (cut.limit, cut.total) == ("rows", HUB)
+        assert (len(answer.value.things), len(answer.value.edges)) == (0, 0)
+        assert answer.total is None
+
+
+def test_a_side_that_was_cut_makes_nothing_seem_to_have_gone(ask: Questions) -> None:
+    """The same lineage at two moments: what only one of two cut walks reached is no difference."""
+    answer = ask.diff_lineage(LOCAL, [ONE], Moment(known_t=3), ask=Ask(Budget(nodes=50, edges=400)))
+
+    assert answer.truncated
+    assert (len(answer.value.things), len(answer.value.edges)) == (0, 0)
 
 
 def _count_for_ever(reader: Reader, keys: list[int]) -> None:
@@ -165,10 +224,10 @@ def test_a_statement_that_takes_too_long_is_stopped_in_the_database(ask: Questio
 def test_what_a_hub_is_joined_to_and_what_happened_to_it_is_cut(ask: Questions) -> None:
     for answer in (ask.neighbours(LOCAL, hubs.HUB), ask.history(LOCAL, hubs.HUB)):
         assert answer.truncated
-        assert any(why.startswith("edges") for why in answer.why)
+        assert any(cut.limit == "edges" for cut in answer.why)
         assert 0 < len(answer.value) <= 500
-    (cut,) = [why for why in ask.neighbours(LOCAL, hubs.HUB).why if why.startswith("edges")]
-    assert f"of the {HUB}" in cut
+    (cut,) = [cut for cut in ask.neighbours(LOCAL, hubs.HUB).why if cut.limit == "edges"]
+    assert cut.total == HUB
 
 
 def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
@@ -179,7 +238,7 @@ def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
     ends = ask.paths(LOCAL, start, hubs.node(200, "link-"), ask=Ask(deep))
 
     assert len(usual.value.nodes) == 21
-    assert usual.why == ("downstream shown 20 steps deep; there is more",)
+    assert usual.why == (Cut("depth", done=20, part=("downstream",)),)
     assert len(far.value.nodes) == 301
     assert len(ends.value[0].arrows) == 200
 

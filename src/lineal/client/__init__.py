@@ -23,6 +23,7 @@ import httpx2
 
 from lineal.client.answers import (
     Answer,
+    Cost,
     Differences,
     Entity,
     Explanation,
@@ -41,7 +42,7 @@ from lineal.client.answers import (
 )
 from lineal.client.walks import Parameter, Walks
 
-__all__ = ["Answer", "Client", "ClientError", "Json", "Sent", "Times", "Walk"]
+__all__ = ["Answer", "Client", "ClientError", "Cost", "Json", "Sent", "Times", "Walk"]
 
 #: How often a question is asked in all while nobody answers, and the first pause in seconds.
 TRIES = 3
@@ -186,10 +187,17 @@ class Client(Walks):
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 
     def diff(
-        self, uri: str, before: Times, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        uri: str,
+        before: Times,
+        *,
+        limit: int | None = None,
+        cost: Cost | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of a thing and what is around it, from *before* to *times*."""
-        return self._ask("/diff", uri=uri, limit=limit, **_earlier(before), **times)
+        asked: dict[str, str | int | None] = {"uri": uri, "limit": limit, **_costs(cost)}
+        return self._ask("/diff", **asked, **_earlier(before), **times)
 
     def diff_lineage(
         self,
@@ -199,17 +207,25 @@ class Client(Walks):
         up: int | None = None,
         down: int | None = None,
         limit: int | None = None,
+        cost: Cost | None = None,
         **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of the lineage of a thing, from *before* to *times*."""
         asked: dict[str, str | int | None] = {"uri": uri, "up": up, "down": down, "limit": limit}
+        asked.update(_costs(cost))
         return self._ask("/diff/lineage", **asked, **_earlier(before), **times)
 
     def diff_type(
-        self, kind: str, before: Times, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        kind: str,
+        before: Times,
+        *,
+        limit: int | None = None,
+        cost: Cost | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of all things of a type, from *before* to *times*."""
-        asked: dict[str, str | int | None] = {"type": kind, "limit": limit}
+        asked: dict[str, str | int | None] = {"type": kind, "limit": limit, **_costs(cost)}
         return self._ask("/diff/type", **asked, **_earlier(before), **times)
 
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
@@ -367,6 +383,12 @@ class Client(Walks):
 
 def _chosen(ids: Sequence[int] | None, source: str | None) -> dict[str, Json]:
     return {"ids": None if ids is None else list(ids), "source": source}
+
+
+def _costs(cost: Cost | None) -> dict[str, int | None]:
+    """Return what a comparison may cost as parameters."""
+    said = cost or {}
+    return {"edges": said.get("edges"), "rows": said.get("rows"), "ms": said.get("ms")}
 
 
 def _earlier(before: Times) -> dict[str, str | None]:

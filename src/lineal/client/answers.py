@@ -42,13 +42,34 @@ class Walk(TypedDict, total=False):
     ms: int | None
 
 
+class Cost(TypedDict, total=False):
+    """What a comparison may cost: edges whose claims are compared, rows read, milliseconds."""
+
+    edges: int | None
+    rows: int | None
+    ms: int | None
+
+
+class Cut(TypedDict):
+    """One reason for which an answer is not complete: a limit, and its numbers."""
+
+    #: ``depth``, ``nodes``, ``edges``, ``rows``, ``time``, ``list`` or another.
+    limit: str
+    what: str
+    part: list[str]
+    done: int | None
+    most: int | None
+    total: int | None
+
+
 class Answer(TypedDict, Generic[Value]):
     """An answer that says what it is worth. Times are ISO 8601 in UTC."""
 
     value: Value
-    #: False where something was cut; *why* says what.
+    #: False where something was cut; *why* says what in words, *cuts* as values.
     complete: bool
     why: list[str]
+    cuts: list[Cut]
     #: How many there are in all, where that is known.
     total: int | None
     #: The transaction at which it was computed.

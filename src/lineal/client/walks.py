@@ -11,6 +11,7 @@ from lineal.client.answers import (
     Answer,
     Asset,
     Common,
+    Cost,
     Impact,
     Lineage,
     Path,
@@ -103,12 +104,15 @@ class Walks(ABC):
         *,
         types: Sequence[str] = (),
         limit: int | None = None,
+        cost: Cost | None = None,
         **times: Unpack[Times],
     ) -> Answer[SchemaChanges]:
         """Return the schema changes from *before* to *times*, and whom each touches."""
         said: dict[str, Parameter] = {
             **_types(types),
             "limit": limit,
+            "rows": (cost or {}).get("rows"),
+            "ms": (cost or {}).get("ms"),
             "from_known_at": before.get("known_at"),
             "from_valid_at": before.get("valid_at"),
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from lineal.lineage.graph import Step
+from lineal.model import Cut
 
 
 class Mode(IntEnum):
@@ -67,7 +68,7 @@ class Walk:
     #: Part and whole, where both were reached through each other.
     contained: set[tuple[int, str, int]] = field(default_factory=set)
     #: What was cut and why; empty if nothing was.
-    why: list[str] = field(default_factory=list)
+    why: list[Cut] = field(default_factory=list)
     scanned: int = 0
 
     def way_to(self, key: int) -> list[Step]:

@@ -16,7 +16,7 @@ from lineal.lineage.graph import Graph, Link, Step
 from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
 from lineal.lineage.reach import leading
 from lineal.lineage.walked import Label, Mode, Reached, Walk, Way
-from lineal.model import Budget, Instant
+from lineal.model import Budget, Cut, Instant
 from lineal.shapes import Shapes
 
 #: After how many edges of a level it is asked whether there is time for more.
@@ -104,29 +104,28 @@ class _Walker:
                 depth += 1
                 level = self._settle(self._expand(level, depth), depth)
         except OutOfTime:
-            self.result.why.append(f"time: stopped after {self._budget.milliseconds} ms")
-        said = {reason.partition(":")[0] for reason in self.result.why}
+            self.result.why.append(Cut("time", most=self._budget.milliseconds))
+        said = {cut.limit for cut in self.result.why}
         self.result.why.extend(self._reason(name) for name in sorted(self._refused - said))
         return self.result
 
-    def _reason(self, name: str) -> str:
+    def _reason(self, name: str) -> Cut:
         """Say which limit was hit: of things, or of edges."""
         if name == "nodes":
-            found = len(self.result.reached)
-            return f"nodes: stopped at {found}; the limit is {self._budget.nodes}"
-        return f"edges: stopped after {self.result.scanned}; the limit is {self._budget.edges}"
+            return Cut("nodes", done=len(self.result.reached), most=self._budget.nodes)
+        return Cut("edges", done=self.result.scanned, most=self._budget.edges)
 
     def _spent(self, depth: int, level: Sequence[_Item]) -> bool:
         """Say in the result which limit was hit, if one was."""
         budget, found, read = self._budget, len(self.result.reached), self.result.scanned
         deep = depth >= budget.depth
         limits = (
-            (deep and self._leads_on(level), f"depth: stopped after {budget.depth} steps"),
+            (deep and self._leads_on(level), Cut("depth", done=budget.depth)),
             (found >= budget.nodes, self._reason("nodes")),
             (read >= budget.edges, self._reason("edges")),
-            (self._out_of_time(), f"time: stopped after {budget.milliseconds} ms"),
+            (self._out_of_time(), Cut("time", most=budget.milliseconds)),
         )
-        self.result.why.extend(why for hit, why in limits if hit)
+        self.result.why.extend(cut for hit, cut in limits if hit)
         return deep or any(hit for hit, _ in limits)
 
     def _leads_on(self, level: Sequence[_Item]) -> bool:

@@ -323,11 +323,18 @@ class Questions:
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 
     def diff(
-        self, viewer: Viewer, uri: Uri, before: Moment, after: Moment = NOW, *, limit: int = 500
+        self,
+        viewer: Viewer,
+        uri: Uri,
+        before: Moment,
+        after: Moment = NOW,
+        *,
+        ask: Ask = _ASK,
+        limit: int = 500,
     ) -> Answer[Differences]:
         """What differs of this, and of what it is joined to, between two moments, and why?"""
-        with self._store.between(viewer, before, after) as between:
-            return diff.neighbourhood(between, self._store.shapes, uri, limit=limit)
+        with self._store.between(viewer, before, after, ask.budget) as between:
+            return diff.neighbourhood(between, self._store.shapes, uri, ask=ask, limit=limit)
 
     def diff_lineage(
         self,
@@ -342,7 +349,7 @@ class Questions:
         limit: int = 500,
     ) -> Answer[Differences]:
         """What differs of the lineage of these between two moments, and why?"""
-        with self._store.between(viewer, before, after) as between:
+        with self._store.between(viewer, before, after, ask.budget) as between:
             return diff.lineage(
                 between, self._store.shapes, uris, up=up, down=down, ask=ask, limit=limit
             )
@@ -358,7 +365,7 @@ class Questions:
         limit: int = 500,
     ) -> Answer[Differences]:
         """What differs of all things of a type, and of their edges, between two moments?"""
-        with self._store.between(viewer, before, after) as between:
+        with self._store.between(viewer, before, after, ask.budget) as between:
             return diff.everything(between, self._store.shapes, kind, ask=ask, limit=limit)
 
     # ── The thirteen ─────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
-from lineal.model import Answer
+from lineal.model import Answer, Cut
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import Thirteen
 
@@ -102,13 +102,13 @@ def similar(things: Things, asked: Thirteen, key: int, *, limit: int) -> Answer[
         return math.fsum(weights[one] for one in traits)
 
     ordered = sorted(shared, key=lambda one: (-weight(shared[one]), uris[one]))
-    why = []
+    why: list[Cut] = []
     if len(ordered) > COMPARED:
-        why.append(f"list: {COMPARED} of {len(ordered)} {sort.type}s that share any were compared")
+        why.append(Cut("list", "compared", done=COMPARED, total=len(ordered)))
     found = []
     for at, other in enumerate(ordered[:COMPARED]):
         if things.must_end():
-            why.append(f"time: {at} of {len(ordered)} {sort.type}s that share any were compared")
+            why.append(Cut("time", "compared", done=at, total=len(ordered)))
             break
         theirs = sort.had_by(other)
         both = sorted(
@@ -135,7 +135,7 @@ def similar(things: Things, asked: Thirteen, key: int, *, limit: int) -> Answer[
     found.sort(key=lambda one: (-one.score, one.thing.uri))
     total = len(found) if not why and not asked.why else None
     if len(found) > limit:
-        why.append(f"list: {limit} of {len(found)} are listed")
+        why.append(Cut("list", done=limit, total=len(found)))
     return answer(things.reader, tuple(found[:limit]), why=[*asked.why, *why], total=total)
 
 

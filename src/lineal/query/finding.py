@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lineal.model import Answer, State, Uri
+from lineal.model import Answer, Cut, State, Uri
 from lineal.query.things import Brief, Things, answer
 from lineal.search import Query, describe
 from lineal.store import SearchRow, Wanted, matching, text
@@ -41,11 +41,9 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
     for key, rank in ranked:
         best[one[key]] = min(best.get(one[key], rank), rank)
     page = _page(things, best, limit=limit, offset=offset)
-    why = []
+    why: list[Cut] = []
     if len(candidates) > matching.CANDIDATES:
-        why.append(
-            f"candidates: more than {matching.CANDIDATES} things fit; the best of them are ranked"
-        )
+        why.append(Cut("candidates", done=matching.CANDIDATES))
     keys = sorted(best)
     counts = reader.facet_counts(keys, FACETS) if then is None else then.counts(keys)
     value = Found(page, {name: _frequent(values) for name, values in counts.items()})

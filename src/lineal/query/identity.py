@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from lineal.enrich.identity import PERSON
 from lineal.lineage import IDENTITY, NOT_SAME, SAME, Joints, Link, joining, pair
-from lineal.model import Answer, Claim, Instant, Json, Layer, Uri
+from lineal.model import Answer, Claim, Cut, Instant, Json, Layer, Uri
 from lineal.query.things import Brief, Things, answer, plain
 from lineal.store import Change, Reader, Rules
 
@@ -378,17 +378,17 @@ def suggestions(things: Things, key: int | None, *, limit: int) -> Answer[tuple[
     for one in every:
         called[(uris[one].type, name_parts(uris[one])[-1])].append(one)
     rows = [some for some in called.values() if len(some) > 1 and (key is None or key in some)]
-    why = [f"candidates: only the {LOOKED_AT} newest things were compared"] if cut else []
+    why = [Cut("candidates", "newest", done=LOOKED_AT)] if cut else []
     crowded = [some for some in rows if len(some) > ALIKE]
     if crowded:
-        why.append(f"names: {len(crowded)} names are those of more than {ALIKE} things each")
+        why.append(Cut("names", "crowded", most=ALIKE, total=len(crowded)))
     rows = [some for some in rows if len(some) <= ALIKE]
     found = list(_compared(things, [one for some in rows for one in some], rows))
     if key is not None:
         found = [one for one in found if uris[key] in (one.one.uri, one.other.uri)]
     found.sort(key=lambda one: (-one.score, one.one.uri, one.other.uri))
     if len(found) > limit:
-        why.append(f"list: {limit} of {len(found)} are listed")
+        why.append(Cut("list", done=limit, total=len(found)))
     return answer(reader, tuple(found[:limit]), why=why, total=None if why else len(found))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lineal.lineage import Walk
-from lineal.model import Answer, Json, Uri
+from lineal.model import Answer, Cut, Json, Uri
 from lineal.query.changing import Change, checked, consequence
 from lineal.query.things import Brief, Things, answer
 from lineal.query.walks import SLICE, Ask, go, impossible
@@ -103,10 +103,10 @@ def impact(
     owners, unread = _owners(things, touched)
     why = list(walked.why)
     if unread:
-        why.append(f"time: the owners of {unread} of {len(touched)} things were not looked up")
+        why.append(Cut("time", "owners", done=len(touched) - unread, total=len(touched)))
     told = _readable(things, walked, touched[:limit], owners)
     if len(touched) > len(told):
-        why.append(f"list: {len(told)} of {len(touched)} are listed; counts are of all")
+        why.append(Cut("list", "counted", done=len(told), total=len(touched)))
     value = Impact(
         tuple(sorted(set(things.briefs(keys).values()))),
         change,

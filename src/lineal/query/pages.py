@@ -11,6 +11,7 @@ from lineal.lineage import IDENTITY
 from lineal.model import (
     Answer,
     Claim,
+    Cut,
     Edge,
     Entity,
     Instant,
@@ -125,9 +126,9 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
         edge = Edge(uris[src], kind, uris[dst], tuple(claims[(src, kind, dst)]))
         found.append(Neighbour(relation, other, edge))
     found.sort(key=lambda one: (one.relation, one.other.name, one.other.uri))
-    why = [f"list: {limit} of {len(links)} relations are listed"] if len(links) > limit else []
+    why = [Cut("list", done=limit, total=len(links))] if len(links) > limit else []
     if every is not None:
-        why.append(f"edges: stopped after {most} of the {every} claims of relations")
+        why.append(Cut("edges", "claims", done=most, most=most, total=every))
     return answer(reader, tuple(found), why=why, total=None if every else len(links))
 
 
@@ -202,7 +203,7 @@ def _stated_by(sources: Sequence[str]) -> str:
 def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, ...]]:
     """Return all that happened to a thing, newest first: words said, edges begun and ended."""
     events: list[Happening] = []
-    cut: list[str] = []
+    cut: list[Cut] = []
     for member in things.groups([key])[key]:
         events.extend(_said_events(things.reader.record_history(member)))
         events.extend(_edge_events(things, member, cut))
@@ -210,7 +211,7 @@ def history(things: Things, key: int, *, limit: int) -> Answer[tuple[Happening, 
     when = things.reader.transactions({event.t for event in events})
     dated = [_dated(event, when) for event in events]
     dated.sort(key=_place)
-    why = [f"list: {limit} of {len(dated)} events"] if len(dated) > limit else []
+    why = [Cut("list", done=limit, total=len(dated))] if len(dated) > limit else []
     total = None if cut else len(dated)
     return answer(things.reader, tuple(dated[:limit]), why=[*why, *cut], total=total)
 
@@ -257,12 +258,12 @@ def _said_events(said: Sequence[Said]) -> list[Happening]:
     return events
 
 
-def _edge_events(things: Things, key: int, cut: list[str]) -> list[Happening]:
+def _edge_events(things: Things, key: int, cut: list[Cut]) -> list[Happening]:
     events: list[Happening] = []
     most = things.budget.edges
     found, more = things.reader.claim_history(key, most)
     if more:
-        cut.append(f"edges: stopped after {most}; what happened to the others is not told")
+        cut.append(Cut("edges", "history", done=most, most=most))
     briefs = things.briefs({end for src, _, dst in found for end in (src, dst)})
     for (src, kind, dst), claims in found.items():
         relation = kind if src == key else things.shapes.kinds[kind].inverse

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from lineal.model import Answer, Json, Uri
+from lineal.model import Answer, Cut, Json, Uri
 from lineal.query import diff
 from lineal.query.changing import OF, Change
 from lineal.query.diff import Because, Differences, EdgeChange, ThingChange
@@ -87,11 +87,12 @@ def schema_changes(
     What is gone is asked about at the first moment, all else at the second.
     """
     wanted = [name for name in TYPES if types is None or name in types]
-    why: list[str] = []
+    why: list[Cut] = []
     found: list[_Found] = []
-    for name in wanted:
-        told = diff.everything(between, shapes, name, ask=ask, limit=LISTED)
-        why.extend(f"{name}: {reason}" for reason in told.why)
+    for at, name in enumerate(wanted):
+        share = 1 / (len(wanted) - at)
+        told = diff.everything(between, shapes, name, ask=ask, limit=LISTED, share=share)
+        why.extend(cut.of(name) for cut in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))
     # What comes touches nobody: it takes no place from what changes or goes.
@@ -100,27 +101,23 @@ def schema_changes(
         True: Things(between.before, shapes, platforms),
         False: Things(between.after, shapes, platforms),
     }
-    changes = []
-    for at, one in enumerate(found):
+    changes: list[SchemaChange] = []
+    for at, one in enumerate(found[:limit]):
         side = sides[one.what in ("dropped", "renamed")]
-        if at >= limit or side.must_end():
-            changes.append(_untold(one))
-            continue
-        changes.append(_told(side, one, ask))
-    untold = len(found) - sum(change.touched >= 0 for change in changes)
-    if untold:
-        why.append(f"list: whom {untold} of {len(found)} changes touch was not looked up")
+        if side.must_end():
+            why.append(Cut("time", "touched", done=at, total=len(found)))
+            break
+        changes.append(_told(side, one, ask, why))
     counts: dict[str, int] = defaultdict(int)
     for one in found:
         counts[one.what] += 1
-    listed = sorted(
-        (change for change in changes if change.touched >= 0),
-        key=lambda one: (-one.live, -one.touched, one.what, one.thing.uri),
-    )
+    total = None if why else len(found)
+    if len(found) > limit:
+        why.append(Cut("list", "counted", done=len(changes), total=len(found)))
+    listed = sorted(changes, key=lambda one: (-one.live, -one.touched, one.what, one.thing.uri))
     value = SchemaChanges(
         tuple(listed), dict(sorted(counts.items())), between.before.basis, between.after.basis
     )
-    total = len(found) if not why else None
     return answer(between.after, value, why=dict.fromkeys(why), total=total)
 
 
@@ -223,12 +220,8 @@ def _whole(uri: Uri) -> Uri | None:
     return Uri.of(uri.type, uri.platform, *uri.segments[:-1]) if len(uri.segments) > 1 else None
 
 
-def _untold(one: _Found) -> SchemaChange:
-    return _change(one, -1, 0, (), ())
-
-
-def _told(things: Things, one: _Found, ask: Ask) -> SchemaChange:
-    """Return a change with whom it touches."""
+def _told(things: Things, one: _Found, ask: Ask, why: list[Cut]) -> SchemaChange:
+    """Return a change with whom it touches; add to *why* what was cut of that."""
     if one.what == "added":
         return _change(one, 0, 0, (), ())
     keys = things.reader.keys([one.thing.uri])
@@ -238,6 +231,8 @@ def _told(things: Things, one: _Found, ask: Ask) -> SchemaChange:
     # Each walks on a budget of its own; the time is that of the whole question.
     things.reached = things.scanned = 0
     found = impact(things, [keys[one.thing.uri]], ask=ask, limit=NAMED, change=change)
+    # That only the worst are named is meant so.
+    why.extend(cut.of("impact") for cut in found.why if cut.limit != "list")
     value = found.value
     touched = sum(value.by_type.values())
     return _change(one, touched, value.live, value.by_owner, value.hits)

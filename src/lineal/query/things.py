@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 from lineal.enrich.identity import representative
 from lineal.errors import NotFound, NotObserved
 from lineal.lineage import Graph
-from lineal.model import Answer, Budget, Entity, Json, Said, State, Uri, iso
+from lineal.model import Answer, Budget, Cut, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
-from lineal.store import Reader, together
+from lineal.store import Reader, Trial, together
 
 if TYPE_CHECKING:
     from lineal.query.index import Index
@@ -97,6 +97,28 @@ class Things:
         """Return a function that tells whether the time to find things is used up."""
         meter = self.reader.meter
         return deadline(budget) if meter is None else meter.out_of_time
+
+    def out_of_share(self, share: float) -> Callable[[], str]:
+        """Return a function that tells by which limit a share of what is left is used up."""
+        meter = self.reader.meter
+        return (lambda: "") if meter is None else meter.out_of_share(share)
+
+    def telling(self) -> contextlib.AbstractContextManager[None]:
+        """Return a block in which `OutOfTime` is raised when the time is used up."""
+        meter = self.reader.meter
+        return contextlib.nullcontext() if meter is None else meter.telling()
+
+    @contextlib.contextmanager
+    def trying(self) -> Iterator[Trial]:
+        """Try to read what is only of use as a whole; the trial says whether it could be."""
+        meter = self.reader.meter
+        with contextlib.nullcontext(Trial()) if meter is None else meter.trying() as trial:
+            yield trial
+
+    @property
+    def cut(self) -> bool:
+        """Whether rows were left unread, because there may be no more of them."""
+        return self.reader.meter is not None and bool(self.reader.meter.why)
 
     def must_end(self) -> bool:
         """Tell whether it is time to tell of no more things."""
@@ -302,7 +324,7 @@ def answer(
     reader: Reader,
     value: Value,
     *,
-    why: Iterable[str] = (),
+    why: Iterable[Cut] = (),
     total: int | None = None,
     fresh_at: int | None = None,
     notes: Iterable[str] = (),

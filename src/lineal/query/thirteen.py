@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
+from lineal.model import Cut
 from lineal.query.reaching import reached
 from lineal.query.things import Brief, Things
 from lineal.query.walks import Ask, go
@@ -67,7 +68,7 @@ class Thirteen:
 
     def __init__(self, things: Things, ask: Ask) -> None:
         self._things, self._reader, self._ask = things, things.reader, ask
-        self.why: list[str] = []
+        self.why: list[Cut] = []
 
     # ── Features and data ────────────────────────────────────────────────────────────────────
 
@@ -308,7 +309,7 @@ def live_things(things: Things) -> list[int]:
     return things.unique(things.live(things.reader.of_types(types)))
 
 
-def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int], list[str]]:
+def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int], list[Cut]]:
     """
     Return those from which nothing live is reached, and what was cut.
 
@@ -332,7 +333,7 @@ def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int]
     idle = []
     for at, key in enumerate(rest):
         if things.out_of_time(ask.budget)():
-            why.append(f"time: {at} of {len(rest)} things that may be unused were looked at")
+            why.append(Cut("time", "looked at", done=at, total=len(rest)))
             break
         walked = reached(things, [key], upstream=False, ask=logical)
         why += walked.why

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk
-from lineal.model import Answer, Instant
+from lineal.model import Answer, Cut, Instant
 from lineal.query.reaching import reached
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import RETIRABLE, idle_among, live_things, owned_by
@@ -60,11 +60,11 @@ def shared(
     consumers = live_things(things)
     teams = _teams(things, consumers)
     rest: dict[int, set[int]] = defaultdict(set)
-    why: list[str] = []
+    why: list[Cut] = []
     logical = Ask(ask.budget, "logical", ask.kinds, ask.layers, types=wanted)
     for at, consumer in enumerate(consumers):
         if things.out_of_time(ask.budget)():
-            why.append(f"time: {at} of {len(consumers)} live consumers were looked at")
+            why.append(Cut("time", "looked at", done=at, total=len(consumers)))
             break
         walked = reached(things, [consumer], upstream=True, ask=logical)
         why.extend(walked.why)
@@ -88,7 +88,7 @@ def shared(
         )
     total = len(ordered) if not why else None
     if len(ordered) > limit:
-        why.append(f"list: {limit} of {len(ordered)} are listed")
+        why.append(Cut("list", done=limit, total=len(ordered)))
     return answer(things.reader, tuple(told), why=why, total=total)
 
 
@@ -134,7 +134,7 @@ def unused(
     before = things.reader.basis.valid_at - days * DAY
     for at, key in enumerate(idle):
         if at and things.must_end():
-            why.append(f"time: of {at} of {len(idle)} unused things it was told since when")
+            why.append(Cut("time", "since", done=at, total=len(idle)))
             break
         used = _last_used(things, key)
         if used is None or used[0] <= before:
@@ -143,7 +143,7 @@ def unused(
     reasons = list(dict.fromkeys(why))
     total = None if reasons else len(found)
     if len(found) > limit:
-        reasons.append(f"list: {limit} of {len(found)} are listed")
+        reasons.append(Cut("list", done=limit, total=len(found)))
     return answer(things.reader, tuple(found[:limit]), why=reasons, total=total)
 
 

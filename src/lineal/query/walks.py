@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from lineal.errors import OutOfTime
 from lineal.lineage import Reached, Step, Walk, Way, reachable, rings, walk
-from lineal.model import Answer, Budget, Uri
+from lineal.model import Answer, Budget, Cut, Uri
 from lineal.query.things import Brief, Things, answer
 from lineal.query.words import along
 from lineal.shapes import Shapes
@@ -104,7 +104,7 @@ def go(
     """
     Walk from things in one direction, on what the walks before have left of the budget.
 
-    *share* is the part of that which this walk may use.
+    *share* is the part of that which this walk may use; the limits that are told are the whole's.
     """
     way = way_of(things, keys, upstream=upstream, ask=ask)
     budget = things.left(ask.budget, share)
@@ -112,14 +112,8 @@ def go(
         late = things.out_of_time(ask.budget)
         walked = walk(things.graph, things.shapes, sorted(keys), way, budget, late)
         _say_how_many(things, walked, keys, way)
-    walked.why[:] = [
-        why.replace(f"the limit is {budget.nodes}", f"the limit is {ask.budget.nodes}")
-        if why.startswith("nodes")
-        else why.replace(f"the limit is {budget.edges}", f"the limit is {ask.budget.edges}")
-        if why.startswith("edges")
-        else why
-        for why in walked.why
-    ]
+    whole = {"nodes": ask.budget.nodes, "edges": ask.budget.edges}
+    walked.why[:] = [replace(cut, most=whole.get(cut.limit, cut.most)) for cut in walked.why]
     things.reached += len(walked.reached)
     things.scanned += walked.scanned
     return walked
@@ -133,7 +127,7 @@ def way_of(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -
 
 def _say_how_many(things: Things, walked: Walk, keys: Collection[int], way: Way) -> None:
     """Where the very first step has too many edges, say how many there are."""
-    cut = [at for at, why in enumerate(walked.why) if why.startswith("edges")]
+    cut = [at for at, why in enumerate(walked.why) if why.limit == "edges"]
     if not cut or any(at.depth > 1 for at in walked.reached.values()):
         return
     kinds = things.shapes.kinds_in(way.classes)
@@ -146,10 +140,7 @@ def _say_how_many(things: Things, walked: Walk, keys: Collection[int], way: Way)
     except OutOfTime:
         return
     if every > walked.scanned:
-        why = walked.why[cut[0]]
-        walked.why[cut[0]] = why.replace(
-            f"after {walked.scanned}", f"after {walked.scanned} of the {every} at the first step"
-        )
+        walked.why[cut[0]] = replace(walked.why[cut[0]], what="first step", total=every)
 
 
 # ── Lineage ──────────────────────────────────────────────────────────────────────────────────────
@@ -163,15 +154,10 @@ def lineage(
     shown = Shown(things, sides, columns=ask.columns, types=ask.types)
     nodes, arrows = shown.nodes(keys), shown.arrows()
     why = [
-        _side(sign) + reason
-        for walked, sign in sides
-        for reason in walked.why
-        if not reason.startswith("depth")
+        cut.of(_side(sign)) for walked, sign in sides for cut in walked.why if cut.limit != "depth"
     ]
     deeper = [
-        f"{_side(sign)}shown {min(steps, ask.budget.depth)} steps deep; there is more"
-        for (walked, sign), steps in zip(sides, _depths(up, down), strict=True)
-        if any(reason.startswith("depth") for reason in walked.why)
+        cut.of(_side(sign)) for walked, sign in sides for cut in walked.why if cut.limit == "depth"
     ]
     starts = tuple(sorted(set(things.briefs(keys).values())))
     value = Lineage(
@@ -206,7 +192,7 @@ def _sides(
         side = replace(ask, budget=_at_depth(ask.budget, steps))
         share = 0.5 if at + 1 < len(wanted) else 1.0
         sides.append((go(things, keys, upstream=sign < 0, ask=side, share=share), sign))
-    if len(sides) == 2 and any(why.startswith(("nodes", "edges")) for why in sides[0][0].why):
+    if len(sides) == 2 and any(cut.limit in ("nodes", "edges") for cut in sides[0][0].why):
         first, sign = sides[0]
         left = things.left(ask.budget)
         if left.nodes and left.edges and not things.out_of_time(ask.budget)():
@@ -226,7 +212,7 @@ def impossible(things: Things, keys: Collection[int], *, upstream: bool, ask: As
     within = reachable(things.shapes, way, starts)
     unknown = sorted(ask.types - (things.shapes.types.keys() if within is None else within))
     return [
-        f"No {_spoken(name)} can be {_side(-1 if upstream else 1).strip()} of "
+        f"No {_spoken(name)} can be {_side(-1 if upstream else 1)} of "
         f"{_one_of(starts)}: no declared kind of relation leads there"
         f"{'' if ask.kinds is None else ' by the kinds asked for'}."
         for name in unknown
@@ -276,12 +262,8 @@ def cycles(shapes: Shapes, nodes: Iterable[Node], arrows: Sequence[Arrow]) -> tu
     return tuple(told)
 
 
-def _depths(up: int, down: int) -> list[int]:
-    return [steps for steps in (up, down) if steps > 0]
-
-
 def _side(sign: int) -> str:
-    return "upstream " if sign < 0 else "downstream "
+    return "upstream" if sign < 0 else "downstream"
 
 
 def _at_depth(budget: Budget, depth: int) -> Budget:
@@ -352,12 +334,12 @@ class Shown:
             self._briefs.update(self._things.briefs(sorted(wanted - self._briefs.keys())))
         return len(depths)
 
-    def why(self) -> list[str]:
+    def why(self) -> list[Cut]:
         """Say how many things are not told of, because the time was used up."""
         told = len(self._stands)
         if told == self._every:
             return []
-        return [f"time: {told} of the {self._every} things that were reached are told of"]
+        return [Cut("time", "told", done=told, total=self._every)]
 
     def nodes(self, starts: Collection[int]) -> tuple[Node, ...]:
         """Return every thing once, nearest first."""

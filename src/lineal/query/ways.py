@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lineal.lineage import Reached, Step, Walk, Ways, components
-from lineal.model import Answer, Uri
+from lineal.model import Answer, Cut, Uri
 from lineal.query.things import Brief, Things, answer
 from lineal.query.walks import (
     Arrow,
@@ -67,7 +67,7 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
     if one[start] == one[end]:
         return answer(things.reader, (), total=0, notes=["Both are names of the same thing."])
     found: list[tuple[list[Step], bool]] = []
-    why: list[str] = []
+    why: list[Cut] = []
     notes: list[str] = []
     asked = _towards(things, start, end, ask)
     for share, upstream in ((0.5, False), (1.0, True)):
@@ -85,7 +85,7 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
         if len(some) < k:
             why.extend(walked.why)
         if not complete:
-            why.append("paths: there are too many ways to look at all of them")
+            why.append(Cut("paths"))
     found.sort(key=lambda item: (_steps(things, item[0]), in_words_of(things, item)))
     told = tuple(path(things, steps, upstream=upstream) for steps, upstream in found[:k])
     reasons = list(dict.fromkeys(why))
@@ -164,7 +164,7 @@ def between(things: Things, start: int, end: int, *, ask: Ask) -> Answer[Lineage
     if one[start] == one[end]:
         same = _lying(things, [start], {}, [], ask)
         return answer(things.reader, same, total=1, notes=["Both are names of the same thing."])
-    asked, why = _towards(things, start, end, ask), list[str]()
+    asked, why = _towards(things, start, end, ask), list[Cut]()
     notes, found = list[str](), list[tuple[list[Step], Walk, bool]]()
     for share, upstream in ((0.5, False), (1.0, True)):
         never = impossible(things, [start], upstream=upstream, ask=asked)
@@ -261,7 +261,7 @@ def common(
     depths: list[dict[int, int]] = []
     sure: dict[int, bool] = defaultdict(lambda: True)
     onward: dict[int, set[int]] = defaultdict(set)
-    why: list[str] = []
+    why: list[Cut] = []
     notes = list(
         dict.fromkeys(
             note for key in starts for note in impossible(things, [key], upstream=upstream, ask=ask)
@@ -317,7 +317,7 @@ def common(
     reasons = list(dict.fromkeys(why))
     total = None if reasons else len(ordered)
     if len(ordered) > limit:
-        reasons.append(f"list: {limit} of {len(ordered)} are listed; counts are of all")
+        reasons.append(Cut("list", "counted", done=limit, total=len(ordered)))
     return answer(things.reader, value, why=reasons, total=total, notes=notes)
 
 

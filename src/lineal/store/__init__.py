@@ -49,7 +49,7 @@ from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
 from lineal.store.links import Derived
 from lineal.store.matching import Wanted
-from lineal.store.meter import Meter
+from lineal.store.meter import Meter, Trial
 from lineal.store.names import Names
 from lineal.store.reading import Reader
 from lineal.store.sqlite import SqliteDatabase
@@ -78,6 +78,7 @@ __all__ = [
     "Rules",
     "SearchRow",
     "Store",
+    "Trial",
     "Verdict",
     "Wanted",
     "clock_now",
@@ -294,6 +295,7 @@ class Store:
                 lambda basis: Reader(connection, viewer, basis, terms, meter=meter),
                 basis_of(connection, before, now),
                 basis_of(connection, after, now),
+                meter,
             )
 
     @contextlib.contextmanager

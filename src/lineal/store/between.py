@@ -1,7 +1,8 @@
 """What happened between two moments: in which transactions something may have changed.
 
-Everything is read in one snapshot. The queries here name candidates and never miss one; whether
-something did change is for the readers at both moments, and at those between, to say.
+Everything is read in one snapshot. The queries here name candidates and never miss one, unless the
+budget of the question is used up, which its meter says; whether something did change is for the
+readers at both moments, and at those between, to say.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from lineal.errors import InvalidQuery
 from lineal.store import schema
 from lineal.store.basis import Basis
+from lineal.store.meter import Meter
 from lineal.store.reading import Reader
 from lineal.store.rows import unpack_feed
 from lineal.store.slices import slices
@@ -44,13 +46,14 @@ class Between:
         reader: Callable[[Basis], Reader],
         before: Basis,
         after: Basis,
+        meter: Meter | None = None,
     ) -> None:
         if before.t > after.t:
             raise InvalidQuery(
                 f"The first moment is of transaction {before.t}, the second of {after.t}.",
                 fix="Ask from the earlier knowledge to the later.",
             )
-        self._connection, self._reader = connection, reader
+        self._connection, self._reader, self.meter = connection, reader, meter
         self.before, self.after = reader(before), reader(after)
 
     @property
@@ -62,6 +65,12 @@ class Between:
         """Return a reader of what a transaction knew about the time of the second moment."""
         basis = self.after.basis
         return self._reader(Basis(t, basis.known_at, basis.valid_at))
+
+    def _found(self, query: sa.Select[Any]) -> list[Any]:
+        """Return the rows that a query finds, as far as the budget of the question goes."""
+        if self.meter is not None:
+            return self.meter.read(query)
+        return list(self._connection.execute(query))
 
     # ── In which transactions ────────────────────────────────────────────────────────────────
 
@@ -80,7 +89,7 @@ class Between:
         found = self._changes(((table, table.c.key),), keys)
         for some in slices(keys):
             query = sa.select(entity.c.key, entity.c.t_from).where(entity.c.key.in_(some))
-            for key, at in self._connection.execute(query.where(self._begun(entity))):
+            for key, at in self._found(query.where(self._begun(entity))):
                 found[key].add(at)
         return found
 
@@ -96,7 +105,7 @@ class Between:
             for some in slices(keys):
                 for t, changed in ((table.c.t_from, self._begun), (table.c.t_to, self._ended)):
                     query = sa.select(own, t).distinct().where(own.in_(some), changed(table))
-                    for key, at in self._connection.execute(query):
+                    for key, at in self._found(query):
                         found[key].add(at)
         return found
 
@@ -111,7 +120,7 @@ class Between:
                     query = sa.select(table.c.src, table.c.dst, t).where(
                         table.c.src.in_(some), table.c.dst.in_(targets), changed(table)
                     )
-                    for src, dst, at in self._connection.execute(query):
+                    for src, dst, at in self._found(query):
                         if (src, dst) in wanted:
                             found[(src, dst)].add(at)
         return found
@@ -130,13 +139,11 @@ class Between:
         """Read the feed: every transaction names what it changed."""
         table, entity = schema.tx, schema.entity
         query = sa.select(table.c.changed).where(self._within(table.c.t))
-        keys = {
-            key for packed in self._connection.scalars(query) for key in unpack_feed(bytes(packed))
-        }
+        keys = {key for (packed,) in self._found(query) for key in unpack_feed(bytes(packed))}
         found: set[int] = set()
         for some in slices(keys):
             of_type = sa.select(entity.c.key).where(entity.c.key.in_(some), entity.c.type == kind)
-            found.update(self._connection.scalars(of_type))
+            found.update(key for (key,) in self._found(of_type))
         return found
 
     def _by_facts(
@@ -151,7 +158,7 @@ class Between:
                 .join(entity, entity.c.key == key)
                 .where(entity.c.type == kind, condition(table))
             )
-            found.update(self._connection.scalars(query))
+            found.update(key for (key,) in self._found(query))
         return found
 
     def _in_known(self, table: sa.Table) -> sa.ColumnElement[bool]:

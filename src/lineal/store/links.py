@@ -64,7 +64,7 @@ class Links(Snapshot):
                 query = sa.select(sa.func.count()).where(
                     end.in_(some), table.c.kind.in_(numbers), self._alive(table)
                 )
-                found += sum(many for (many,) in self._found(query))
+                found += self._counted(query)
         return found
 
     def _links(

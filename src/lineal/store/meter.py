@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
 from lineal.errors import OutOfTime
-from lineal.model import Budget
+from lineal.model import Budget, Cut
 from lineal.store.driver import Driver, Row
 
 #: After how many of its own steps SQLite asks whether to go on: some 50 µs.
@@ -26,6 +26,13 @@ FINDING = 0.7
 OVER, AT_LEAST = 0.1, 0.1
 #: What PostgreSQL calls a statement that was stopped by its limit of time.
 _STOPPED = "57014"
+
+
+class Trial:
+    """Whether something could be read as a whole."""
+
+    #: The limit that was in the way; empty if none was.
+    limit = ""
 
 
 class Meter:
@@ -40,9 +47,13 @@ class Meter:
         span = budget.milliseconds / 1_000
         self._end = self._begun + span + max(span * OVER, AT_LEAST)
         self._until = self._end
+        #: Whether nothing may be read any more once that is over, however quick.
+        self._strict = False
         self.rows = 0
+        #: How many rows may be read; less than the budget allows while it is tried to find things.
+        self._most = budget.rows
         #: What was cut and why.
-        self.why: list[str] = []
+        self.why: list[Cut] = []
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -65,12 +76,61 @@ class Meter:
         if not self._is_sqlite:
             self._connection.exec_driver_sql("SAVEPOINT finding")
         self._limit(self._begun + span * FINDING)
+        strict, self._strict = self._strict, True
         try:
-            yield
+            with self.translating():
+                yield
         finally:
+            self._strict = strict
             if not self._is_sqlite:
                 self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT finding")
             self._limit(self._end)
+
+    @contextlib.contextmanager
+    def translating(self) -> Iterator[None]:
+        """Raise `OutOfTime` where a statement of the block, metered or not, is stopped."""
+        try:
+            yield
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            raise self.translated(error) from error
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Raise `OutOfTime` in the block where the time of the whole question is used up."""
+        strict, self._strict = self._strict, True
+        try:
+            with self.translating():
+                yield
+        finally:
+            self._strict = strict
+
+    def check(self) -> None:
+        """
+        Raise `OutOfTime` where the time is used up and nothing may be read any more.
+
+        Many quick statements are stopped by this: a database only stops a slow one.
+        """
+        if self._strict and time.monotonic() > self._until:
+            raise self._late()
+
+    @contextlib.contextmanager
+    def trying(self) -> Iterator[Trial]:
+        """
+        Try to read what is only of use as a whole, in the time and rows to find things.
+
+        What is cut in the block is not cut from the answer: the block's trial says that it failed.
+        """
+        said, self._most, trial = len(self.why), round(self.budget.rows * FINDING), Trial()
+        try:
+            with self.finding():
+                yield trial
+        except OutOfTime:
+            trial.limit = "time"
+        else:
+            trial.limit = "rows" if len(self.why) > said else ""
+        finally:
+            self._most = self.budget.rows
+            del self.why[said:]
 
     def _limit(self, until: float) -> None:
         self._until = until
@@ -87,6 +147,13 @@ class Meter:
         """Tell whether the time to find things is used up."""
         return time.monotonic() > self._begun + self.budget.milliseconds / 1_000 * FINDING
 
+    def out_of_share(self, share: float) -> Callable[[], str]:
+        """Return a function that tells which limit a share of what is left to find things is at."""
+        now, end = time.monotonic(), self._begun + self.budget.milliseconds / 1_000 * FINDING
+        until, rows = now + max(0.0, end - now) * share, self.rows
+        most = rows + max(0.0, self.budget.rows * FINDING - rows) * share
+        return lambda: "rows" if self.rows > most else "time" * (time.monotonic() > until)
+
     def must_end(self) -> bool:
         """Tell whether it is time to tell no more than what is told already."""
         return time.monotonic() > self._begun + self.budget.milliseconds / 1_000
@@ -94,21 +161,27 @@ class Meter:
     @property
     def left(self) -> int:
         """How many rows may still be read."""
-        return max(0, self.budget.rows - self.rows)
+        return max(0, self._most - self.rows)
 
     def read(self, query: sa.Select[Any], most: int | None = None) -> list[Any]:
         """Return the rows that a query finds, at most *most*, and as far as the budget goes."""
         left = self.left
         wanted = left + 1 if most is None else min(most, left + 1)
-        try:
+        self.check()
+        with self.translating():
             rows = list(self._connection.execute(query.limit(wanted)))
-        except (sa.exc.DBAPIError, sqlite3.Error) as error:
-            raise self.translated(error) from error
         self.rows += min(len(rows), left)
         if len(rows) > left:
-            self.cut(f"rows: stopped after {self.rows}; the limit is {self.budget.rows}")
+            self.cut(Cut("rows", done=self.rows, most=self.budget.rows))
             del rows[left:]
         return rows
+
+    def count(self, query: sa.Select[Any]) -> int:
+        """Return the one number that a query finds: it costs time, and hardly any rows."""
+        self.rows += 1
+        self.check()
+        with self.translating():
+            return int(self._connection.execute(query).scalar_one())
 
     def translated(self, error: Exception) -> Exception:
         """Return `OutOfTime` for an error that says that a statement was stopped, else itself."""
@@ -116,12 +189,15 @@ class Meter:
         stopped = getattr(found, "sqlstate", None) == _STOPPED or str(found) == "interrupted"
         if not stopped:
             return error
+        return self._late()
+
+    def _late(self) -> OutOfTime:
         return OutOfTime(
             f"The question took longer than {self.budget.milliseconds} ms.",
             fix="Ask for less, or give it more time.",
         )
 
-    def cut(self, why: str) -> None:
+    def cut(self, why: Cut) -> None:
         """Say once that something was cut."""
         if why not in self.why:
             self.why.append(why)
@@ -136,6 +212,7 @@ class MeteredDriver(Driver):
 
     def rows(self, text: str, *values: object) -> list[Row]:
         """Return the rows that a query finds."""
+        self._meter.check()
         try:
             found = super().rows(text, *values)
         except Exception as error:

@@ -58,6 +58,12 @@ class Snapshot:
             return self._connection.execute(query if most is None else query.limit(most))
         return self.meter.read(query, most)
 
+    def _counted(self, query: sa.Select[Any]) -> int:
+        """Return the one number that a query finds."""
+        if self.meter is None:
+            return int(self._connection.execute(query).scalar_one())
+        return self.meter.count(query)
+
     def _alive(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows that were so at the moment; the basis is part of every query of facts."""
         t, valid_at = self.basis.t, self.basis.valid_at

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from lineal.model import Answer, Claim, Edge, Entity, Instant, Json, Response, Said, iso
+from lineal.model import Answer, Claim, Cut, Edge, Entity, Instant, Json, Response, Said, iso
+from lineal.surfaces.cuts import worded
 
 if TYPE_CHECKING:
     from lineal.query import (
@@ -39,13 +40,26 @@ def envelope(answer: Answer[object], value: Json) -> Object:
     return {
         "value": value,
         "complete": answer.complete,
-        "why": list(answer.why),
+        "why": [worded(cut) for cut in answer.why],
+        "cuts": [_cut(cut) for cut in answer.why],
         "total": answer.total,
         "basis_t": answer.basis_t,
         "known_at": iso(answer.known_at),
         "valid_at": iso(answer.valid_at),
         "fresh_at": when(answer.fresh_at),
         "notes": list(answer.notes),
+    }
+
+
+def _cut(cut: Cut) -> Object:
+    """Return why an answer is not complete, as values."""
+    return {
+        "limit": cut.limit,
+        "what": cut.what,
+        "part": list(cut.part),
+        "done": cut.done,
+        "most": cut.most,
+        "total": cut.total,
     }
 
 

@@ -24,12 +24,24 @@ class _Model(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
 
+class Cut(_Model):
+    """One reason for which an answer is not complete: a limit, and its numbers."""
+
+    limit: str = Field(description="`depth`, `nodes`, `edges`, `rows`, `time`, `list` or another.")
+    what: str = Field(description="What was being done; empty: walking, reading or listing.")
+    part: list[str] = Field(description="Of which part: a side, one of two moments, a type.")
+    done: int | None = Field(description="How far it came.")
+    most: int | None = Field(description="How far it might.")
+    total: int | None = Field(description="How many there are in all, where that is known.")
+
+
 class Answered(_Model, Generic[Value]):
     """An answer that says what it is worth."""
 
     value: Value
     complete: bool = Field(description="False where something was cut; `why` says what.")
-    why: list[str]
+    why: list[str] = Field(description="What was cut and by which limit, in words.")
+    cuts: list[Cut] = Field(description="The same as values.")
     total: int | None = Field(description="How many there are in all, where that is known.")
     basis_t: int = Field(description="The transaction at which it was computed.")
     known_at: str = _time("As we had recorded it by then.")

@@ -99,7 +99,17 @@ def way(
     )
 
 
+def cost(
+    edges: Annotated[int, Query(ge=1, le=_MOST.edges)] = _MOST.edges,
+    rows: Annotated[int, Query(ge=1, le=_MOST.rows)] = _MOST.rows,
+    ms: Annotated[int, Query(ge=1, le=_MOST.milliseconds)] = _MOST.milliseconds,
+) -> Ask:
+    """Return what a comparison may cost."""
+    return Ask(Budget(edges=edges, rows=rows, milliseconds=ms))
+
+
 Way = Annotated[Ask, Depends(way)]
+Cost = Annotated[Ask, Depends(cost)]
 Types = Annotated[
     list[str] | None, Query(description="Only of these types; several, or parted by commas.")
 ]
@@ -230,18 +240,21 @@ def _add_differences(api: APIRouter, lineal: Lineal) -> None:
 
     @api.get("/schema-changes", tags=["differences"], **answered(Answered[models.SchemaChanges]))
     def schema_changes(
-        earlier: Earlier, read: Read, types: Types = None, limit: Limit = 50
+        earlier: Earlier, read: Read, cost: Cost, types: Types = None, limit: Limit = 50
     ) -> Response:
         """Return the schema changes between two moments, why, and whom each touches."""
         told = ask.schema_changes(
-            read.viewer, earlier, read.moment, types=types_of(lineal.shapes, types), limit=limit
-        )
+            read.viewer, earlier, read.moment,
+            types=types_of(lineal.shapes, types), ask=cost, limit=limit,
+        )  # fmt: skip
         return json_response(formats.schema_changes(told))
 
     @api.get("/diff", tags=["differences"], **answered(compared, 404))
-    def diff(uri: UriParam, earlier: Earlier, read: Read, limit: Limit = 500) -> Response:
+    def diff(
+        uri: UriParam, earlier: Earlier, read: Read, cost: Cost, limit: Limit = 500
+    ) -> Response:
         """Return what differs of a thing and what it is joined to, between two moments."""
-        told = ask.diff(read.viewer, Uri(uri), earlier, read.moment, limit=limit)
+        told = ask.diff(read.viewer, Uri(uri), earlier, read.moment, ask=cost, limit=limit)
         return json_response(differing.differences(told))
 
     @api.get("/diff/lineage", tags=["differences"], **answered(compared, 404))
@@ -266,10 +279,11 @@ def _add_differences(api: APIRouter, lineal: Lineal) -> None:
         name: Annotated[str, Query(alias="type", description="A type such as `dataset`.")],
         earlier: Earlier,
         read: Read,
+        cost: Cost,
         limit: Limit = 500,
     ) -> Response:
         """Return what differs of all things of a type and their edges, between two moments."""
-        told = ask.diff_type(read.viewer, name, earlier, read.moment, limit=limit)
+        told = ask.diff_type(read.viewer, name, earlier, read.moment, ask=cost, limit=limit)
         return json_response(differing.differences(told))
 
 

@@ -8,14 +8,16 @@ the difference, or that it differs only because another time is asked about.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from lineal.errors import InvalidQuery, NotFound, NotObserved
-from lineal.model import Answer, Uri
+from lineal.errors import InvalidQuery, NotFound, NotObserved, OutOfTime
+from lineal.model import Answer, Cut, Uri
 from lineal.query.diff.causes import NOT_SOUGHT, Because, Causes
-from lineal.query.diff.comparing import Aliases, edges, pairs
+from lineal.query.diff.comparing import Aliases, Names, edges, pairs
 from lineal.query.diff.differences import (
     AttributeChange,
     ClaimChange,
@@ -24,12 +26,15 @@ from lineal.query.diff.differences import (
     NameChange,
     ThingChange,
 )
-from lineal.query.diff.scenes import Look, Side, along, around, of_type
+from lineal.query.diff.scenes import Look, Scene, Side, along, around, of_type
 from lineal.query.diff.telling import EdgeFound, NameFound, Telling, ThingFound
 from lineal.query.things import Things, answer
 from lineal.query.walks import Ask
 from lineal.shapes import Shapes
 from lineal.store import Between
+
+_F = TypeVar("_F")
+_T = TypeVar("_T")
 
 __all__ = [
     "AttributeChange",
@@ -50,11 +55,15 @@ SLICE = 400
 LOOKS = 40
 
 
-def neighbourhood(between: Between, shapes: Shapes, uri: Uri, *, limit: int) -> Answer[Differences]:
+def neighbourhood(
+    between: Between, shapes: Shapes, uri: Uri, *, ask: Ask, limit: int
+) -> Answer[Differences]:
     """Return what differs of a thing and of what it is joined to."""
-    compared = _Compared(between, shapes, Ask())
+    compared = _Compared(between, shapes, ask)
     (key,) = compared.keys([uri])
-    compared.add(around(key), own=[key])
+    hit = compared.add(around(key), own=[key])
+    if hit:
+        compared.stop(Cut(hit, "around", total=compared.joined(key)))
     return compared.answer(limit)
 
 
@@ -71,46 +80,50 @@ def lineage(
     """Return what differs of the lineage of things."""
     compared = _Compared(between, shapes, ask)
     look = along(compared.keys(uris), up=up, down=down, ask=ask)
-    compared.add(look)
+    hit = compared.add(look)
+    if hit:
+        compared.stop(Cut(hit, "around"))
     return compared.answer(limit, look)
 
 
 def everything(
-    between: Between, shapes: Shapes, kind: str, *, ask: Ask, limit: int
+    between: Between, shapes: Shapes, kind: str, *, ask: Ask, limit: int, share: float = 1.0
 ) -> Answer[Differences]:
-    """Return what differs of all things of a type, and of the edges at them."""
+    """
+    Return what differs of all things of a type, and of the edges at them.
+
+    Of what the budget has left to find things, at most *share* is used.
+    """
     if kind not in shapes.types and not between.after.of_types([kind]):
         raise InvalidQuery(f"There is no type {kind!r}.", fix="See the list of types.")
-    compared = _Compared(between, shapes, ask)
-    candidates = compared.aliases.things(between.changed(kind))
+    compared = _Compared(between, shapes, ask, share)
+    candidates = compared.candidates(kind)
     for at in range(0, len(candidates), SLICE):
-        if compared.out_of_time():
-            compared.stop(
-                f"time: {at} of {len(candidates)} things that may differ were compared "
-                f"within {ask.budget.milliseconds} ms"
-            )
-            break
         some = {key for names in candidates[at : at + SLICE] for key in names}
-        compared.add(of_type(kind, some), own=some)
+        hit = compared.spent() or compared.add(of_type(kind, some), own=some)
+        if hit:
+            compared.stop(Cut(hit, "differing", done=at, total=len(candidates)))
+            break
     return compared.answer(limit)
 
 
 class _Compared:
     """Two sides, what was looked at on both, and what differs of it."""
 
-    def __init__(self, between: Between, shapes: Shapes, ask: Ask) -> None:
+    def __init__(self, between: Between, shapes: Shapes, ask: Ask, share: float = 1.0) -> None:
         self._between, self._shapes, self._ask = between, shapes, ask
         self._sides = (
             Side(Things(between.before, shapes)),
             Side(Things(between.after, shapes)),
         )
-        self.out_of_time = self._sides[1].things.out_of_time(ask.budget)
+        #: By which limit no more is to be compared; empty: by none.
+        self.spent = self._sides[1].things.out_of_share(share)
         self.aliases = Aliases(self._sides)
         self._telling = Telling(between, self._sides, self.aliases)
         self._things: list[ThingFound] = []
         self._edges: list[EdgeFound] = []
         self._names: list[NameFound] = []
-        self._why: list[str] = []
+        self._why: list[Cut] = []
         self._stopped = False
 
     def keys(self, uris: Sequence[Uri]) -> list[int]:
@@ -124,39 +137,105 @@ class _Compared:
                 raise NotObserved(f"Nothing had been observed of {uri} at either moment.")
         return [found[uri] for uri in uris]
 
-    def stop(self, why: str) -> None:
+    def candidates(self, kind: str) -> list[Names]:
+        """Return the things of a type that may differ, or raise `OutOfTime`."""
+        with self._sides[1].things.telling():
+            return self.aliases.things(self._between.changed(kind))
+
+    def joined(self, key: int) -> int | None:
+        """Return how many relations a thing has at the second moment, if there is time to count."""
+        things = self._sides[1].things
+        kinds = frozenset(self._shapes.kinds) - self._shapes.kinds_in(("identity",))
+        with contextlib.suppress(OutOfTime), things.finding():
+            return things.reader.count_at(sorted(things.groups([key])[key]), kinds, kinds)
+        return None
+
+    def stop(self, why: Cut) -> None:
         """Say that not everything was compared."""
         self._why.append(why)
         self._stopped = True
 
-    def add(self, look: Look, own: Collection[int] = ()) -> None:
-        """Look at both sides, and keep what differs; *own* are there by themselves."""
+    def add(self, look: Look, own: Collection[int] = ()) -> str:
+        """
+        Look at both sides, and keep what differs; *own* are there by themselves.
+
+        Where either side could not be read whole, all would seem to differ that was not read: then
+        nothing is kept, and the limit is returned that was in the way.
+        """
+        found = None
+        with self._sides[1].things.trying() as trial:
+            found = self._differing(look, own)
+        if trial.limit or found is None:
+            self._look_anew()
+            return trial.limit
+        self._things += found.things
+        self._edges += found.edges
+        self._names += found.names
+        self._why += found.why
+        return ""
+
+    def _look_anew(self) -> None:
+        """Forget what was read in part."""
+        self._sides = (
+            Side(Things(self._between.before, self._shapes)),
+            Side(Things(self._between.after, self._shapes)),
+        )
+        self._telling = Telling(self._between, self._sides, self.aliases)
+
+    def _differing(self, look: Look, own: Collection[int]) -> _Part:
+        """Return what differs of what is looked at."""
         before, after = (look(side) for side in self._sides)
-        for side, scene in (("before: ", before), ("after: ", after)):
-            self._why.extend(side + why for why in scene.why)
+        why = [cut.of("before") for cut in before.why] + [cut.of("after") for cut in after.why]
         self.aliases.learn(before.ends | after.ends)
         every = pairs(before, after, self._sides, self.aliases)
         joined = edges(before, after, self.aliases)
-        self._things += self._telling.things(every, joined, frozenset(own))
-        self._names += self._telling.names(every)
+        things = self._telling.things(every, joined, frozenset(own))
         found, left = self._telling.edges(joined, self._ask.budget.edges)
-        self._edges += found
         if left:
-            self._why.append(f"edges: what is said of {left} edges was not compared")
+            why.append(Cut("edges", "claims not compared", total=left))
+        unsure = _unsure(before, after)
+        kept = [one for one in things if one.what not in unsure]
+        sure = [one for one in found if one.what not in unsure]
+        left_out = len(things) + len(found) - len(kept) - len(sure)
+        if left_out:
+            why.append(Cut("sides", total=left_out))
+        return _Part(kept, sure, self._telling.names(every), why)
+
+    def _is_late(self) -> bool:
+        """Whether it is time to end, or no more may be read."""
+        things = self._sides[1].things
+        return things.must_end() or things.cut
+
+    def _told(
+        self, found: Sequence[_F], tell: Callable[[Sequence[_F]], Iterable[_T]]
+    ) -> tuple[_T, ...]:
+        """Tell of what was found, a slice at a time while there is time."""
+        told: list[_T] = []
+        for at in range(0, len(found), SLICE):
+            some: Iterable[_T] = ()
+            with contextlib.suppress(OutOfTime), self._sides[1].things.telling():
+                some = () if self._is_late() else tell(found[at : at + SLICE])
+            if not some or self._sides[1].things.cut:
+                hit = "rows" if self._sides[1].things.cut else "time"
+                self._why.append(Cut(hit, "told of", done=at, total=len(found)))
+                break
+            told.extend(some)
+        return tuple(told)
 
     def answer(self, limit: int, look: Look | None = None) -> Answer[Differences]:
         """Return what differs, the first *limit* of each with their causes, and counts of all."""
-        causes = Causes(self._between, self._shapes, self.out_of_time)
         things = sorted(self._things, key=lambda one: (_PLACE[one.what], one.brief))
         ends = sorted(self._edges, key=lambda one: (_PLACE[one.what], one.name))
         names = sorted(self._names, key=lambda one: (one.what, one.thing, one.name))
+        causes = Causes(self._between, self._shapes, self._is_late)
+        told = self._telling
         value = Differences(
             self._between.before.basis,
             self._between.after.basis,
             _along(self._between),
-            self._telling.told_things(things[:limit], causes, look, LOOKS),
-            self._telling.told_edges(ends[:limit], causes, look, LOOKS),
-            self._telling.told_names(names[:limit], causes),
+            self._told(things[:limit], lambda some: told.told_things(some, causes, look, LOOKS)),
+            self._told(ends[:limit], lambda some: told.told_edges(some, causes, look, LOOKS)),
+            self._told(names[:limit], lambda some: told.told_names(some, causes)),
             {
                 "things": _counted(("appeared", "vanished", "changed"), things),
                 "edges": _counted(("appeared", "vanished", "changed"), ends),
@@ -165,14 +244,35 @@ class _Compared:
         )
         for what, every in (("things", things), ("edges", ends), ("names", names)):
             if len(every) > limit:
-                self._why.append(
-                    f"list: {limit} of {len(every)} {what} are listed; counts are of all"
-                )
+                self._why.append(Cut("list", f"{what} counted", done=limit, total=len(every)))
         total = None if self._stopped else len(things) + len(ends) + len(names)
         notes = [*_noted(value), *_unsought(value)]
         return answer(
             self._between.after, value, why=dict.fromkeys(self._why), total=total, notes=notes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What differs of one look at both sides."""
+
+    things: list[ThingFound]
+    edges: list[EdgeFound]
+    names: list[NameFound]
+    why: list[Cut]
+
+
+def _unsure(before: Scene, after: Scene) -> set[str]:
+    """
+    Return what may only seem so, because one side was not seen whole.
+
+    That a side is only so many steps deep is what was asked for, and the same on both.
+    """
+    return {
+        what
+        for what, scene in (("appeared", before), ("vanished", after))
+        if any(cut.limit != "depth" for cut in scene.why)
+    }
 
 
 _PLACE = {"appeared": 0, "vanished": 1, "changed": 2}

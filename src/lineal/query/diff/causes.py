@@ -54,7 +54,7 @@ class Causes:
     ) -> None:
         self._between, self._shapes, self._out_of_time = between, shapes, out_of_time
         self._sides: dict[int, Side] = {}
-        self._scenes: dict[int, Scene] = {}
+        self._scenes: dict[int, Scene | None] = {}
 
     def _side(self, t: int) -> Side:
         """Return what was known by *t* about the time of the second moment."""
@@ -78,6 +78,9 @@ class Causes:
                     del open_ends[at]
             for t, some in rounds.items():
                 side = self._read(t - 1, [differences[at] for at in some])
+                if self._out_of_time():
+                    # It may not have been read whole: nothing is concluded from it.
+                    break
                 for at in some:
                     if not differences[at].holds(side):
                         found[at] = t
@@ -95,7 +98,7 @@ class Causes:
         if at not in found:
             return NOT_SOUGHT
         t = found[at]
-        return VALID_TIME if t is None else told[t]
+        return VALID_TIME if t is None else told.get(t, NOT_SOUGHT)
 
     def _told(self, ts: Iterable[int]) -> dict[int, Because]:
         when = self._between.after.transactions(ts)
@@ -135,5 +138,8 @@ class Causes:
         if t not in self._scenes:
             if len(self._scenes) >= most or self._out_of_time():
                 return None
-            self._scenes[t] = look(self._side(t))
+            scene = look(self._side(t))
+            # Of what was not seen whole nothing is concluded.
+            whole = all(cut.limit == "depth" for cut in scene.why)
+            self._scenes[t] = scene if whole else None
         return self._scenes[t]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lineal.model import Claim, Entity, State
+from lineal.model import Claim, Cut, Entity, State
 from lineal.query.things import Things
 from lineal.query.walks import Ask, lineage
 
@@ -68,7 +68,7 @@ class Scene:
     #: Each edge that is shown, and the edges that it stands for.
     edges: Mapping[EdgeKey, frozenset[EdgeKey]]
     #: What was cut, and why.
-    why: tuple[str, ...] = ()
+    why: tuple[Cut, ...] = ()
 
     @property
     def ends(self) -> set[int]:

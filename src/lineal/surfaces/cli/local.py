@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Answer,
         Asset,
         Common,
+        Cost,
         Differences,
         Entity,
         Explanation,
@@ -111,11 +112,25 @@ class Local:
         return _as(formats_identity.suggestions(told))
 
     def diff(
-        self, uri: str, before: Times, *, limit: int, **times: Unpack[Times]
+        self,
+        uri: str,
+        before: Times,
+        *,
+        limit: int,
+        cost: Cost | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of a thing and what is around it, between two moments."""
         moments = _moment(before), _moment(times)
-        return _as(differing.differences(self._ask.diff(LOCAL, Uri(uri), *moments, limit=limit)))
+        found = self._ask.diff(LOCAL, Uri(uri), *moments, limit=limit, ask=self._cost(cost))
+        return _as(differing.differences(found))
+
+    def _cost(self, cost: Cost | None) -> Ask:
+        said = cost or {}
+        return walking.walk(
+            self._lineal.shapes,
+            {"edges": said.get("edges"), "rows": said.get("rows"), "ms": said.get("ms")},
+        )
 
     def diff_lineage(
         self,
@@ -125,20 +140,29 @@ class Local:
         up: int,
         down: int,
         limit: int,
+        cost: Cost | None = None,
         **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of the lineage of a thing, between two moments."""
+        moments, ask = (_moment(before), _moment(times)), self._cost(cost)
         found = self._ask.diff_lineage(
-            LOCAL, [Uri(uri)], _moment(before), _moment(times), up=up, down=down, limit=limit
+            LOCAL, [Uri(uri)], *moments, up=up, down=down, ask=ask, limit=limit
         )
         return _as(differing.differences(found))
 
     def diff_type(
-        self, kind: str, before: Times, *, limit: int, **times: Unpack[Times]
+        self,
+        kind: str,
+        before: Times,
+        *,
+        limit: int,
+        cost: Cost | None = None,
+        **times: Unpack[Times],
     ) -> Answer[Differences]:
         """Return what differs of all things of a type, between two moments."""
-        moments = _moment(before), _moment(times)
-        return _as(differing.differences(self._ask.diff_type(LOCAL, kind, *moments, limit=limit)))
+        moments, ask = (_moment(before), _moment(times)), self._cost(cost)
+        found = self._ask.diff_type(LOCAL, kind, *moments, ask=ask, limit=limit)
+        return _as(differing.differences(found))
 
     def search(
         self, text: str, *, limit: int, offset: int, **times: Unpack[Times]
@@ -269,12 +293,14 @@ class Local:
         *,
         types: Sequence[str] = (),
         limit: int,
+        cost: Cost | None = None,
         **times: Unpack[Times],
     ) -> Answer[SchemaChanges]:
         """Return the schema changes between two moments, and whom each touches."""
         found = self._ask.schema_changes(
-            LOCAL, _moment(before), _moment(times), types=self._types(types), limit=limit
-        )
+            LOCAL, _moment(before), _moment(times),
+            types=self._types(types), ask=self._cost(cost), limit=limit,
+        )  # fmt: skip
         return _as(formats_walks.schema_changes(found))
 
     def shared(

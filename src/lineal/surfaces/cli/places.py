@@ -164,16 +164,28 @@ def timed(*forms: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorate
 
 
+_rows = click.option("--rows", type=click.IntRange(1, 10_000_000), help="Read so many rows.")
+_ms = click.option("--ms", type=click.IntRange(1, 600_000), help="Take so many milliseconds.")
+
+
 def compared() -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command --from and --to: two moments, each with both its times."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def run(asked: Asked, *, earlier: str, later: str, **rest: object) -> None:
+        def run(
+            asked: Asked,
+            *,
+            earlier: str,
+            later: str,
+            rows: int | None,
+            ms: int | None,
+            **rest: object,
+        ) -> None:
             moments = replace(asked, before=_times(earlier), **_times(later))
-            command(moments, **rest)
+            command(moments, cost={"rows": rows, "ms": ms}, **rest)
 
-        return placed()(_from(_to(run)))
+        return placed()(_from(_to(_rows(_ms(run)))))
 
     return decorate
 

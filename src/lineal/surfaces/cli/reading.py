@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from lineal.surfaces.cli import tables
 from lineal.surfaces.cli.naming import uri_of
 from lineal.surfaces.cli.places import Asked, compared, placed, timed
 from lineal.surfaces.cli.showing import note, show, write, write_json
+
+if TYPE_CHECKING:
+    from lineal.client.answers import Cost
 
 _thing = click.argument("thing", metavar="THING")
 _steps = click.IntRange(0, 20)
@@ -82,6 +86,7 @@ def diff(
     up: int,
     down: int,
     limit: int,
+    cost: Cost,
 ) -> None:
     """
     Show what differs between two moments, and what made it differ.
@@ -93,15 +98,15 @@ def diff(
         raise click.UsageError("Name one THING, or a --type without --lineage.")
     with asked.answers() as answers:
         if kind is not None:
-            answer = answers.diff_type(kind, asked.before, limit=limit, **asked.times)
+            answer = answers.diff_type(kind, asked.before, limit=limit, cost=cost, **asked.times)
         else:
             uri = uri_of(answers, thing or "", asked.times)
             if walked:
                 answer = answers.diff_lineage(
-                    uri, asked.before, up=up, down=down, limit=limit, **asked.times
+                    uri, asked.before, up=up, down=down, limit=limit, cost=cost, **asked.times
                 )
             else:
-                answer = answers.diff(uri, asked.before, limit=limit, **asked.times)
+                answer = answers.diff(uri, asked.before, limit=limit, cost=cost, **asked.times)
     show(answer, asked.form, tables.differences)
 
 

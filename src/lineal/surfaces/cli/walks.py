@@ -15,7 +15,7 @@ from lineal.surfaces.cli.places import Asked, compared, timed
 from lineal.surfaces.cli.showing import caveats, show
 
 if TYPE_CHECKING:
-    from lineal.client.answers import Answer, Lineage, Walk
+    from lineal.client.answers import Answer, Cost, Lineage, Walk
     from lineal.model import Uri
     from lineal.surfaces.cli.places import Answers
 
@@ -174,10 +174,12 @@ _few = click.option("--limit", type=_many, default=50, show_default=True, help="
 @_types
 @_few
 @compared()
-def schema_changes(asked: Asked, types: tuple[str, ...], limit: int) -> None:
+def schema_changes(asked: Asked, types: tuple[str, ...], limit: int, cost: Cost) -> None:
     """Show the schema changes between two moments, what made them, and whom each touches."""
     with asked.answers() as answers:
-        answer = answers.schema_changes(asked.before, types=types, limit=limit, **asked.times)
+        answer = answers.schema_changes(
+            asked.before, types=types, limit=limit, cost=cost, **asked.times
+        )
     show(answer, asked.form, tables.schema_changes)
 
 

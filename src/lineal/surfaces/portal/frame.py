@@ -20,6 +20,7 @@ from lineal.errors import InvalidQuery
 from lineal.model import Answer, Json, Moment, Viewer, iso
 from lineal.query import COMPARABLE
 from lineal.surfaces import asked
+from lineal.surfaces.cuts import worded
 from lineal.surfaces.drawing import STYLE, legend
 from lineal.surfaces.portal import words
 from lineal.surfaces.portal.links import Links, address
@@ -84,6 +85,7 @@ class Frame:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
+            cut=worded,
             moment=words.moment,
             day=words.day,
             clock=words.clock,

@@ -114,4 +114,4 @@ def _steps(name: str, text: str) -> int:
 
 
 def _is_cut(answer: Answer[Any], word: str) -> bool:
-    return any(reason.startswith(word) for reason in answer.why)
+    return any(word in cut.part for cut in answer.why)
