@@ -42,7 +42,6 @@ MOST_NAMES, MOST_LEFT = 8_000_000, 100_000
 #: How many frames may wait for the second process.
 _WAITING = 3
 
-
 #: Told how many records are in.
 Progressed: TypeAlias = "Callable[[int], None] | None"
 #: The tables that are empty where nothing was ever stated.

@@ -60,8 +60,7 @@ class Telling:
         names, texts = self._search_rows()
         told_now = Told(
             instant, self._named, self._met, self._rows, self._statements,
-            array("q", self._edges).tobytes(), self._others, self._responses,
-            self._raws,
+            array("q", self._edges).tobytes(), self._others, self._responses, self._raws,
             self._new_facets, names, texts,
         )  # fmt: skip
         self._begin()
