@@ -331,7 +331,8 @@ def main(what: str, db: str, kernel: str, more: str) -> None:
         "overlay": lambda: overlay(place, about["chosen"], about["moved"]),
         "watch": lambda: watch(place),
     }
-    print(json.dumps(measures[what]()))
+    if (found := measures[what]()) is not None:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
