@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak browser check bench bench-store bench-lineage format lock clean
+.PHONY: help demo test soak browser check bench bench-store bench-lineage bench-product format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about f
 
 bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can install (half an hour)
 	@$(BIN)/python -m bench lineage --size M $(ARGS)
+
+bench-product: .venv/lineal ## Measure the product's answers over a database of M (ten minutes)
+	@$(BIN)/python -m bench product --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

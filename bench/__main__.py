@@ -1,4 +1,4 @@
-"""Every published number comes from here: ``python -m bench [walks | store | lineage] …``."""
+"""Every published number comes from here: ``python -m bench [walks | store | …] …``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from bench import reports, store, walks
 from bench.graph import SIZES, Graph
 from bench.lineage import graph as estates
-from bench.lineage import peers, run
+from bench.lineage import peers, product, run
 from bench.lineage.measure import ALONE, STORE, Pace
 
 
@@ -30,11 +30,14 @@ def main() -> None:
     storing.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
     storing.add_argument("--seed", type=int, default=7)
     _lineage_options(kinds.add_parser("lineage", help="walks, beside C and what can be installed"))
+    _product_options(kinds.add_parser("product", help="walks of the product over a database"))
     chosen = parser.parse_args()
     if chosen.what == "store":
         _store(chosen)
     elif chosen.what == "lineage":
         _lineage(chosen)
+    elif chosen.what == "product":
+        _product(chosen)
     else:
         walks.run(getattr(chosen, "projects", 400))
 
@@ -57,6 +60,37 @@ def _lineage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=cache, metavar="FOLDER", help="where peers are installed"
     )
+
+
+def _product_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", choices=sorted(SIZES), default="S")
+    parser.add_argument("--parts", nargs="+", choices=product.PARTS, default=product.PARTS)
+    parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=date.today(), help="of the report, if not today"
+    )
+    parser.add_argument(
+        "--db", type=Path, metavar="FILE",
+        help="where the database is kept for the next run; made if it is not there",
+    )  # fmt: skip
+
+
+def _product(chosen: argparse.Namespace) -> None:
+    with (
+        Console(stderr=True).status("beginning") as status,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        page, _ = run.run_product(
+            chosen.size,
+            folder=chosen.reports,
+            db=chosen.db or Path(folder) / "lineal.db",
+            parts=chosen.parts,
+            seed=chosen.seed,
+            day=chosen.day,
+            progress=status.update,
+        )
+    Console().print(page.read_text(encoding="utf-8"), markup=False)
 
 
 def _lineage(chosen: argparse.Namespace) -> None:

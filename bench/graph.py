@@ -125,6 +125,10 @@ class Graph:
             self._uris[thing] = found
         return found
 
+    def type(self, thing: int) -> str:
+        """Return of which type a thing is."""
+        return _TYPES[self._type[thing]]
+
     def record(self, thing: int, *, version: int = 0, moved: int | None = None) -> Record:
         """
         Return what a source says of a thing.

@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from bench import reports, store
 from bench.graph import SIZES, Graph
@@ -17,8 +18,10 @@ from bench.lineage import peers, report, run
 from bench.lineage.asked import EVERYONE, Asked
 from bench.lineage.engines.loop import compiler
 from bench.lineage.graph import estate
+from bench.lineage.inside import Differs, same
 from bench.lineage.measure import ALONE, Pace
 from bench.lineage.peers import BITS, LIMIT, NUMBA, NUMPY
+from bench.lineage.product import PARTS
 from bench.lineage.seeds import choose
 
 
@@ -145,3 +148,28 @@ def test_the_estate_is_the_same_for_the_same_seed_and_has_the_stated_statistics(
         assert 0.6 < measured[name][0] / aims[name] < 1.6, name
     assert len(small.current) > len(small.walked())
     assert 0.25 < len(small.ended) / len(small.walked()) < 0.35
+
+
+def test_a_small_run_of_the_product_checks_and_reports_every_figure(tmp_path: Path) -> None:
+    """Over a database, in other processes and over HTTP; a wrong answer ends the run."""
+    page, found = run.run_product(
+        "XS", folder=tmp_path / "reports", db=tmp_path / "kept.db", kernels=["numpy"], pages=1
+    )
+
+    assert tuple(found.product) == PARTS
+    lines = [line for some in found.product.values() for line in some]
+    assert all(line.value > 0 for line in lines)
+    bounds = {line.target for line in lines}
+    assert bounds == {3.0, 40.0, 5.0, 1.0, 200.0, 1.1, 1.6, 2.5, 32.0, None}
+    text = page.read_text(encoding="utf-8")
+    assert all(f"| {line.what} | {line.kernel} |" in text for line in lines)
+    graph = {"graph": json.loads(_graph(page))}
+    assert report.load(page.with_suffix(".json"), graph).product == found.product
+
+
+def test_an_answer_that_differs_is_not_timed() -> None:
+    with pytest.raises(Differs, match="1 things instead of 2"):
+        same({1: 0}, {1: 0, 2: 1}, "a walk")
+    with pytest.raises(Differs, match="nothing instead of 1"):
+        same(None, {1: 0}, "a walk")
+    same({1: 0}, {1: 0}, "a walk")

@@ -26,6 +26,8 @@ Progress = Callable[[str], None]
 ALONE = "Lineal"
 #: The part of a run in which the engine is filled from a store.
 STORE = "store"
+#: The part in which the product is measured over a database of its own.
+PRODUCT = "product"
 #: A call that takes longer (s) is made once, to be checked, and not again.
 SLOW = 2.0
 #: The most that one call, and the turn that warms up, may take (s).
@@ -49,6 +51,18 @@ class Figure:
     calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of the product, and what it is to be; *beside* says what else there is to know."""
+
+    what: str
+    kernel: str
+    value: float
+    unit: str
+    target: float | None = None
+    beside: str = ""
+
+
 @dataclass
 class Found:
     """All that a run found out."""
@@ -62,6 +76,8 @@ class Found:
     #: What is not the time of a question: how long the engine takes to be filled.
     facts: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    #: Figures of the product, by the part of its measurements.
+    product: dict[str, list[Line]] = field(default_factory=dict)
 
     def take_in(self, other: Found, group: str) -> None:
         """Put what was found of a group in the place of what was known of it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.lineage import report
+from bench.lineage import product, report
 from bench.lineage.asked import Asked
 from bench.lineage.graph import SIZES, estate
 from bench.lineage.measure import ALONE, Found, Pace, group
@@ -76,3 +76,41 @@ def _graph(asked: Asked) -> dict[str, Any]:
         "widest": int(np.bincount(walked.starts).max()),
         "measured": dict(asked.seeds.measured),
     }
+
+
+def run_product(
+    size: str,
+    *,
+    folder: Path,
+    db: Path,
+    parts: Sequence[str] = product.PARTS,
+    kernels: Sequence[str] = product.KERNELS,
+    pages: int = product.PAGES,
+    seed: int = 7,
+    day: date | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Path, Found]:
+    """
+    Measure the product over a database, and put that into the report of the same day.
+
+    *db*: where the database is kept; it is made if it is not there. Without a report of that day
+    one is begun. *parts*: what is measured; the figures of other parts stay.
+    *pages*: how often each page is asked for over HTTP.
+    """
+    day = day or date.today()
+    known = report.known_graph(report.paths(folder, size, day)[1], seed)
+    if known is None:
+        progress("drawing the graph")
+        with tempfile.TemporaryDirectory(prefix="lineal-bench-") as work:
+            asked = Asked(estate(SIZES[size], seed=seed), Path(work))
+            pace = Pace()
+            known = report.about(_graph(asked), machine(), (pace.seconds, pace.blocks, pace.most))
+    found = report.load(report.paths(folder, size, day)[1], known)
+    product.filled(db, size, seed=seed, progress=progress)
+    page = report.write(folder, size, day, known, found)
+    for part, lines in product.measured(
+        db, size, seed=seed, parts=parts, kernels=kernels, pages=pages, progress=progress
+    ):
+        found.product[part] = lines
+        report.write(folder, size, day, known, found)
+    return page, found

@@ -12,9 +12,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from lineal.lineage import Graph, Way
+from lineal.lineage.engine.adjacency import Ints
 from lineal.lineage.engine.held import Held
 from lineal.lineage.engine.then import Then
 from lineal.lineage.engine.thinning import Rule
@@ -209,7 +211,7 @@ class Index:
             self.left += 1
             return None
         self.over += 1
-        return found, held.groups(found.things.tolist()).__getitem__
+        return found, _names(standing, held, found.things)
 
     def _at(self, reader: Reader) -> Standing | None:
         """Return where the index stands, if that is where the reader does, or can be brought to."""
@@ -256,3 +258,17 @@ class Index:
             standing, t=reader.basis.t, turned=turned, changed=changed, spoiled=both,
             overlays=overlays(standing.graphs, both, self._shapes),
         )  # fmt: skip
+
+
+def _names(standing: Standing, held: Held, things: Ints) -> Callable[[int], frozenset[int]]:
+    """Return what gives all names of a thing reached: asked anew only where they may be others."""
+    changed, members = standing.changed, standing.shelves.members
+    numbers = standing.shelves.picture.numbers
+    known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
+    fresh = things[~known].tolist()
+    fresh += [
+        key for key in things[known].tolist()
+        if key in changed or (key in members and not members[key].isdisjoint(changed))
+    ]  # fmt: skip
+    groups = held.groups(fresh)
+    return lambda key: groups.get(key) or members.get(key, frozenset((key,)))

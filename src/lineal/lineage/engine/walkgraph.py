@@ -157,8 +157,13 @@ class WalkGraph:
         if why == ("depth",) and not self._leads_on(rows, mask, every, things):
             why = ()
         deep = limits.depth if why in ((), ("depth",)) else every.bounds.size - 2
-        certain = self._doubtless(way, "possible", first, deep, kernel)
-        exact = self._doubtless(way, "approximate", begin, deep, kernel)
+        sure = self._is_sure(rows, mask, every)
+        # A whole beside a start is a doubtful beginning, whatever the edges are.
+        certain = (
+            None if sure and not above.size
+            else self._doubtless(way, "possible", first, deep, kernel)
+        )  # fmt: skip
+        exact = None if sure else self._doubtless(way, "approximate", begin, deep, kernel)
         found = Reach(
             things, depths, self._missing(things, certain), self._missing(things, exact),
             why, every.scanned,
@@ -179,7 +184,7 @@ class WalkGraph:
     def _doubtless(
         self, way: Way, doubt: str, begin: Ints, depth: int, kernel: str | None
     ) -> Closure | None:
-        """Walk without what is doubtful in one way; None where nothing is."""
+        """Walk without what is doubtful in one way; None where nothing ever is."""
         rows = self.rows(way)
         if self.logical and doubt == "approximate":
             return None
@@ -188,6 +193,17 @@ class WalkGraph:
             return reach(self, rows, begin, last=rows.middle, limits=limits, kernel=kernel)
         mask = self._without(way, doubt)
         return reach(self, rows, begin, last=rows.end, mask=mask, limits=limits, kernel=kernel)
+
+    def _is_sure(self, rows: Rows, mask: Bools | None, every: Closure) -> bool:
+        """Did a walk see no doubtful edge at all, so that walking without them finds the same?"""
+        if mask is not None:
+            return not any(
+                code.possible or code.approximate
+                for code, walked in zip(self.legend, mask.tolist(), strict=True) if walked
+            )  # fmt: skip
+        if rows.middle is rows.last:
+            return True
+        return bool(np.array_equal(rows.middle[every.keys], rows.last[every.keys]))
 
     def _things(self, every: Closure) -> tuple[Ints, Ints]:
         """Return each thing once, as its nearest node, and how far it is."""
