@@ -36,7 +36,7 @@ bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about f
 bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can install (half an hour)
 	@$(BIN)/python -m bench lineage --size M $(ARGS)
 
-bench-product: .venv/lineal ## Measure the product's answers over a database of M (ten minutes)
+bench-product: .venv/lineal ## Measure the product's answers over a database of M (it fills one first)
 	@$(BIN)/python -m bench product --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can

@@ -19,6 +19,7 @@ from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, ReadOnly
 from lineal.model import Json
 from lineal.shapes import Shapes
 from lineal.store import Store
+from lineal.store.sqlite import SqliteDatabase
 from tests.graphs import PLAYS, TITLES, Graph, opened, said
 
 
@@ -178,3 +179,17 @@ def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None
         assert one.store.digest() == digest
         assert one.say(said(PLAYS, rows=1)).t is None
         assert one.say(said(PLAYS, rows=2)).t == 2
+
+
+def test_a_file_that_cannot_be_taken_over_leaves_the_old_one_in_use(tmp_path: Path) -> None:
+    with closing(SqliteDatabase(tmp_path / "graph.db")) as database:
+        with database.writing() as connection:
+            connection.exec_driver_sql("CREATE TABLE kept (x)")
+
+        with database.resting(), pytest.raises(FileNotFoundError):
+            database.take_over(tmp_path / "none.db")
+
+        with database.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
+        with database.reading() as connection:
+            assert connection.exec_driver_sql("SELECT x FROM kept").scalar() == 1

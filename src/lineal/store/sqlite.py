@@ -191,7 +191,8 @@ class SqliteDatabase:
             Busy: somebody reads who began before the last commit.
         """
         with self._write_lock:
-            if any(self._set("PRAGMA wal_checkpoint(TRUNCATE)")[0][:1]):
+            ((busy, _, _),) = self._set("PRAGMA wal_checkpoint(TRUNCATE)")
+            if busy:
                 raise Busy(f"{self.path} is being read.", fix="Try again.")
             yield
 
@@ -206,7 +207,7 @@ class SqliteDatabase:
         Put another file in the place of this one, which rests; whoever reads goes on with the old.
 
         Raises:
-            StoreError: it could not be done; the old file is there as it was.
+            StoreError, OSError: it could not be done; the old file is there, and in use, as it was.
         """
         with self._write_lock, translated(self.path):
             assert self._writer is not None
@@ -217,8 +218,10 @@ class SqliteDatabase:
             # They are empty, and must not be taken for those of the new file.
             for ending in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
-            path.replace(self.path)
-            self._writer = self._connected_writer()
+            try:
+                path.replace(self.path)
+            finally:
+                self._writer = self._connected_writer()
 
     def _set(self, pragma: str) -> list[tuple[Any, ...]]:
         if self._writer is None:
