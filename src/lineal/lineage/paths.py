@@ -109,8 +109,17 @@ class Ways:
     def _branches(
         self, way: Sequence[Hop], end: int, known: set[tuple[Hop, ...]], far: Mapping[int, int]
     ) -> Iterable[list[Hop]]:
-        """Yield the shortest ways that leave *way* at each of its places and are not known."""
+        """
+        Yield the shortest ways that leave *way* at each of its places and are not known.
+
+        Where *way* comes to a thing again, as itself and as the whole of a part, it is not left
+        later: whatever went on from there would go through that thing twice too.
+        """
+        passed = set[int]()
         for at, hop in enumerate(way):
+            if hop.start[0] in passed:
+                return
+            passed.add(hop.start[0])
             root = list(way[:at])
             taken = frozenset(
                 other[at] for other in known if len(other) > at and list(other[:at]) == root
@@ -152,7 +161,7 @@ class Ways:
         far: Mapping[int, int],
     ) -> list[Hop] | None:
         """Return *root* and the shortest way on from it; not by what is taken, nor back over it."""
-        passed = {hop.start for hop in root}
+        passed = {place[0], *(hop.start[0] for hop in root)}
         best: dict[Place, int] = {place: 0}
         before: dict[Place, Hop] = {}
         # The shortest in all first; of several the one that is nearer to the beginning.
@@ -170,7 +179,7 @@ class Ways:
                 continue
             for hop in self.onward(here):
                 left = far.get(hop.end[0])
-                if left is None or hop.end in passed or (here == place and hop in taken):
+                if left is None or hop.end[0] in passed or (here == place and hop in taken):
                     continue
                 length = cost + hop.cost
                 if length < best.get(hop.end, length + 1):
