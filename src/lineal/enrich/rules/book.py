@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lineal.enrich.rules.matching import Matching, TooMany, Way
 from lineal.enrich.rules.reading import in_order
 from lineal.enrich.rules.rule import Rule
-from lineal.enrich.rules.touching import START, Touched, Touching
+from lineal.enrich.rules.touching import START, Touching
 from lineal.model import Json, Uri
 from lineal.shapes import Shapes
 from lineal.store import (
@@ -29,8 +29,9 @@ from lineal.store import (
     Step,
 )
 
-#: How many ways of a rule are followed at once in a commit, and in a transaction of their own.
-ROOM, MOST = 10_000, 200_000
+#: How many ways of a rule are followed at once in a transaction, and how many for one thing, for
+#: which it is done whole or not at all.
+ROOM, MOST = 5_000, 200_000
 #: How many derivations of one edge are kept; of more only the number.
 KEPT = 20
 
@@ -47,6 +48,7 @@ class RuleBook:
         self.rules = in_order(rules)
         self._shapes = Shapes.builtin() if shapes is None else shapes
         self._named = {rule.name: rule for rule in self.rules}
+        self._allowed: dict[tuple[str, str, str], bool] = {}
 
     @property
     def seeds(self) -> frozenset[str]:
@@ -57,13 +59,9 @@ class RuleBook:
     def programs(self) -> tuple[Program, ...]:
         """The rules as the store keeps them up, in their order."""
         return tuple(
-            Program(rule.name, rule.digest, rule.path.types[0], self._version(rule))
+            Program(rule.name, rule.digest, rule.path.types[0], rule.version, rule.enabled)
             for rule in self.rules
         )
-
-    @staticmethod
-    def _version(rule: Rule) -> str:
-        return rule.version
 
     # ── In a commit ──────────────────────────────────────────────────────────────────────────
 
@@ -75,20 +73,15 @@ class RuleBook:
         *change* when the next one is asked.
         """
         for rule in self.rules:
-            if rule.name in change.idle:
+            if rule.name in change.idle or not rule.may_conclude(reader.kinds):
                 continue
             touching = Touching(rule, reader, self._shapes, change)
             touched = touching.by_change(_UNBOUND if most is None else most)
-            yield from self._followed(rule, touched, reader, MOST if most is None else ROOM)
-
-    def _followed(self, rule: Rule, touched: Touched, reader: Reader, room: int) -> Iterator[Step]:
-        if touched.later:
-            yield PutOff(rule.name, tuple(sorted(touched.later)))
-        if touched.starts:
-            try:
-                yield self._conclusion(rule, touched.starts, reader, room)
-            except TooMany:
-                yield PutOff(rule.name, tuple((START, key) for key in sorted(touched.starts)))
+            if touched.later:
+                yield PutOff(rule.name, tuple(sorted(touched.later)))
+            if touched.starts:
+                room = MOST if most is None else max(ROOM, most)
+                yield from self._for(rule, sorted(touched.starts), reader, room)
 
     # ── What was put off ─────────────────────────────────────────────────────────────────────
 
@@ -102,30 +95,49 @@ class RuleBook:
         """
         rule = self._named[name]
         if position == START:
-            yield from self.conclude_for(name, keys, reader)
+            yield from self._for(rule, keys, reader, ROOM)
             return
         touching = Touching(rule, reader, self._shapes, Change(frozenset(), frozenset()))
         touched, onward = touching.page(keys[0], position, after, most)
-        yield from self._followed(rule, touched, reader, MOST)
+        if touched.later:
+            yield PutOff(rule.name, tuple(sorted(touched.later)))
+        if touched.starts:
+            yield from self._for(rule, sorted(touched.starts), reader, ROOM)
         if onward is not None:
             yield PutOff(rule.name, ((position, keys[0]),), after=onward)
 
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterator[Step]:
-        """Conclude everything for these starts; in parts where there are too many ways."""
-        rule = self._named[name]
-        uris = reader.uris(starts)
-        fit = [key for key in starts if uris[key].type in rule.path.types[0]]
-        parts = [fit] if fit else []
+        """Conclude everything for these starts, however many ways there are from them."""
+        rule, parts = self._named[name], [list(starts)]
         while parts:
             part = parts.pop()
+            for step in self._for(rule, part, reader, MOST):
+                if isinstance(step, PutOff):
+                    left = [key for _, key in step.places]
+                    middle = len(left) // 2
+                    parts += [some for some in (left[middle:], left[:middle]) if some]
+                else:
+                    yield step
+
+    def _for(self, rule: Rule, starts: Sequence[int], reader: Reader, room: int) -> Iterator[Step]:
+        """Conclude for as many of these starts as there is room for; put off the rest."""
+        if not rule.may_conclude(reader.kinds):
+            # Nothing ever followed, and nothing does now.
+            return
+        uris = reader.uris(starts)
+        fit = [key for key in starts if uris[key].type in rule.path.types[0]]
+        while fit:
             try:
-                yield self._conclusion(rule, part, reader, MOST)
+                yield self._conclusion(rule, fit, reader, room if len(fit) > 1 else MOST)
             except TooMany as error:
-                if len(part) == 1:
-                    yield Failed(name, part[0], error.message)
-                    continue
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
+                if len(fit) == 1:
+                    yield Failed(rule.name, fit[0], error.message)
+                    return
+                middle = len(fit) // 2
+                yield PutOff(rule.name, tuple((START, key) for key in fit[middle:]))
+                fit = fit[:middle]
+            else:
+                return
 
     # ── Conclusions ──────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +176,10 @@ class RuleBook:
         )
 
     def _allows(self, rule: Rule, start: Uri, end: Uri) -> bool:
-        return self._shapes.allows(rule.gives, start.type, end.type)
+        name = (rule.gives, start.type, end.type)
+        if name not in self._allowed:
+            self._allowed[name] = self._shapes.allows(*name)
+        return self._allowed[name]
 
 
 #: More than any change touches.
@@ -173,6 +188,8 @@ _UNBOUND = 1 << 60
 
 def _concluded(rule: Rule, ways: Sequence[Way]) -> Concluded:
     """Return an edge as its ways together give it: over all the time that any of them covers."""
+    if len(ways) == 1 and rule.confidence == 1:
+        return Concluded(ways[0].since, ways[0].until)
     ends = [way.until for way in ways if way.until is not None]
     until = max(ends) if len(ends) == len(ways) else None
     about: dict[str, Json] = {}
