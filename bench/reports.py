@@ -101,6 +101,7 @@ def _page(
 
 
 def table_line(row: Row) -> str:
+    """Return a figure as a line of a table: what, how much, the target, and the peer's."""
     met = {True: "yes", False: "**no**", None: ""}[row.met]
     peer = "" if row.peer is None else _number(row.peer)
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"

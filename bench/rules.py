@@ -62,7 +62,7 @@ db = duckdb.connect()
 db.execute("SET threads = 2")
 for kind in ("produced_by", "part_of", "executed_for", "cell_of"):
     db.execute(f"CREATE TABLE {kind} AS SELECT * FROM read_csv('{folder}/{kind}.csv',"
-               " columns={'src': 'BIGINT', 'dst': 'BIGINT'}, header=false)")
+               " columns={'src': 'BIGINT', 'dst': 'BIGINT'}, header=false, auto_detect=false)")
 db.execute("CREATE VIEW produced AS SELECT src AS version, dst AS run FROM produced_by")
 times = []
 for _ in range(5):

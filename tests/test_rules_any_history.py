@@ -56,7 +56,7 @@ STATED = [
     *2 * [("run", "part_of", "run")],
     *4 * [("run", "executed_for", "ab-cell")],
     *4 * [("ab-cell", "cell_of", "ab-test")],
-    *3 * [("model-version", "served_in", "ab-cell")],
+    *5 * [("model-version", "served_in", "ab-cell")],
     ("dataset", "produced_by", "pipeline"),
     ("dataset", "derived_from", "dataset"),
     ("model", "trained_on", "dataset"),
@@ -213,7 +213,7 @@ class History:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         names = [*PATTERNS, "rivals"]
-        self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(6, 9)), 1)
+        self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(8, 9)), 1)
         self.documents: set[str] = set()
 
     # ── Steps ────────────────────────────────────────────────────────────────────────────────

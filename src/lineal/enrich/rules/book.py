@@ -145,15 +145,18 @@ class RuleBook:
         self, rule: Rule, starts: Collection[int], reader: Reader, room: int
     ) -> Conclusion:
         ways = Matching(rule, reader, self._shapes, room).ways(starts)
-        things = {key for way in ways for key in way.things}
-        things.update(key for way in ways for start, _, end in way.supports for key in (start, end))
-        things.update(starts)
-        uris = reader.uris(things)
+        things = set(starts)
         edges: dict[tuple[int, int], dict[tuple[tuple[int, str, int], ...], Way]] = defaultdict(
             dict
         )
         for way in ways:
-            edges[way.things[rule.start], way.things[rule.end]].setdefault(way.supports, way)
+            passed, _, supports, _, _ = way
+            things.update(passed)
+            for start, _, end in supports:
+                things.add(start)
+                things.add(end)
+            edges[passed[rule.start], passed[rule.end]].setdefault(supports, way)
+        uris = reader.uris(things)
         derivations: list[Derivation] = []
         concluded: dict[tuple[Uri, str, Uri], Concluded] = {}
         called: dict[int, str] = {}
@@ -189,15 +192,15 @@ _UNBOUND = 1 << 60
 def _concluded(rule: Rule, ways: Sequence[Way]) -> Concluded:
     """Return an edge as its ways together give it: over all the time that any of them covers."""
     if len(ways) == 1 and rule.confidence == 1:
-        return Concluded(ways[0].since, ways[0].until)
-    ends = [way.until for way in ways if way.until is not None]
+        return Concluded(ways[0][3], ways[0][4])
+    ends = [until for _, _, _, _, until in ways if until is not None]
     until = max(ends) if len(ends) == len(ways) else None
     about: dict[str, Json] = {}
     if rule.confidence < 1:
         about["confidence"] = rule.confidence
     if len(ways) > KEPT:
         about["derivations"] = len(ways)
-    return Concluded(min(way.since for way in ways), until, about)
+    return Concluded(min(way[3] for way in ways), until, about)
 
 
 def _kept(ways: list[Way], uris: Mapping[int, Uri]) -> list[Way]:
@@ -205,7 +208,7 @@ def _kept(ways: list[Way], uris: Mapping[int, Uri]) -> list[Way]:
     if len(ways) <= KEPT:
         return ways
     named = sorted(
-        (tuple((uris[start], kind, uris[end]) for start, kind, end in way.supports), at)
+        (tuple((uris[start], kind, uris[end]) for start, kind, end in way[2]), at)
         for at, way in enumerate(ways)
     )
     return [ways[at] for _, at in named[:KEPT]]
@@ -218,14 +221,15 @@ def _derivation(
     uris: Mapping[int, Uri],
     called: dict[int, str],
 ) -> Derivation:
-    for key in way.things:
+    things, _, supports, since, until = way
+    for key in things:
         if key not in called:
             # The id of a thing never changes, so that a rename changes no reason.
             called[key] = "/".join(uris[key].segments)
     words = {
         name: called[key]
-        for name, key in zip(rule.path.names, way.things, strict=True)
+        for name, key in zip(rule.path.names, things, strict=True)
         if name is not None
     }
-    supports = tuple([(uris[start], kind, uris[end]) for start, kind, end in way.supports])
-    return Derivation(*edge, supports, way.since, way.until, rule.why.format_map(words))
+    told = tuple([(uris[start], kind, uris[end]) for start, kind, end in supports])
+    return Derivation(*edge, told, since, until, rule.why.format_map(words))
