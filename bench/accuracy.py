@@ -18,6 +18,8 @@ from lineal.testing.estate.truth import truth
 
 Pairs = set[tuple[str, str]]
 
+#: Among how many suggestions a hidden feature is looked for.
+FIRST = 5
 SOURCES = Path(package.__file__).parent / "sources"
 
 
@@ -40,6 +42,7 @@ def measure(*, seed: int = 7, scale: float = 1.0) -> list[str]:
             assert drained.complete
             lineal.ruling.follow()
             concluded = _concluded(lineal)
+            suggested = _suggested(lineal)
         expected = _expected(truth(estate.world, per_kind=None))
     lines = [
         f"The example estate at seed {seed}, scale {scale:g}; model versions and tests.",
@@ -57,7 +60,39 @@ def measure(*, seed: int = 7, scale: float = 1.0) -> list[str]:
         precision = f"{right / len(ours):.3f}" if ours else "no case"
         recall = f"{right / len(theirs):.3f}" if theirs else "no case"
         lines.append(f"| {rule.name} | {len(theirs):,} | {len(ours):,} | {precision} | {recall} |")
-    return lines
+    return [*lines, "", *suggested]
+
+
+def _suggested(lineal: Lineal) -> list[str]:
+    """Hide one feature of each model in turn; is it among the first that are suggested?"""
+    tried = first = among = 0
+    by_chance = 0.0
+    with lineal.store.read(LOCAL) as reader:
+        models = list(reader.uris(reader.of_types(("model",))).values())
+        features = len(reader.of_types(("feature",)))
+    for model in sorted(models):
+        edges = lineal.ask.neighbours(LOCAL, model, limit=500).value
+        consumed = sorted(
+            one.other.uri
+            for one in edges
+            if one.relation == "consumes" and one.other.uri.type == "feature"
+        )
+        if len(consumed) < 2:
+            continue
+        for hidden in consumed[:3]:
+            found = lineal.ask.wanted(LOCAL, model, limit=FIRST, without=[hidden]).value
+            uris = [one.thing.uri for one in found]
+            tried += 1
+            first += uris[:1] == [hidden]
+            among += hidden in uris
+            by_chance += FIRST / max(1, features - len(consumed) + 1)
+    if not tried:
+        return ["No model of the estate names features, so no suggestion could be tried."]
+    return [
+        f"Features suggested (`wanted`), of {tried:,} links held out one at a time: the hidden"
+        f" feature comes first in {first / tried:.3f}, is among the first {FIRST} in"
+        f" {among / tried:.3f}; by chance it would be in {by_chance / tried:.3f}."
+    ]
 
 
 def _expected(answers: Mapping[str, list[dict[str, Any]]]) -> dict[str, Pairs]:
