@@ -205,13 +205,17 @@ def _past(told: dict[str, Any], kernel: str) -> list[Line]:
             if some := told[name][sort]:
                 ratio = statistics.median(one["then"] / one["lean"] for one in some)
                 reached = statistics.median(one["reached"] for one in some)
-                cut = " until cut at its budget" if some[0]["cut"] else ""
                 lines.append(
                     Line(f"as of a past that {name} ({told[name]['lacks']:.1%}), {sort},"
                          f" {reached:,.0f} reached", kernel, ratio, "×", bound,
-                         f"{_ms(some, 'then')}{cut};"
-                         f" rows compiled for then {_ms(some, 'lean')}")
+                         f"{_ms(some, 'then')}; a lean walk {_ms(some, 'lean')}")
                 )  # fmt: skip
+        lines += [
+            Line(f"the first question about a past that {name}, claim by claim", kernel,
+                 told[name]["first"] * 1e3, "ms"),
+            Line("the second, for which its rows are compiled where no server runs", kernel,
+                 told[name]["second"], "s"),
+        ]  # fmt: skip
     return lines
 
 

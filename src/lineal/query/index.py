@@ -8,26 +8,34 @@ Not to be in the index never means not to exist.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import structlog
 
-from lineal.lineage import Graph, Way
+from lineal.lineage import Graph, Way, newest
 from lineal.lineage.engine.adjacency import Ints
+from lineal.lineage.engine.claims import Numbers
 from lineal.lineage.engine.held import Held
 from lineal.lineage.engine.then import Then
 from lineal.lineage.engine.thinning import Rule
-from lineal.lineage.engine.walkgraph import Reach
-from lineal.model import Budget, Instant, Viewer
+from lineal.lineage.engine.walkgraph import Reach, WalkGraph
+from lineal.model import Budget, Instant, Moment, Viewer
 from lineal.query import keeping
 from lineal.query.keeping import Standing, built, overlays
+from lineal.query.moments import Compiled, Key
 from lineal.store import Reader, Store
 
 log = structlog.get_logger("lineal")
 
+#: What walks at a moment stand on: the rows, the graph, who has which names, what has changed.
+_At: TypeAlias = tuple[
+    Compiled, Held, Mapping[int, frozenset[int]], Collection[int]
+]  # fmt: skip
 #: Who reads for the index.
 _INDEX = Viewer("index")
 #: How much memory its arrays may take, in bytes, unless something else is said.
@@ -36,6 +44,8 @@ MEMORY = 4 << 30
 PAST = 90 * 86_400_000_000
 #: From how many changed things on it is built anew in the background.
 FOLD = 5_000
+#: Up to how many claims a moment in the past is compiled when it is first asked about.
+QUICK = 20_000
 
 
 class Index:
@@ -67,12 +77,15 @@ class Index:
         self._lock = threading.Lock()
         self._standing: Standing | None = None
         self._refused = False
+        #: Must it be built anew? Which moments are to be compiled? Is there anything to do?
         self._due = threading.Event()
+        self._moments: deque[Key] = deque()
+        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         #: How often it was built, found a gap, left a walk to the store, was asked about the past,
-        #: and walked over rows that were made anew.
-        self.builds = self.gaps = self.left = self.then = self.over = 0
+        #: and walked over rows that were made anew, or over rows of a moment in the past.
+        self.builds = self.gaps = self.left = self.then = self.over = self.back = 0
         #: Up to which transaction it is known that nothing old was dropped since it was built.
         self._kept = 0
 
@@ -117,9 +130,13 @@ class Index:
         """Stop the background work."""
         if self._thread is not None:
             self._stopping.set()
-            self._due.set()
+            self._wake.set()
             self._thread.join()
             self._thread = None
+
+    def _ask_to_build(self) -> None:
+        self._due.set()
+        self._wake.set()
 
     def _warm(self) -> None:
         """Let the kernel be imported and compiled now, and not in the first question."""
@@ -131,14 +148,16 @@ class Index:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._wake.clear()
                 if self._due.is_set():
                     self._due.clear()
                     self.build()
                 self._warm()
+                self._compile_asked()
             except Exception:
                 # The store answers meanwhile; the next question that finds it missing asks again.
                 log.exception("the lineage index could not be built")
-            self._due.wait()
+            self._wake.wait()
 
     # ── What is asked of it ──────────────────────────────────────────────────────────────────
 
@@ -151,6 +170,14 @@ class Index:
 
     def _graph_then(self, reader: Reader) -> Graph | None:
         """Return the graph at a moment in the past, or at an older snapshot; None if too old."""
+        past = self._past_of(reader)
+        if past is None:
+            return None
+        self.then += 1
+        return past.held
+
+    def _past_of(self, reader: Reader) -> _Past | None:
+        """Return what is held of a moment in the past; None where the store must be asked."""
         basis = reader.basis
         with self._lock:
             standing = self._standing
@@ -161,15 +188,17 @@ class Index:
         if dropped:
             return None
         self._kept = last
-        changed = standing.changed if standing.t >= basis.t else None
-        if changed is None:
+        things, claims = set[int](), frozenset[tuple[int, str, int]]()
+        if basis.t > standing.built:
             changes = reader.changes(standing.built)
             if changes is None:
                 return None
-            changed = changes.things | {end for src, _, dst in changes.claims for end in (src, dst)}
+            claims = changes.claims
+            things |= changes.things | {end for src, _, dst in claims for end in (src, dst)}
         then = Then(standing.shelves.picture, ended, basis.t, basis.valid_at)
-        self.then += 1
-        return Held(standing.shelves, reader, changed, then)
+        names = standing.moments.names(then, standing.shelves.members)
+        held = Held(standing.shelves, reader, things, then, names)
+        return _Past(standing, then, held, names, things, claims)
 
     def reach(
         self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
@@ -180,13 +209,29 @@ class Index:
         None where the index does not know, or a limit was hit: then the walk itself tells.
         """
         standing = self._at(reader)
-        if standing is None:
+        if standing is not None:
+            at = 0 if way.logical else 1
+            compiled = Compiled(standing.graphs[at], standing.spoiled[at], standing.overlays[at])
+            held = Held(standing.shelves, reader, standing.changed)
+            at_now = compiled, held, standing.shelves.members, standing.changed
+            return self._reach(at_now, starts, way, budget)
+        # A snapshot that commits have overtaken is not asked about again.
+        past = None if reader.basis.is_now else self._past_of(reader)
+        then = None if past is None else self._compiled(past, reader, logical=way.logical)
+        if past is None or then is None:
             return None
-        at = 0 if way.logical else 1
-        graph, spoiled = standing.graphs[at], standing.spoiled[at]
+        found = self._reach((then, past.held, past.names, past.things), starts, way, budget)
+        self.back += found is not None
+        return found
+
+    def _reach(
+        self, at: _At, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
+        """Walk over compiled rows of a moment; over those made anew, where it must be."""
+        (graph, spoiled, _), _, members, _ = at
         numbers = graph.numbers.of(starts)
         if numbers.size < len(set(starts)):
-            return self._over(standing, reader, starts, way, budget)
+            return self._over(at, starts, way, budget)
         if not graph.knows(numbers.tolist()):
             return None
         found = graph.walk(numbers.tolist(), way, budget)
@@ -194,24 +239,74 @@ class Index:
             self.left += 1
             return None
         if spoiled.touches(found.things):
-            return self._over(standing, reader, starts, way, budget)
-        members = standing.shelves.members
+            return self._over(at, starts, way, budget)
         found = replace(found, things=graph.numbers.key(found.things))
         return found, lambda key: members.get(key, frozenset((key,)))
 
     def _over(
-        self, standing: Standing, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+        self, at: _At, starts: Collection[int], way: Way, budget: Budget
     ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
         """Walk from what is new, or where something changed: over rows that are made anew."""
-        at = 0 if way.logical else 1
-        held, found = Held(standing.shelves, reader, standing.changed), None
-        if standing.graphs[at].vague is None:
-            found = standing.overlays[at].walk(held, starts, way, budget)
+        (graph, _, overlay), held, members, changed = at
+        found = None if graph.vague is not None else overlay.walk(held, starts, way, budget)
         if found is None:
             self.left += 1
             return None
         self.over += 1
-        return found, _names(standing, held, found.things)
+        return found, _names(graph.numbers, members, changed, held, found.things)
+
+    # ── The past ─────────────────────────────────────────────────────────────────────────────
+
+    def _compiled(self, past: _Past, reader: Reader, *, logical: bool) -> Compiled | None:
+        """Return the compiled graph of a moment; None where it is not there, or not yet."""
+        if not logical and past.standing.shelves.picture.partial is not None:
+            return None
+        key = (past.then.t, past.then.at, logical)
+        found = past.standing.moments.get(key)
+        if found is not None:
+            return found
+        often = past.standing.moments.asked(key)
+        if len(past.standing.shelves.picture.claims) <= QUICK:
+            return self._compile(past, reader, key)
+        if often > 1 and self._thread is None:
+            return self._compile(past, reader, key)
+        if often > 1:
+            self._moments.append(key)
+            self._wake.set()
+        return None
+
+    def _compile(self, past: _Past, reader: Reader, key: Key) -> Compiled | None:
+        """Compile the graph of a moment."""
+
+        def graph() -> tuple[WalkGraph, bool]:
+            asked = False
+
+            def told(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
+                nonlocal asked
+                asked = asked or bool(models)
+                return newest(reader, models)
+
+            made = WalkGraph.of(past.then.picture(told), self._shapes, logical=key[2])
+            return made, not asked
+
+        try:
+            return past.standing.moments.prepare(
+                key, past.then, past.held, (past.things, past.claims), graph
+            )
+        except OverflowError:
+            return None
+
+    def _compile_asked(self) -> None:
+        """Compile the graphs of moments that were asked about more than once."""
+        while self._moments and not self._stopping.is_set():
+            key = self._moments.popleft()
+            moment = Moment(known_t=key[0], valid_at=key[1])
+            with self._store.read(_INDEX, moment) as reader:
+                past = self._past_of(reader)
+                if past is not None and past.standing.moments.get(key) is None:
+                    self._compile(past, reader, key)
+
+    # ── Following the feed ───────────────────────────────────────────────────────────────────
 
     def _at(self, reader: Reader) -> Standing | None:
         """Return where the index stands, if that is where the reader does, or can be brought to."""
@@ -220,13 +315,13 @@ class Index:
             standing = self._standing
             if standing is None:
                 if not self._refused:
-                    self._due.set()
+                    self._ask_to_build()
                 return None
             if not basis.is_now or basis.t < standing.t or basis.valid_at < standing.since:
                 return None
             standing = self._standing = self._followed(standing, reader)
             if standing is None or len(standing.changed) > self._fold:
-                self._due.set()
+                self._ask_to_build()
             return standing
 
     def _followed(self, standing: Standing, reader: Reader) -> Standing | None:
@@ -260,10 +355,26 @@ class Index:
         )  # fmt: skip
 
 
-def _names(standing: Standing, held: Held, things: Ints) -> Callable[[int], frozenset[int]]:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is held of a moment in the past, and what was said of it after the claims were read."""
+
+    standing: Standing
+    then: Then
+    held: Held
+    names: Mapping[int, frozenset[int]]
+    things: Collection[int]
+    claims: Collection[tuple[int, str, int]]
+
+
+def _names(
+    numbers: Numbers,
+    members: Mapping[int, frozenset[int]],
+    changed: Collection[int],
+    held: Held,
+    things: Ints,
+) -> Callable[[int], frozenset[int]]:
     """Return what gives all names of a thing reached: asked anew only where they may be others."""
-    changed, members = standing.changed, standing.shelves.members
-    numbers = standing.shelves.picture.numbers
     known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
     fresh = things[~known].tolist()
     fresh += [

@@ -14,6 +14,7 @@ from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.model import Instant
+from lineal.query.moments import Moments
 from lineal.shapes import Shapes
 from lineal.store import Reader, derived
 
@@ -40,6 +41,8 @@ class Standing:
     spoiled: tuple[Spoiled, Spoiled]
     #: The rows made anew of each grain since it last changed; made when they are first needed.
     overlays: tuple[Overlay, Overlay]
+    #: The compiled graphs of moments in the past.
+    moments: Moments
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +73,8 @@ def built(
         log.warning("walks go through the store", why=str(error))
         return None
     basis = reader.basis
-    standing = _fresh(basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, shapes)
+    turns = tuple(reader.turns())
+    standing = _fresh(basis.t, shelves, graphs, turns, basis.valid_at, shapes, memory)
     if standing.nbytes > memory:
         log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
         return None
@@ -115,7 +119,8 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     ]
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
-    standing = _fresh(t, shelves, (graphs[0], graphs[1]), turns, about["since"], shapes)
+    both = graphs[0], graphs[1]
+    standing = _fresh(t, shelves, both, turns, about["since"], shapes, memory)
     return standing if standing.nbytes <= memory else None
 
 
@@ -126,12 +131,14 @@ def _fresh(
     turns: tuple[tuple[Instant, int, str, int], ...],
     since: Instant,
     shapes: Shapes,
+    memory: int,
 ) -> Standing:
     """Return arrays at one transaction, since which nothing has changed."""
     spoiled = Spoiled.none(graphs[0]), Spoiled.none(graphs[1])
+    left = memory - shelves.nbytes - sum(graph.nbytes for graph in graphs)
     return Standing(
         t, shelves, graphs, turns, since, t, 0, frozenset(), spoiled,
-        overlays(graphs, spoiled, shapes),
+        overlays(graphs, spoiled, shapes), Moments(t, shapes, left),
     )  # fmt: skip
 
 

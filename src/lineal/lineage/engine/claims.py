@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,10 @@ class Claims:
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
         since, begun, until = self.since, self.begun, self.until
+        documents = self.documents
         return Claims(
             self.sources[places], self.kinds[places], self.targets[places],
-            self.layers[places], self.documents[places],
+            self.layers[places], documents[places] if documents.size else documents,
             since[places] if since.size else since,
             begun[places] if begun.size else begun,
             until[places] if until.size else until,
@@ -157,6 +159,10 @@ class Numbers:
         held: Longs = places[there]
         return held
 
+    def each(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of each of these keys, all of which are held."""
+        return keys if self.keys is None else np.searchsorted(self.keys, keys).astype(np.int64)
+
     def number(self, key: int) -> int | None:
         """Return the number of a key; None where it is not held."""
         if self.keys is None:
@@ -233,14 +239,31 @@ class Relation:
     def __len__(self) -> int:
         return int(self.left.size)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        parts: tuple[NDArray[Any], ...] = (self.left, self.right, self.said, self._first)
+        return sum(part.nbytes for part in parts)
+
     def joined(self, keys: NDArray[Any]) -> tuple[Longs, Longs]:
         """Return for each match the place in *keys*, and that of the pair."""
-        begin = self._first[keys].astype(np.int64)
-        counts = self._first[keys + 1] - begin
-        of = np.repeat(np.arange(keys.size), counts)
+        if not self.left.size or not keys.size:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # Most have none: to ask that of one byte each is quicker than to read where rows begin.
+        some = np.flatnonzero(self._paired[keys]) if keys.size > 64 else np.arange(keys.size)
+        begin = self._first[keys[some]].astype(np.int64)
+        counts = self._first[keys[some] + 1] - begin
+        of = np.repeat(some, counts)
         ends = np.cumsum(counts)
         places = np.arange(of.size) + np.repeat(begin - (ends - counts), counts)
         return of, places
+
+    @cached_property
+    def _paired(self) -> NDArray[np.bool_]:
+        """Which keys have any pair at all?"""
+        paired = np.zeros(self._size, np.bool_)
+        paired[self.left] = True
+        return paired
 
     def turned(self) -> Relation:
         """Return the pairs the other way round."""

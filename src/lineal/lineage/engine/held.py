@@ -76,10 +76,17 @@ class Held:
         store: Graph,
         changed: Collection[int],
         then: Then | None = None,
+        members: Mapping[int, frozenset[int]] | None = None,
     ) -> None:
-        """*then*: another moment than that of the shelves; *store* must be at it too."""
+        """
+        *then*: another moment than that of the shelves; *store* must be at it too.
+
+        *members*: by key the groups of names that were one then, if they are known.
+        """
         self._shelves, self._store, self._changed, self._then = shelves, store, changed, then
-        self._members = shelves.members if then is None else then.groups(shelves.members)
+        if members is None:
+            members = shelves.members if then is None else then.groups(shelves.members)
+        self._members = members
 
     def outward(
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints
 from lineal.lineage.engine.compiling import ACTIVE_IN, ACTIVE_OUT, STEPS
@@ -34,6 +36,17 @@ class Spoiled:
         """Return that nothing is spoiled but what was vague from the beginning."""
         none = np.zeros(graph.layout.things, np.bool_)
         return cls(none if graph.vague is None else graph.vague, none)
+
+    @classmethod
+    def where(cls, graph: WalkGraph, partial: NDArray[Any]) -> Spoiled:
+        """Return that rows may lack something where not every claim is held, and above that."""
+        none = np.zeros(graph.layout.things, np.bool_)
+        flags = none.copy()
+        known = np.unique(graph.stands[partial])
+        flags[known] = True
+        _, places = graph.wholes.joined(known)
+        flags[graph.wholes.right[places]] = True
+        return cls(flags, none)
 
     def touches(self, things: Ints) -> bool:
         """Did a walk come to something whose rows may not be so any more?"""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints, Longs
 from lineal.lineage.engine.claims import Claims, Past, Picture, representatives, together
+from lineal.lineage.engine.thinning import by_number
 from lineal.model import Instant
 
 
@@ -75,6 +77,42 @@ class Then:
         keys = (every.begun, every.documents, others, every.kinds, ends)
         return every.chosen(np.lexsort(keys))
 
+    @property
+    def partial(self) -> Bools | None:
+        """By number: of which things not every claim is held; None where all are."""
+        return self._picture.partial
+
+    def as_at(self, at: Instant) -> bool:
+        """Was at another instant the same so, as far as claims are concerned?"""
+        low, high = sorted((at, self.at))
+        past = self._ended.past
+        every = (self._picture.claims, past.claims)
+        times = [*(one.since for one in every), *(one.until for one in every), past.stayed]
+        return not any(bool(((some > low) & (some <= high)).any()) for some in times)
+
+    def picture(
+        self, newest: Callable[[Mapping[int, Collection[int]]], Mapping[int, int]]
+    ) -> Picture:
+        """
+        Return all that was so as a picture of its own, to be compiled.
+
+        *newest* tells it of a model's versions at the moment, by their keys. Of claims that are
+        not held one by one, nothing is in it.
+        """
+        picture, past = self._picture, self._ended.past
+        was = np.flatnonzero(self._was(np.arange(len(past.claims))))
+        now = _untimed(picture.claims).chosen(np.flatnonzero(self.so(picture.claims)))
+        claims = together((now, _untimed(past.claims).chosen(was))) if was.size else now
+        numbers = picture.numbers
+        return replace(
+            picture,
+            claims=claims,
+            same=picture.same if past.alike(self.t) else numbers.each(past.same(self.t)),
+            newest=newest if numbers.keys is None else by_number(newest, numbers.keys),
+            folded=None,
+            past=None,
+        )
+
     def groups(self, members: Mapping[int, frozenset[int]]) -> Mapping[int, frozenset[int]]:
         """Return by key the groups of names that were one then; *members* are those of now."""
         past = self._ended.past
@@ -90,3 +128,7 @@ def grouped(same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
     for place, key in enumerate(named.tolist()):
         groups.setdefault(int(stands[place]), set()).add(key)
     return {key: group for some in groups.values() for group in (frozenset(some),) for key in group}
+
+
+def _untimed(claims: Claims) -> Claims:
+    return replace(claims, begun=np.zeros(0, np.int32), until=np.zeros(0, np.int64))

@@ -82,8 +82,17 @@ class WalkGraph:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the rows take."""
-        return self.down.nbytes + self.up.nbytes
+        """How much memory it takes: rows, nodes, parts and wholes."""
+        parts = (
+            self.down,
+            self.up,
+            self.layout,
+            self.stands,
+            self.wholes,
+            self.parts,
+            self.rowless,
+        )
+        return sum(part.nbytes for part in parts)
 
     def borrow(self) -> Scratch:
         """Take a clean set of scratch arrays; `give_back` it, clean."""
