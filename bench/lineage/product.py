@@ -234,8 +234,8 @@ def _sizes(told: dict[str, Any]) -> list[Line]:
              rows + columns - source, "B", 32.0, f"rows {rows:.1f}, claims {columns - source:.1f}"),
         Line("the same with source times", "", rows + columns, "B", 40.0,
              f"source times {source:.1f}"),
-        Line("all that is held: the rows of the exact grain too", "",
-             rows + columns + exact, "B", None, f"exact rows {exact:.1f}; file {told['file']:.1f}"),
+        Line("all that is held: the exact grain, nodes, parts and wholes too", "",
+             told["all"], "B", None, f"exact rows {exact:.1f}; file {told['file']:.1f}"),
     ]  # fmt: skip
 
 

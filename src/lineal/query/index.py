@@ -195,7 +195,7 @@ class Index:
                 return None
             claims = changes.claims
             things |= changes.things | {end for src, _, dst in claims for end in (src, dst)}
-        then = Then(standing.shelves.picture, ended, basis.t, basis.valid_at)
+        then = Then(standing.shelves, ended, basis.t, basis.valid_at)
         names = standing.moments.names(then, standing.shelves.members)
         held = Held(standing.shelves, reader, things, then, names)
         return _Past(standing, then, held, names, things, claims)

@@ -21,7 +21,7 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 2
+_MADE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,13 @@ def built(
             shelves = Shelves(replace(picture, past=None))
         if shelves.nbytes > memory:
             raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
-        logical = WalkGraph.of(picture, shapes, logical=True)
-        graphs = (logical, WalkGraph.of(picture, shapes, logical=False))
+        graphs = (
+            WalkGraph.of(picture, shapes, logical=True),
+            WalkGraph.of(picture, shapes, logical=False),
+        )
+        # Which key stands for a thing hangs on no grain.
+        for graph in graphs:
+            graph.stands = shelves.stands
     except OverflowError as error:
         log.warning("walks go through the store", why=str(error))
         return None
@@ -115,7 +120,7 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
     shelves = unpack_shelves(arrays, about["shelves"])
     numbers = shelves.picture.numbers
     graphs = [
-        unpack_graph(arrays, facts, name, shapes, numbers)
+        unpack_graph(arrays, facts, name, shapes, numbers, shelves.stands)
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     ]
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])

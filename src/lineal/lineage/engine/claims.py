@@ -24,6 +24,7 @@ NEVER, ALWAYS = 1 << 62, -(1 << 62)
 class Claims:
     """Claims of edges, one to a place: parallel arrays."""
 
+    #: Empty where they lie in the order of their sources, and `Shelves` tells whose they are.
     sources: Ints
     kinds: NDArray[np.uint8]
     targets: Ints
@@ -37,7 +38,7 @@ class Claims:
     until: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
-        return int(self.sources.size)
+        return int(self.kinds.size)
 
     @property
     def nbytes(self) -> int:
@@ -48,14 +49,13 @@ class Claims:
 
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
-        since, begun, until = self.since, self.begun, self.until
-        documents = self.documents
+
+        def some(column: NDArray[Any]) -> NDArray[Any]:
+            return column[places] if column.size else column
+
         return Claims(
-            self.sources[places], self.kinds[places], self.targets[places],
-            self.layers[places], documents[places] if documents.size else documents,
-            since[places] if since.size else since,
-            begun[places] if begun.size else begun,
-            until[places] if until.size else until,
+            some(self.sources), self.kinds[places], self.targets[places], self.layers[places],
+            some(self.documents), some(self.since), some(self.begun), some(self.until),
         )  # fmt: skip
 
 

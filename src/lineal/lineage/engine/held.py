@@ -6,57 +6,83 @@ What changed since the picture was taken is asked of the store, so that the answ
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Longs
-from lineal.lineage.engine.claims import Picture, representatives
-from lineal.lineage.engine.numpy_kernel import spread
+from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.claims import Claims, Picture, representatives
 from lineal.lineage.engine.then import Ended, Then, grouped
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
 
 
 class Shelves:
-    """The claims of a picture in two orders, and the names that are one thing."""
+    """
+    The claims of a picture in two orders, and the names that are one thing.
+
+    They lie in the order of their sources, so that where those of each begin tells the source too.
+    """
 
     def __init__(self, picture: Picture) -> None:
         """Take a picture that knows since when its claims are so."""
-        claims, things = picture.claims, picture.things
-        self.picture = picture
-        self.stands = representatives(things, picture.same)
-        self.members = _members(picture)
-        keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
-        self.outward = np.lexsort(keys).astype(np.int32)
-        keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
-        self.inward = np.lexsort(keys).astype(np.int32)
+        claims, things = _in_order(picture.claims), picture.things
+        # The other order is stable: of one kind and target, sources and documents are in order.
+        ends = claims.targets.astype(np.int64) << 8 | claims.kinds
+        self.inward = np.argsort(ends, kind="stable").astype(np.int32)
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
-        self.types = [*picture.type_names]
-
-        self.ended = None if picture.past is None else Ended(picture.past)
+        self.stands = representatives(things, picture.same)
+        self._set(picture, claims)
 
     @classmethod
     def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
         """Return the shelves of a picture whose orders are known."""
         shelves = cls.__new__(cls)
-        shelves.picture, shelves.types = picture, [*picture.type_names]
-        shelves.outward, shelves.inward = orders["outward"], orders["inward"]
+        shelves.inward = orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves.members = _members(picture)
-        shelves.ended = None if picture.past is None else Ended(picture.past)
+        shelves._set(picture, picture.claims)
         return shelves
+
+    def _set(self, picture: Picture, claims: Claims) -> None:
+        self.picture = replace(picture, claims=replace(claims, sources=np.zeros(0, np.int32)))
+        self.types = [*picture.type_names]
+        self.members = _members(picture)
+        self.ended = None if picture.past is None else Ended(picture.past)
+
+    def outward(self, known: Longs) -> Claims:
+        """Return the claims that begin at things, by their numbers, in order."""
+        places, counts = _between(self.out_first, known)
+        claims = self.picture.claims.chosen(places)
+        return replace(claims, sources=known.astype(np.int32).repeat(counts))
+
+    def toward(self, known: Longs) -> Claims:
+        """Return the claims that end at things, by their numbers, in order."""
+        return self.chosen(self.inward[_between(self.in_first, known)[0]])
+
+    def chosen(self, places: NDArray[Any]) -> Claims:
+        """Return the claims at some places."""
+        return replace(self.picture.claims.chosen(places), sources=self.sources(places))
+
+    def sources(self, places: NDArray[Any]) -> Ints:
+        """Return whose the claims at some places are."""
+        things = self.out_first.size - 1
+        found: Ints
+        if places.size < things:
+            found = (np.searchsorted(self.out_first, places, "right") - 1).astype(np.int32)
+        else:
+            found = np.arange(things, dtype=np.int32).repeat(np.diff(self.out_first))[places]
+        return found
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
         picture = self.picture
         every: list[Any] = [
-            picture.claims, self.outward, self.inward, self.out_first, self.in_first, self.stands,
-            picture.types,
+            picture.claims, self.inward, self.out_first, self.in_first, self.stands, picture.types,
         ]  # fmt: skip
         also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, self.ended)
         return sum(part.nbytes for part in (*every, *also) if part is not None)
@@ -126,10 +152,7 @@ class Held:
         if not known.size:
             return []
         shelves, picture = self._shelves, self._shelves.picture
-        order = shelves.inward if inward else shelves.outward
-        first = shelves.in_first if inward else shelves.out_first
-        places, _ = spread(first[:-1], first[1:], known.astype(np.int32))
-        some = picture.claims.chosen(order[places])
+        some = shelves.toward(known) if inward else shelves.outward(known)
         if self._then is not None:
             some = self._then.also(some, known, inward=inward)
         some = some.chosen(picture.kinds(kinds)[some.kinds])
@@ -188,10 +211,31 @@ class Held:
         return self._store.fine_documents(documents)
 
 
-def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
-    first = np.zeros(things + 1, np.int64)
+def _in_order(claims: Claims) -> Claims:
+    """Return claims in the order of source, kind, target and document."""
+    packed = claims.sources.astype(np.int64) << 35 | claims.kinds.astype(np.int64) << 27
+    packed |= claims.targets
+    # So a store reads them, up to the document.
+    if bool((packed[1:] >= packed[:-1]).all()):
+        alike = packed[1:] == packed[:-1]
+        if bool((claims.documents[1:] >= claims.documents[:-1])[alike].all()):
+            return claims
+    return claims.chosen(np.lexsort((claims.documents, packed)))
+
+
+def _first(ends: NDArray[Any], things: int) -> Ints:
+    first = np.zeros(things + 1, np.int32)
     np.cumsum(np.bincount(ends, minlength=things), out=first[1:])
     return first
+
+
+def _between(first: Ints, known: Longs) -> tuple[Longs, Longs]:
+    """Return the places between where those of each thing begin and end, and how many each has."""
+    begin = first[known].astype(np.int64)
+    counts = first[known + 1] - begin
+    ends = counts.cumsum()
+    places = np.arange(int(ends[-1]) if ends.size else 0) + (begin - ends + counts).repeat(counts)
+    return places, counts
 
 
 def _members(picture: Picture) -> dict[int, frozenset[int]]:

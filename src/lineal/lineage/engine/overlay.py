@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from lineal.errors import OutOfTime
-from lineal.lineage.engine.adjacency import Bools, Ints, Rows
+from lineal.lineage.engine.adjacency import Bools, Ints, Rows, few
 from lineal.lineage.engine.claims import Numbers
 from lineal.lineage.engine.compiling import STEPS
 from lineal.lineage.engine.spoiled import Spoiled
@@ -317,23 +317,25 @@ class _Side:
     def _behind(self, more: int) -> Rows:
         """Lay the made rows behind the compiled ones."""
         rows, segments = self._rows, [code.segment for code in self._graph.legend]
-        first, middle, last, end = (
-            np.concatenate([part, np.zeros(more, np.int32)])
-            for part in (rows.first, rows.middle, rows.last, rows.end)
-        )
+        first, end, rest, unsure = (
+            np.concatenate([
+                np.zeros(rows.first.size, np.int32) if part is None else part.astype(np.int32),
+                np.zeros(more, np.int32),
+            ])
+            for part in (rows.first, rows.end, rows.rest, rows.unsure)
+        )  # fmt: skip
         at = rows.targets.size
         targets: list[int] = []
         codes: list[int] = []
         for node, entries in self._entries.items():
             parts = [sum(segments[code] == part for code, _ in entries) for part in range(3)]
             first[node] = at + len(targets)
-            middle[node] = first[node] + parts[0]
-            last[node] = middle[node] + parts[1]
-            end[node] = last[node] + parts[2]
+            end[node] = first[node] + sum(parts)
+            rest[node], unsure[node] = parts[2], parts[1] + parts[2]
             codes += [code for code, _ in entries]
             targets += [target for _, target in entries]
         return Rows(
-            first, middle, last, end,
+            first, end, few(rest), few(unsure),
             np.concatenate([rows.targets, np.array(targets, np.int32)]),
             np.concatenate([rows.codes, np.array(codes, rows.codes.dtype)]),
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Code, Rows
+from lineal.lineage.engine.adjacency import Code, Ints, Rows
 from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
@@ -21,9 +21,9 @@ _CLAIMS = (
     "sources", "kinds", "targets", "layers", "documents", "since", "begun", "until",
 )  # fmt: skip
 _PAST = ("gone", "stayed", "named")
-_ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
+_ORDERS = ("inward", "out_first", "in_first", "stands")
 _FLAGS = ("partial", "vague")
-_ROWS = ("first", "middle", "last", "end", "targets", "codes")
+_ROWS = ("rest", "unsure", "targets", "codes")
 _LAYOUT = ("narrow", "shown", "shown_whole", "thing_of", "is_narrow", "copied")
 
 
@@ -78,8 +78,16 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of a compiled graph under a name, and its small facts."""
     arrays: Arrays = {f"{name}.{part}": getattr(graph.layout, part) for part in _LAYOUT}
     for side, rows in (("down", graph.down), ("up", graph.up)):
-        arrays |= {f"{name}.{side}.{part}": getattr(rows, part) for part in _ROWS}
-    arrays |= {f"{name}.stands": graph.stands, f"{name}.rowless": graph.rowless}
+        assert rows.first.base is not None, "Rows as they were compiled lie one after another."
+        arrays[f"{name}.{side}.bounds"] = rows.first.base
+        parts = {part: getattr(rows, part) for part in _ROWS}
+        # What is the same lies there once.
+        same = rows.unsure is rows.rest
+        arrays |= {
+            f"{name}.{side}.{part}": array for part, array in parts.items()
+            if array is not None and not (same and part == "unsure")
+        }  # fmt: skip
+    arrays[f"{name}.rowless"] = graph.rowless
     if graph.vague is not None:
         arrays[f"{name}.vague"] = graph.vague
     wholes = graph.wholes
@@ -105,6 +113,7 @@ def unpack_graph(
     name: str,
     shapes: Shapes,
     numbers: Numbers,
+    stands: Ints,
 ) -> WalkGraph:
     """Return the compiled graph of which these are the arrays and facts."""
     part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
@@ -113,7 +122,7 @@ def unpack_graph(
         shown_whole=part("shown_whole"), thing_of=part("thing_of"), is_narrow=part("is_narrow"),
         copied=part("copied"), copies=facts["copies"], first_copy=facts["first_copy"],
     )  # fmt: skip
-    down, up = (Rows(*(part(f"{side}.{of}") for of in _ROWS)) for side in ("down", "up"))
+    down, up = (_rows(arrays, f"{name}.{side}") for side in ("down", "up"))
     sizes = part("wholes.left"), part("wholes.right"), part("wholes.said").astype(np.bool_)
     wholes = Relation(facts["things"], *sizes)
     legend = tuple(
@@ -121,6 +130,13 @@ def unpack_graph(
         for kind, layer, possible, approximate, default in facts["legend"]
     )
     return WalkGraph(
-        layout, legend, down, up, part("stands"), wholes, wholes.turned(), part("rowless"),
+        layout, legend, down, up, stands, wholes, wholes.turned(), part("rowless"),
         facts["logical"], numbers, arrays.get(f"{name}.vague"), shapes,
     )  # fmt: skip
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]], name: str) -> Rows:
+    bounds, rest = arrays[f"{name}.bounds"], arrays.get(f"{name}.rest")
+    unsure = arrays.get(f"{name}.unsure", rest)
+    targets, codes = arrays[f"{name}.targets"], arrays[f"{name}.codes"]
+    return Rows(bounds[:-1], bounds[1:], rest, unsure, targets, codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from lineal.lineage.engine.adjacency import Bools, Ints, Longs
 from lineal.lineage.engine.claims import Claims, Past, Picture, representatives, together
 from lineal.lineage.engine.thinning import by_number
 from lineal.model import Instant
+
+if TYPE_CHECKING:
+    from lineal.lineage.engine.held import Shelves
 
 
 class Ended:
@@ -45,10 +48,10 @@ class Ended:
 class Then:
     """A moment: a transaction and an instant, as the claims that were read know it."""
 
-    def __init__(self, picture: Picture, ended: Ended, t: int, at: Instant) -> None:
+    def __init__(self, shelves: Shelves, ended: Ended, t: int, at: Instant) -> None:
         """Take the claims, and what ended; the moment must be within what these know."""
         self.t, self.at = t, at
-        self._picture, self._ended = picture, ended
+        self._shelves, self._picture, self._ended = shelves, shelves.picture, ended
 
     def so(self, claims: Claims) -> Bools:
         """Which of these claims, none of which has ended, were so?"""
@@ -101,7 +104,8 @@ class Then:
         """
         picture, past = self._picture, self._ended.past
         was = np.flatnonzero(self._was(np.arange(len(past.claims))))
-        now = _untimed(picture.claims).chosen(np.flatnonzero(self.so(picture.claims)))
+        so = np.flatnonzero(self.so(picture.claims))
+        now = replace(_untimed(picture.claims).chosen(so), sources=self._shelves.sources(so))
         claims = together((now, _untimed(past.claims).chosen(was))) if was.size else now
         numbers = picture.numbers
         return replace(

@@ -160,7 +160,7 @@ class WalkGraph:
         first, above, _ = begun
         begin = np.concatenate([first, self.layout.narrow[above]])
         rows, mask = self.rows(way), self.mask(way)
-        every = reach(self, rows, begin, last=rows.last, mask=mask, limits=limits, kernel=kernel)
+        every = reach(self, rows, begin, less=rows.rest, mask=mask, limits=limits, kernel=kernel)
         why = every.why
         things, depths = self._things(every)
         if why == ("depth",) and not self._leads_on(rows, mask, every, things):
@@ -199,9 +199,9 @@ class WalkGraph:
             return None
         limits = Budget(depth, ENDLESS.nodes, ENDLESS.edges, ENDLESS.milliseconds)
         if self.logical and self.mask(way) is None:
-            return reach(self, rows, begin, last=rows.middle, limits=limits, kernel=kernel)
+            return reach(self, rows, begin, less=rows.unsure, limits=limits, kernel=kernel)
         mask = self._without(way, doubt)
-        return reach(self, rows, begin, last=rows.end, mask=mask, limits=limits, kernel=kernel)
+        return reach(self, rows, begin, less=None, mask=mask, limits=limits, kernel=kernel)
 
     def _is_sure(self, rows: Rows, mask: Bools | None, every: Closure) -> bool:
         """Did a walk see no doubtful edge at all, so that walking without them finds the same?"""
@@ -210,9 +210,12 @@ class WalkGraph:
                 code.possible or code.approximate
                 for code, walked in zip(self.legend, mask.tolist(), strict=True) if walked
             )  # fmt: skip
-        if rows.middle is rows.last:
+        if rows.unsure is None or rows.unsure is rows.rest:
             return True
-        return bool(np.array_equal(rows.middle[every.keys], rows.last[every.keys]))
+        unsure = rows.unsure[every.keys]
+        return (
+            not unsure.any() if rows.rest is None else bool((unsure == rows.rest[every.keys]).all())
+        )
 
     def _things(self, every: Closure) -> tuple[Ints, Ints]:
         """Return each thing once, as its nearest node, and how far it is."""
@@ -243,7 +246,7 @@ class WalkGraph:
     def _leads_on(self, rows: Rows, mask: Bools | None, every: Closure, things: Ints) -> bool:
         """Would one more step come to any new thing?"""
         level = every.keys[every.bounds[-2] : every.bounds[-1]]
-        places, _ = spread(rows.first, rows.last if mask is None else rows.end, level)
+        places, _ = spread(rows, rows.rest if mask is None else None, level)
         if mask is not None:
             places = places[mask[rows.codes[places]]]
         ends = self.layout.thing(rows.targets[places])
