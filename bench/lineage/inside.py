@@ -32,7 +32,7 @@ from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.lineage.walking import walk
 from lineal.model import Budget, EdgeStatement, Moment, Record, Statement, Uri
 from lineal.query.index import Index
-from lineal.store import Batch, Reader
+from lineal.store import Batch, Reader, bulk
 
 DOWN = Way(upstream=False, logical=True)
 #: How many single changes are made one after another.
@@ -62,7 +62,7 @@ def opened(db: Path, *, writable: bool = True) -> Iterator[tuple[Lineal, Index]]
     """Open a database with its index, from the file beside it or built anew."""
     with Lineal.open(Config(db=db), writable=writable) as lineal:
         index = Index(lineal.store, file=db.with_name(f"{db.name}.index"))
-        if not index.recall() and not index.build():
+        if not (index.recall() and index.settle()) and not index.build():
             raise ValueError("The index does not fit into its memory.")
         yield lineal, index
 
@@ -281,6 +281,7 @@ def _rows_of(graph: WalkGraph) -> int:
 def cold(db: Path, uri: Uri) -> Figures:
     """Map the file and give a first answer, with all imports made."""
     kernel_of("numpy")
+    assert bulk, "What reads the hash of a transaction is imported too."
     with Lineal.open(Config(db=db), writable=False) as lineal:
         with lineal.store.read(LOCAL) as reader:
             key = reader.keys([uri])[uri]

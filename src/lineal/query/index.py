@@ -20,6 +20,7 @@ import structlog
 from lineal.lineage import Graph, Way, newest
 from lineal.lineage.engine.adjacency import Ints
 from lineal.lineage.engine.claims import Numbers
+from lineal.lineage.engine.columns import Unsound
 from lineal.lineage.engine.held import Held
 from lineal.lineage.engine.then import Then
 from lineal.lineage.engine.thinning import Rule
@@ -107,7 +108,11 @@ class Index:
         return standing is not None
 
     def recall(self) -> bool:
-        """Take it from its file; False where there is no sound one of this very database."""
+        """
+        Take it from its file; False where there is none of this very database.
+
+        Of the file is looked at what is read, until it is looked through (`settle`).
+        """
         if self._file is None:
             return False
         with self._store.read(_INDEX) as reader:
@@ -116,6 +121,32 @@ class Index:
             if self._standing is None:
                 self._standing = standing
         return standing is not None
+
+    def settle(self) -> bool:
+        """
+        Look through the file that it was taken from, so that the quickest kernel may walk.
+
+        False where it is damaged, or there is no index: then it is built anew.
+        """
+        with self._lock:
+            standing = self._standing
+        if standing is None:
+            return False
+        # What takes long is done once, and while others may ask.
+        keeping.settled(standing, self._shapes)
+        with self._lock:
+            if self._standing is not None:
+                self._standing = keeping.settled(self._standing, self._shapes)
+            if self._standing is None:
+                self._ask_to_build()
+            return self._standing is not None
+
+    def _unsound(self) -> None:
+        """Forget what a damaged file held."""
+        log.warning("the file of the lineage index is damaged: it is built anew")
+        with self._lock:
+            self._standing = None
+            self._ask_to_build()
 
     def start(self) -> None:
         """Build it in the background, and again whenever much has changed."""
@@ -152,8 +183,9 @@ class Index:
                 if self._due.is_set():
                     self._due.clear()
                     self.build()
-                self._warm()
-                self._compile_asked()
+                if self.settle():
+                    self._warm()
+                    self._compile_asked()
             except Exception:
                 # The store answers meanwhile; the next question that finds it missing asks again.
                 log.exception("the lineage index could not be built")
@@ -163,10 +195,14 @@ class Index:
 
     def graph(self, reader: Reader) -> Graph:
         """Return the graph at a reader's moment: from memory, where it stands there."""
-        standing = self._at(reader)
-        if standing is not None:
-            return Held(standing.shelves, reader, standing.changed)
-        return self._graph_then(reader) or reader
+        try:
+            standing = self._at(reader)
+            if standing is not None:
+                return Held(standing.shelves, reader, standing.changed)
+            return self._graph_then(reader) or reader
+        except Unsound:
+            self._unsound()
+            return reader
 
     def _graph_then(self, reader: Reader) -> Graph | None:
         """Return the graph at a moment in the past, or at an older snapshot; None if too old."""
@@ -208,6 +244,15 @@ class Index:
 
         None where the index does not know, or a limit was hit: then the walk itself tells.
         """
+        try:
+            return self._reached(reader, starts, way, budget)
+        except Unsound:
+            self._unsound()
+            return None
+
+    def _reached(
+        self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
         standing = self._at(reader)
         if standing is not None:
             at = 0 if way.logical else 1
@@ -277,6 +322,11 @@ class Index:
 
     def _compile(self, past: _Past, reader: Reader, key: Key) -> Compiled | None:
         """Compile the graph of a moment."""
+        if past.standing.mapped is not None:
+            again = self._past_of(reader) if self.settle() else None
+            if again is None:
+                return None
+            past = again
 
         def graph() -> tuple[WalkGraph, bool]:
             asked = False
@@ -313,6 +363,8 @@ class Index:
         basis = reader.basis
         with self._lock:
             standing = self._standing
+            if standing is not None and standing.shelves.unsound:
+                standing = self._standing = None
             if standing is None:
                 if not self._refused:
                     self._ask_to_build()

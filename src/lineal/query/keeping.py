@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.overlay import Overlay
@@ -21,7 +25,7 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 3
+_MADE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Standing:
     overlays: tuple[Overlay, Overlay]
     #: The compiled graphs of moments in the past.
     moments: Moments
+    #: The file it comes from, as long as that was not looked through.
+    mapped: derived.Mapped | None = None
 
     @property
     def nbytes(self) -> int:
@@ -107,26 +113,47 @@ def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None
 
 def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
     """Return what a file holds, if it is of this very history and of these shapes."""
-    found = derived.load(file)
-    if found is None:
+    mapped = derived.load(file)
+    if mapped is None:
         return None
-    arrays, about = found
+    about = mapped.about
     t = about["t"]
     same = (about["made"], about["shapes"]) == (_MADE, shapes.version)
     if not same or t > reader.basis.t or not about["hash"]:
         return None
     if about["hash"] != reader.chained(t) or about["since"] > reader.basis.valid_at:
         return None
-    shelves = unpack_shelves(arrays, about["shelves"])
-    numbers = shelves.picture.numbers
-    graphs = [
-        unpack_graph(arrays, facts, name, shapes, numbers, shelves.stands)
-        for name, facts in zip(_NAMES, about["graphs"], strict=True)
-    ]
+    shelves, graphs = _unpacked(mapped.columns(), about, shapes)
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
-    both = graphs[0], graphs[1]
-    standing = _fresh(t, shelves, both, turns, about["since"], shapes, memory)
-    return standing if standing.nbytes <= memory else None
+    standing = _fresh(t, shelves, graphs, turns, about["since"], shapes, memory)
+    return replace(standing, mapped=mapped) if standing.nbytes <= memory else None
+
+
+def _unpacked(
+    arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], shapes: Shapes
+) -> tuple[Shelves, tuple[WalkGraph, WalkGraph]]:
+    shelves = unpack_shelves(arrays, about["shelves"])
+    numbers, stands = shelves.picture.numbers, shelves.stands
+    logical, exact = (
+        unpack_graph(arrays, facts, name, shapes, numbers, stands)
+        for name, facts in zip(_NAMES, about["graphs"], strict=True)
+    )
+    return shelves, (logical, exact)
+
+
+def settled(standing: Standing, shapes: Shapes) -> Standing | None:
+    """Look through all of the file; return the same on plain arrays, or None if it is damaged."""
+    if standing.mapped is None:
+        return standing
+    arrays = None if standing.shelves.unsound else standing.mapped.arrays()
+    if arrays is None:
+        return None
+    shelves, graphs = _unpacked(arrays, standing.mapped.about, shapes)
+    first, second = (replace(one, flags=np.asarray(one.flags)) for one in standing.spoiled)
+    return replace(
+        standing, shelves=shelves, graphs=graphs, mapped=None, spoiled=(first, second),
+        overlays=overlays(graphs, (first, second), shapes),
+    )  # fmt: skip
 
 
 def _fresh(

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lineal.lineage.engine.columns import Column
 from lineal.lineage.engine.scratch import Scratch
 
 Ints: TypeAlias = "NDArray[np.int32]"
@@ -76,6 +77,11 @@ class Rows:
         parts += {id(part): part for part in (self.rest, self.unsure) if part is not None}.values()
         return sum(part.nbytes for part in parts)
 
+    @property
+    def unread(self) -> bool:
+        """Do they lie in a file of which not all was looked through?"""
+        return isinstance(self.first, Column)
+
     def lasts(self, nodes: Ints, less: Less) -> Ints:
         """Return where the rows of nodes end, each so much shorter."""
         ends: Ints = self.end.take(nodes)
@@ -101,6 +107,12 @@ def pack(sources: NDArray[Any], codes: NDArray[Any], targets: NDArray[Any]) -> N
     packed <<= np.uint64(_NODE)
     packed |= targets.astype(np.uint64)
     return packed
+
+
+def distinct(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in order, each once: few of them, for which NumPy need import nothing."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if ordered.size else ordered
 
 
 def unique(packed: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -5,9 +5,10 @@ Things are keys, kinds and types small numbers that index their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -236,14 +237,26 @@ class Relation:
         self._first = np.zeros(size + 1, np.int32)
         np.cumsum(np.bincount(self.left, minlength=size), out=self._first[1:])
 
+    @classmethod
+    def again(cls, size: int, columns: Mapping[str, NDArray[Any]]) -> Relation:
+        """Return the relation of which these are the columns."""
+        found = cls.__new__(cls)
+        found._size, found.left, found.right = size, columns["left"], columns["right"]
+        found.said, found._first = columns["said"], columns["first"]
+        return found
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that it lies in."""
+        return {"left": self.left, "right": self.right, "said": self.said, "first": self._first}
+
     def __len__(self) -> int:
         return int(self.left.size)
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        parts: tuple[NDArray[Any], ...] = (self.left, self.right, self.said, self._first)
-        return sum(part.nbytes for part in parts)
+        return sum(column.nbytes for column in self.columns.values())
 
     def joined(self, keys: NDArray[Any]) -> tuple[Longs, Longs]:
         """Return for each match the place in *keys*, and that of the pair."""
@@ -310,3 +323,69 @@ def representatives(things: int, same: NDArray[np.int64]) -> Ints:
     for key in list(found):
         stands[key] = first(key)
     return stands
+
+
+#: How many names are looked for before all are read.
+_FEW = 300
+
+
+class Groups(Mapping[int, frozenset[int]]):
+    """By its key the group of each name that has others beside it."""
+
+    def __init__(self, same: NDArray[np.int64]) -> None:
+        """Take pairs of keys that are names of one thing."""
+        named = np.unique(same)
+        stands = representatives(named.size, np.searchsorted(named, same))
+        order = np.argsort(stands, kind="stable")
+        begins = np.flatnonzero(np.append(True, np.diff(stands[order]) != 0)[: named.size])
+        of = np.zeros(named.size, np.int64)
+        of[order] = np.searchsorted(begins, np.arange(named.size), "right") - 1
+        self._set(
+            {"named": named, "of": of, "members": named[order],
+             "first": np.append(begins, named.size)}
+        )  # fmt: skip
+
+    @classmethod
+    def again(cls, columns: Mapping[str, NDArray[Any]]) -> Groups:
+        """Return the groups of which these are the columns."""
+        found = cls.__new__(cls)
+        found._set(columns)
+        return found
+
+    def _set(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self.columns = {name: columns[name] for name in ("named", "of", "members", "first")}
+        self._asked = 0
+        self._known: dict[int, frozenset[int]] | None = None
+
+    def __getitem__(self, key: int) -> frozenset[int]:
+        if self._known is None:
+            if self._asked < _FEW and self.columns["named"].size > _FEW:
+                self._asked += 1
+                return self._found(key)
+            self._known = self._every()
+        return self._known[key]
+
+    def _found(self, key: int) -> frozenset[int]:
+        named, of, members, first = self.columns.values()
+        at = int(np.searchsorted(named, key))
+        if at == named.size or named[at] != key:
+            raise KeyError(key)
+        begin, end = first[int(of[at])], first[int(of[at]) + 1]
+        return frozenset(np.asarray(members[begin:end]).tolist())
+
+    def _every(self) -> dict[int, frozenset[int]]:
+        members, first = (self.columns[name] for name in ("members", "first"))
+        bounds, every = np.asarray(first).tolist(), np.asarray(members).tolist()
+        groups = [frozenset(every[begin:end]) for begin, end in pairwise(bounds)]
+        return {key: group for group in groups for key in group}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.asarray(self.columns["named"]).tolist())
+
+    def __len__(self) -> int:
+        return int(self.columns["named"].size)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the columns take."""
+        return sum(column.nbytes for column in self.columns.values())

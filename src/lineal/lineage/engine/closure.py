@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Less, Rows
+from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Less, Rows, distinct
 from lineal.lineage.engine.kernels import BEYOND, ENDS, kernel_of
 from lineal.lineage.engine.reached import Closure, Found
 from lineal.lineage.engine.scratch import Scratch
@@ -111,7 +111,7 @@ def _placed(starts: Sequence[int] | NDArray[Any], nodes: int, scratch: Scratch) 
             raise IndexError(f"{starts[0]} is none of the {nodes} nodes.")
         scratch.queue[0] = starts[0]
         return 1
-    ordered = np.unique(np.asarray(starts, np.int64))
+    ordered = distinct(np.asarray(starts, np.int64))
     if ordered.size and not (ordered[0] >= 0 and ordered[-1] < nodes):
         raise IndexError(f"{ordered[0]} or {ordered[-1]} is none of the {nodes} nodes.")
     scratch.queue[: ordered.size] = ordered

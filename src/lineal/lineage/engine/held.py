@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Ints, Longs
-from lineal.lineage.engine.claims import Claims, Picture, representatives
-from lineal.lineage.engine.then import Ended, Then, grouped
+from lineal.lineage.engine.claims import Claims, Groups, Picture, representatives
+from lineal.lineage.engine.columns import Unsound
+from lineal.lineage.engine.then import Ended, Then
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
 
@@ -35,23 +37,33 @@ class Shelves:
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
         self.stands = representatives(things, picture.same)
-        self._set(picture, claims)
+        keys = picture.numbers.key(picture.same.ravel())
+        self._set(picture, claims, Groups(keys.astype(np.int64).reshape(-1, 2)))
 
     @classmethod
-    def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
-        """Return the shelves of a picture whose orders are known."""
+    def again(
+        cls, picture: Picture, orders: Mapping[str, NDArray[Any]], members: Groups
+    ) -> Shelves:
+        """Return the shelves of a picture whose orders, and groups of names, are known."""
         shelves = cls.__new__(cls)
         shelves.inward = orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves._set(picture, picture.claims)
+        shelves._set(picture, picture.claims, members)
         return shelves
 
-    def _set(self, picture: Picture, claims: Claims) -> None:
+    def _set(self, picture: Picture, claims: Claims, members: Groups) -> None:
         self.picture = replace(picture, claims=replace(claims, sources=np.zeros(0, np.int32)))
         self.types = [*picture.type_names]
-        self.members = _members(picture)
-        self.ended = None if picture.past is None else Ended(picture.past)
+        self.members = members
+        #: Was anything in the file from which it comes found to be damaged?
+        self.unsound = False
+
+    @cached_property
+    def ended(self) -> Ended | None:
+        """What ended; put in order when it is first asked for."""
+        past = self.picture.past
+        return None if past is None else Ended(past)
 
     def outward(self, known: Longs) -> Claims:
         """Return the claims that begin at things, by their numbers, in order."""
@@ -83,9 +95,13 @@ class Shelves:
         picture = self.picture
         every: list[Any] = [
             picture.claims, self.inward, self.out_first, self.in_first, self.stands, picture.types,
+            self.members,
         ]  # fmt: skip
-        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, self.ended)
-        return sum(part.nbytes for part in (*every, *also) if part is not None)
+        past = picture.past
+        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, past)
+        order = 0 if past is None else 4 * len(past.claims)
+        parts = sum(part.nbytes for part in (*every, *also) if part is not None)
+        return order + int(parts)
 
 
 class Held:
@@ -118,8 +134,13 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that begin at these things; *most* as for a `Graph`."""
-        known, fresh = self._parted(set(keys))
-        found = self._links(known, kinds, most, inward=False)
+        wanted = set(keys)
+        try:
+            known, fresh = self._parted(wanted)
+            found = self._links(known, kinds, most, inward=False)
+        except Unsound:
+            self._shelves.unsound = True
+            return self._store.outward(wanted, kinds, most)
         if fresh:
             found += self._store.outward(fresh, kinds, most)
             found.sort(key=lambda link: link.src)
@@ -129,8 +150,13 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that end at these things; *most* as for a `Graph`."""
-        known, fresh = self._parted(set(keys))
-        found = self._links(known, kinds, most, inward=True)
+        wanted = set(keys)
+        try:
+            known, fresh = self._parted(wanted)
+            found = self._links(known, kinds, most, inward=True)
+        except Unsound:
+            self._shelves.unsound = True
+            return self._store.inward(wanted, kinds, most)
         if fresh:
             found += self._store.inward(fresh, kinds, most)
             found.sort(key=lambda link: link.dst)
@@ -171,6 +197,13 @@ class Held:
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all that are the same thing under other names, itself too."""
+        try:
+            return self._groups(keys)
+        except Unsound:
+            self._shelves.unsound = True
+            return dict(self._store.groups(keys))
+
+    def _groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         shelves, changed = self._shelves, self._changed
         found: dict[int, frozenset[int]] = {}
         fresh: list[int] = []
@@ -190,6 +223,14 @@ class Held:
 
     def types(self, keys: Iterable[int]) -> dict[int, str]:
         """Return the types of these things: a thing never changes its type."""
+        wanted = list(keys)
+        try:
+            return self._types(wanted)
+        except Unsound:
+            self._shelves.unsound = True
+            return dict(self._store.types(wanted))
+
+    def _types(self, keys: Collection[int]) -> dict[int, str]:
         names, picture = self._shelves.types, self._shelves.picture
         number, types = picture.numbers.number, picture.types
         found = {key: "" if (at := number(key)) is None else names[types[at]] for key in keys}
@@ -236,9 +277,3 @@ def _between(first: Ints, known: Longs) -> tuple[Longs, Longs]:
     ends = counts.cumsum()
     places = np.arange(int(ends[-1]) if ends.size else 0) + (begin - ends + counts).repeat(counts)
     return places, counts
-
-
-def _members(picture: Picture) -> dict[int, frozenset[int]]:
-    """Return by its key the group of each name that has others beside it."""
-    keys = picture.numbers.key(picture.same.ravel()).astype(np.int64)
-    return grouped(keys.reshape(-1, 2))

@@ -153,7 +153,7 @@ class _Side:
         """
         self.depth += 1
         self._edges = None
-        if self.high - self.low < WIDE:
+        if self.high - self.low < WIDE and not self.rows.unread:
             return self._narrow()
         return self._wide(meeting=meeting)
 

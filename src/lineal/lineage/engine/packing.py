@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Code, Ints, Rows
-from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, Relation
+from lineal.lineage.engine.claims import Claims, Folded, Groups, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -41,6 +40,7 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
         arrays |= {f"past.{name}": getattr(past.claims, name) for name in _CLAIMS}
         arrays |= {name: getattr(past, name) for name in _PAST}
     arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
+    arrays |= {f"names.{name}": column for name, column in shelves.members.columns.items()}
     arrays |= {"types": picture.types, "same": picture.same}
     facts = {
         "things": picture.things, "types": picture.type_names, "kinds": picture.kind_names,
@@ -63,7 +63,8 @@ def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any])
         Numbers(things, arrays.get("keys")), folded, arrays.get("partial"),
         arrays.get("vague"), past,
     )  # fmt: skip
-    return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
+    orders = {name: arrays[f"shelves.{name}"] for name in _ORDERS}
+    return Shelves.again(picture, orders, Groups.again(_under(arrays, "names")))
 
 
 def _claims(arrays: Mapping[str, NDArray[Any]], name: str) -> Claims:
@@ -90,11 +91,9 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     arrays[f"{name}.rowless"] = graph.rowless
     if graph.vague is not None:
         arrays[f"{name}.vague"] = graph.vague
-    wholes = graph.wholes
-    arrays |= {
-        f"{name}.wholes.left": wholes.left, f"{name}.wholes.right": wholes.right,
-        f"{name}.wholes.said": wholes.said,
-    }  # fmt: skip
+    for relation in ("wholes", "parts"):
+        columns = getattr(graph, relation).columns
+        arrays |= {f"{name}.{relation}.{part}": column for part, column in columns.items()}
     layout = graph.layout
     facts = {
         "things": layout.things, "copies": layout.copies, "first_copy": layout.first_copy,
@@ -123,16 +122,26 @@ def unpack_graph(
         copied=part("copied"), copies=facts["copies"], first_copy=facts["first_copy"],
     )  # fmt: skip
     down, up = (_rows(arrays, f"{name}.{side}") for side in ("down", "up"))
-    sizes = part("wholes.left"), part("wholes.right"), part("wholes.said").astype(np.bool_)
-    wholes = Relation(facts["things"], *sizes)
+    wholes, parts = (
+        Relation.again(facts["things"], _under(arrays, f"{name}.{relation}"))
+        for relation in ("wholes", "parts")
+    )
     legend = tuple(
         Code(kind, layer, possible=possible, approximate=approximate, default=default)
         for kind, layer, possible, approximate, default in facts["legend"]
     )
     return WalkGraph(
-        layout, legend, down, up, stands, wholes, wholes.turned(), part("rowless"),
+        layout, legend, down, up, stands, wholes, parts, part("rowless"),
         facts["logical"], numbers, arrays.get(f"{name}.vague"), shapes,
+        # What is read a little at a time is not for the compiled loops.
+        "numpy" if down.unread else None,
     )  # fmt: skip
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of which the names begin so, by the rest of the name."""
+    begin = f"{name}."
+    return {of[len(begin) :]: one for of, one in arrays.items() if of.startswith(begin)}
 
 
 def _rows(arrays: Mapping[str, NDArray[Any]], name: str) -> Rows:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Bools, Ints, Longs
-from lineal.lineage.engine.claims import Claims, Past, Picture, representatives, together
+from lineal.lineage.engine.adjacency import Bools, Longs
+from lineal.lineage.engine.claims import Claims, Groups, Past, Picture, together
 from lineal.lineage.engine.thinning import by_number
 from lineal.model import Instant
 
@@ -26,17 +26,13 @@ class Ended:
         claims = past.claims
         keys = (claims.begun, claims.documents, claims.sources, claims.kinds, claims.targets)
         self.inward = np.lexsort(keys).astype(np.int32)
-        self.targets = claims.targets[self.inward]
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory it takes."""
-        return self.past.nbytes + self.inward.nbytes + self.targets.nbytes
 
     def places(self, known: NDArray[Any], *, inward: bool) -> Longs:
         """Return the places of the claims that begin, or end, at things; these ascending."""
-        ends = self.targets if inward else self.past.claims.sources
-        first, last = (np.searchsorted(ends, known, side) for side in ("left", "right"))
+        claims, order = self.past.claims, self.inward if inward else None
+        ends = claims.targets if inward else claims.sources
+        sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+        first, last = (np.searchsorted(ends, known, side, order) for side in sides)
         counts = last - first
         found = np.arange(int(counts.sum())) + np.repeat(
             first - (np.cumsum(counts) - counts), counts
@@ -120,18 +116,7 @@ class Then:
     def groups(self, members: Mapping[int, frozenset[int]]) -> Mapping[int, frozenset[int]]:
         """Return by key the groups of names that were one then; *members* are those of now."""
         past = self._ended.past
-        return members if past.alike(self.t) else grouped(past.same(self.t))
-
-
-def grouped(same: NDArray[np.int64]) -> dict[int, frozenset[int]]:
-    """Return by its key the group of each name that has others beside it."""
-    named = np.unique(same)
-    places = np.searchsorted(named, same)
-    stands: Ints = representatives(named.size, places)
-    groups: dict[int, set[int]] = {}
-    for place, key in enumerate(named.tolist()):
-        groups.setdefault(int(stands[place]), set()).add(key)
-    return {key: group for some in groups.values() for group in (frozenset(some),) for key in group}
+        return members if past.alike(self.t) else Groups(past.same(self.t))
 
 
 def _untimed(claims: Claims) -> Claims:

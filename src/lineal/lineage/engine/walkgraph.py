@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows
+from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows, distinct
 from lineal.lineage.engine.claims import Numbers, Picture, Relation
 from lineal.lineage.engine.closure import ENDLESS, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
@@ -59,6 +59,8 @@ class WalkGraph:
     #: At which things a walk may miss something that is not held; None where it never does.
     vague: Bools | None
     _shapes: Shapes
+    #: The kernel that walks here, unless another is asked for; the quickest, if None.
+    kernel: str | None = None
     _free: list[Scratch] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -143,7 +145,7 @@ class WalkGraph:
 
         Depth is what `walking.walk` says; nodes and edges are counted as they lie here.
         """
-        first = np.unique(self.stands[np.asarray(sorted(starts), np.int64)])
+        first = distinct(self.stands[np.asarray(sorted(starts), np.int64)])
         _, places = self.wholes.joined(first)
         above, own = self.wholes.right[places], self.wholes.said[places]
         return self.walk_from((first, above, own), way, limits, kernel=kernel)
@@ -158,6 +160,7 @@ class WalkGraph:
     ) -> Reach:
         """Walk from things that stand for their names, with their wholes, and which are direct."""
         first, above, _ = begun
+        kernel = kernel or self.kernel
         begin = np.concatenate([first, self.layout.narrow[above]])
         rows, mask = self.rows(way), self.mask(way)
         every = reach(self, rows, begin, less=rows.rest, mask=mask, limits=limits, kernel=kernel)
