@@ -111,4 +111,4 @@ def test_a_number_that_is_not_there_is_not_read(tmp_path: Path) -> None:
         with pytest.raises(IndexError):
             column[wrong]
     with pytest.raises(TypeError):
-        column <= 3  # noqa: B015  # what is not said how to read is refused, or read whole
+        column <= 3  # type: ignore[operator]  # noqa: B015  # nobody says how that is read

@@ -32,7 +32,7 @@ from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.lineage.walking import walk
 from lineal.model import Budget, EdgeStatement, Moment, Record, Statement, Uri
 from lineal.query.index import Index
-from lineal.store import Batch, Reader, bulk
+from lineal.store import Batch, Reader, bulk  # noqa: F401  # what it imports when it is first asked
 
 DOWN = Way(upstream=False, logical=True)
 #: How many single changes are made one after another.
@@ -172,7 +172,6 @@ def overlay(db: Path, chosen: dict[str, list[str]], moved: Sequence[Record]) -> 
 def _after(
     lineal: Lineal, index: Index, reader: Reader, anew: WalkGraph, key: int, before: float
 ) -> Figures:
-    over = index.over
     began = time.perf_counter()
     found = reached(index, reader, key)
     told: Figures = {"before": before, "first": time.perf_counter() - began}
@@ -182,7 +181,11 @@ def _after(
     same(found, _rows(anew, key, "numpy"), "with fresh changes")
     if len(found) < SMALL:
         same(found, step_by_step(reader, lineal, key), "with fresh changes, by the store")
-    how = "over rows made anew" if index.over > over else "untouched"
+    standing = index._standing  # nobody else asks which things it came to
+    assert standing is not None
+    things = [key for key in found if key < standing.spoiled[0].flags.size]
+    touched = len(things) < len(found) or bool(standing.spoiled[0].flags[things].any())
+    how = "over rows made anew" if touched else "untouched"
     return told | {"after": median(partial(index.reach, reader, [key], DOWN, ENDLESS)), "how": how}
 
 
@@ -281,7 +284,6 @@ def _rows_of(graph: WalkGraph) -> int:
 def cold(db: Path, uri: Uri) -> Figures:
     """Map the file and give a first answer, with all imports made."""
     kernel_of("numpy")
-    assert bulk, "What reads the hash of a transaction is imported too."
     with Lineal.open(Config(db=db), writable=False) as lineal:
         with lineal.store.read(LOCAL) as reader:
             key = reader.keys([uri])[uri]

@@ -27,7 +27,7 @@ from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import Reach, WalkGraph
 from lineal.model import Budget, Instant, Moment, Viewer
 from lineal.query import keeping
-from lineal.query.keeping import Standing, built, overlays
+from lineal.query.keeping import Standing, built
 from lineal.query.moments import Compiled, Key
 from lineal.store import Reader, Store
 
@@ -273,20 +273,27 @@ class Index:
         self, at: _At, starts: Collection[int], way: Way, budget: Budget
     ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
         """Walk over compiled rows of a moment; over those made anew, where it must be."""
-        (graph, spoiled, _), _, members, _ = at
+        (graph, spoiled, overlay), held, members, changed = at
         numbers = graph.numbers.of(starts)
         if numbers.size < len(set(starts)):
             return self._over(at, starts, way, budget)
         if not graph.knows(numbers.tolist()):
             return None
-        found = graph.walk(numbers.tolist(), way, budget)
+        view = overlay.view(upstream=way.upstream)
+        begun = view.graph.begin(numbers.tolist())
+        if view.graph is not graph and overlay.moved(begun):
+            return self._over(at, starts, way, budget)
+        found = view.graph.walk_from(begun, way, budget)
         if found.why or spoiled.everything:
             self.left += 1
             return None
-        if spoiled.touches(found.things):
+        if view.flags[found.things].any():
             return self._over(at, starts, way, budget)
-        found = replace(found, things=graph.numbers.key(found.things))
-        return found, lambda key: members.get(key, frozenset((key,)))
+        found = replace(found, things=view.keys(found.things))
+        if view.graph is graph:
+            return found, lambda key: members.get(key, frozenset((key,)))
+        self.over += 1
+        return found, _Names(graph.numbers, members, changed, held, found.things)
 
     def _over(
         self, at: _At, starts: Collection[int], way: Way, budget: Budget
@@ -298,7 +305,7 @@ class Index:
             self.left += 1
             return None
         self.over += 1
-        return found, _names(graph.numbers, members, changed, held, found.things)
+        return found, _Names(graph.numbers, members, changed, held, found.things)
 
     # ── The past ─────────────────────────────────────────────────────────────────────────────
 
@@ -403,7 +410,10 @@ class Index:
         both = spoiled[0], spoiled[1]
         return replace(
             standing, t=reader.basis.t, turned=turned, changed=changed, spoiled=both,
-            overlays=overlays(standing.graphs, both, self._shapes),
+            overlays=(
+                standing.overlays[0].after(both[0], things),
+                standing.overlays[1].after(both[1], things),
+            ),
         )  # fmt: skip
 
 
@@ -419,19 +429,35 @@ class _Past:
     claims: Collection[tuple[int, str, int]]
 
 
-def _names(
-    numbers: Numbers,
-    members: Mapping[int, frozenset[int]],
-    changed: Collection[int],
-    held: Held,
-    things: Ints,
-) -> Callable[[int], frozenset[int]]:
-    """Return what gives all names of a thing reached: asked anew only where they may be others."""
-    known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
-    fresh = things[~known].tolist()
-    fresh += [
-        key for key in things[known].tolist()
-        if key in changed or (key in members and not members[key].isdisjoint(changed))
-    ]  # fmt: skip
-    groups = held.groups(fresh)
-    return lambda key: groups.get(key) or members.get(key, frozenset((key,)))
+class _Names:
+    """All names of a thing reached; asked anew, and when first wanted, where they may be others."""
+
+    def __init__(
+        self,
+        numbers: Numbers,
+        members: Mapping[int, frozenset[int]],
+        changed: Collection[int],
+        held: Held,
+        things: Ints,
+    ) -> None:
+        self._numbers, self._members, self._changed = numbers, members, changed
+        self._held, self._things = held, things
+        self._groups: dict[int, frozenset[int]] | None = None
+
+    def __call__(self, key: int) -> frozenset[int]:
+        if self._groups is None:
+            self._groups = self._held.groups(self._fresh())
+        return self._groups.get(key) or self._members.get(key, frozenset((key,)))
+
+    def _fresh(self) -> list[int]:
+        things, numbers = self._things, self._numbers
+        known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
+        fresh: list[int] = things[~known].tolist()
+        fresh += [key for key in things[known].tolist() if self._may_differ(key)]
+        return fresh
+
+    def _may_differ(self, key: int) -> bool:
+        if key in self._changed:
+            return True
+        group = self._members.get(key)
+        return group is not None and not group.isdisjoint(self._changed)

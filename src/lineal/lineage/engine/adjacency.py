@@ -64,6 +64,8 @@ class Rows:
     unsure: Less
     targets: Ints
     codes: Codes
+    #: The rows that these are but for some nodes, and those, where they are like others.
+    like: tuple[Rows, Ints] | None = field(default=None, repr=False, compare=False)
     #: What compiled loops know of them; see `jobs.bound`.
     bound: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -47,7 +47,7 @@ class Bound:
 
     def __init__(self, rows: Rows, less: Less) -> None:
         """
-        Check rows.
+        Check rows; of those that are like others, which were checked, only what is not.
 
         Raises:
             ValueError: a row does not lie within the targets, or a target is no node.
@@ -65,19 +65,31 @@ class Bound:
                 f"Rows do not fit together: {nodes} begin and {ends.size} end,"
                 f" {targets.size} targets have {codes.size} codes."
             )
-        lasts = ends - less if less.size else ends
-        if nodes and not (
-            (first <= lasts).all() and first.min() >= 0 and ends.max() <= targets.size
-        ):
-            raise ValueError(f"A row does not lie within its {targets.size} targets.")
+        if rows.like is None:
+            _check(first, ends, less, targets.size)
+            led = targets
+        else:
+            base, other = rows.like
+            same = None if of is None else base.rest if of is rows.rest else base.unsure
+            # Targets are only ever added.
+            if bound(base, same).nodes > nodes or base.targets.size > targets.size:
+                raise ValueError("Rows are not like those that they should be like.")
+            _check(first[other], ends[other], less[other] if less.size else less, targets.size)
+            led = targets[base.targets.size :]
         # What is negative is very large without its sign.
-        if targets.size and int(targets.view(np.uint32).max()) >= nodes:
+        if led.size and int(led.view(np.uint32).max()) >= nodes:
             raise ValueError(f"A row leads to what is none of its {nodes} nodes.")
         self.wide = codes.dtype != np.uint8
         parts = (first, ends, less, targets, codes)
         self.addresses = tuple(part.ctypes.data for part in parts)
         # The array of which the rows are known is kept too: no other can come to have its number.
         self._kept = (*parts, of)
+
+
+def _check(first: NDArray[Any], ends: NDArray[Any], less: NDArray[Any], targets: int) -> None:
+    lasts = ends - less if less.size else ends
+    if first.size and not ((first <= lasts).all() and first.min() >= 0 and ends.max() <= targets):
+        raise ValueError(f"A row does not lie within its {targets} targets.")
 
 
 def bound(rows: Rows, less: Less) -> Bound:

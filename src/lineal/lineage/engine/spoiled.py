@@ -30,6 +30,8 @@ class Spoiled:
     moved: Bools
     #: True where too much changed to say.
     everything: bool = False
+    #: What the last change spoiled; None where rows that were made anew before may not be kept.
+    last: Ints | None = None
 
     @classmethod
     def none(cls, graph: WalkGraph) -> Spoiled:
@@ -75,12 +77,16 @@ class Spoiled:
         spoiled |= moved.wholes_of_unknown(spoiled)
         if moved.too_many:
             return Spoiled(self.flags, self.moved, everything=True)
-        flags, shifted = self.flags.copy(), self.moved.copy()
-        shifted[moved.standing(moved.shifted)] = True
+        flags, shifted = self.flags.copy(), self.moved
+        if moved.shifted:
+            shifted = shifted.copy()
+            shifted[moved.standing(moved.shifted)] = True
         known = moved.standing(spoiled)
-        flags[known] = True
-        flags[moved.wholes(known)] = True
-        return Spoiled(flags, shifted)
+        every = np.append(known, moved.wholes(known))
+        flags[every] = True
+        # Once parts and wholes are others than were compiled, no more than this is known of them.
+        last = None if shifted.any() else every
+        return Spoiled(flags, shifted, last=last)
 
 
 class _Moved:

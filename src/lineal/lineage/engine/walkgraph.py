@@ -6,6 +6,7 @@ their names: the smallest of the group.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -98,10 +99,13 @@ class WalkGraph:
 
     def borrow(self) -> Scratch:
         """Take a clean set of scratch arrays; `give_back` it, clean."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return Scratch(self.nodes)
+        # Shared with the same graph in which rows were made anew: that has some nodes more.
+        while self._free:
+            with contextlib.suppress(IndexError):
+                found = self._free.pop()
+                if found.nodes >= self.nodes:
+                    return found
+        return Scratch(self.nodes + (self.nodes >> 6) + 64)
 
     def give_back(self, scratch: Scratch) -> None:
         """Let the next walk use these arrays."""
@@ -145,10 +149,13 @@ class WalkGraph:
 
         Depth is what `walking.walk` says; nodes and edges are counted as they lie here.
         """
+        return self.walk_from(self.begin(starts), way, limits, kernel=kernel)
+
+    def begin(self, starts: Collection[int]) -> tuple[Ints, Ints, Bools]:
+        """Return where a walk begins: what stands for the starts, its wholes, which are direct."""
         first = distinct(self.stands[np.asarray(sorted(starts), np.int64)])
         _, places = self.wholes.joined(first)
-        above, own = self.wholes.right[places], self.wholes.said[places]
-        return self.walk_from((first, above, own), way, limits, kernel=kernel)
+        return first, self.wholes.right[places], self.wholes.said[places]
 
     def walk_from(
         self,
