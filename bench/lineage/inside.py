@@ -145,48 +145,49 @@ def keys_of(lineal: Lineal, uris: Sequence[str]) -> list[int]:
 
 
 def overlay(db: Path, chosen: dict[str, list[str]], moved: Sequence[Record]) -> Figures:
-    """Time walks before and after an edge of each of many things was moved."""
+    """Time walks after an edge of each of many things was moved, beside an index built anew."""
     figures: Figures = {"edges moved": len(moved)}
     with opened(db) as (lineal, index):
         keys = {name: keys_of(lineal, some) for name, some in chosen.items()}
-        before = {}
         with lineal.store.read(LOCAL) as reader:
             for key in (key for some in keys.values() for key in some):
                 index.reach(reader, [key], DOWN, ENDLESS)
-                before[key] = median(partial(index.reach, reader, [key], DOWN, ENDLESS))
         for first in range(0, len(moved), 500):
             lineal.store.commit(Batch(moved[first : first + 500], actor="bench", cause="moved"))
+        merged = Index(lineal.store)
+        merged.build()
         with lineal.store.read(LOCAL) as reader:
             began = time.perf_counter()
             index.graph(reader)
             figures["brought to the basis, s"] = time.perf_counter() - began
-            picture = reader.picture(lineal.shapes, timed=True)
-            anew = WalkGraph.of(picture, lineal.shapes, logical=True)
             for name, some in keys.items():
-                figures[name] = [
-                    _after(lineal, index, reader, anew, key, before[key]) for key in some
-                ]
+                figures[name] = [_after(lineal, index, merged, reader, key) for key in some]
     return figures
 
 
-def _after(
-    lineal: Lineal, index: Index, reader: Reader, anew: WalkGraph, key: int, before: float
-) -> Figures:
+def _after(lineal: Lineal, index: Index, merged: Index, reader: Reader, key: int) -> Figures:
     began = time.perf_counter()
     found = reached(index, reader, key)
-    told: Figures = {"before": before, "first": time.perf_counter() - began}
-    if found is None:
+    told: Figures = {"first": time.perf_counter() - began}
+    right = reached(merged, reader, key)
+    if found is None or right is None:
         # The product goes step by step then, within its budget: that is what its user waits for.
-        return told | {"after": usual(index.graph(reader), lineal, key), "how": "step by step"}
-    same(found, _rows(anew, key, "numpy"), "with fresh changes")
+        before = median(partial(merged.reach, reader, [key], DOWN, ENDLESS))
+        after = usual(index.graph(reader), lineal, key)
+        return told | {"before": before, "after": after, "how": "step by step"}
+    same(found, right, "with fresh changes")
     if len(found) < SMALL:
         same(found, step_by_step(reader, lineal, key), "with fresh changes, by the store")
     standing = index._standing  # nobody else asks which things it came to
     assert standing is not None
     things = [key for key in found if key < standing.spoiled[0].flags.size]
     touched = len(things) < len(found) or bool(standing.spoiled[0].flags[things].any())
+    before, after = alternately(
+        partial(merged.reach, reader, [key], DOWN, ENDLESS),
+        partial(index.reach, reader, [key], DOWN, ENDLESS),
+    )
     how = "over rows made anew" if touched else "untouched"
-    return told | {"after": median(partial(index.reach, reader, [key], DOWN, ENDLESS)), "how": how}
+    return told | {"before": before, "after": after, "how": how}
 
 
 def _rows(graph: WalkGraph, key: int, kernel: str) -> dict[int, int]:

@@ -192,7 +192,7 @@ def _overlay(told: dict[str, Any], kernel: str) -> list[Line]:
             share = f"{len(some)} of {len(told[name])}"
             lines.append(
                 Line(f"{moved:,} moved edges, {name}, {how} ({share})", kernel, ratio, "×", bound,
-                     f"before {_ms(some, 'before')}, after {_ms(some, 'after')},"
+                     f"merged {_ms(some, 'before')}, so {_ms(some, 'after')},"
                      f" the first time {_ms(some, 'first')}")
             )  # fmt: skip
     return lines

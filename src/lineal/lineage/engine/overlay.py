@@ -88,7 +88,7 @@ class Overlay:
         # Where rows are just being made for somebody, nobody waits for them.
         if spoiled.last is not None and self._lock.acquire(blocking=False):
             try:
-                sides = {up: side.kept(spoiled.last, changed) for up, side in self._sides.items()}
+                sides = {up: side.kept(spoiled, changed) for up, side in self._sides.items()}
             finally:
                 self._lock.release()
         return Overlay(self._graph, self._shapes, spoiled, sides)
@@ -201,15 +201,19 @@ class _Side:
         self._unlaid: set[int] = set()
         self._patched: View | None = None
 
-    def kept(self, spoiled: Ints, changed: Collection[int]) -> _Side:
+    def kept(self, spoiled: Spoiled, changed: Collection[int]) -> _Side:
         """Return the same for the state after a change, without the rows of what it spoiled."""
         other = copy(self)
-        gone = {*spoiled.tolist(), *(self._stands[key] for key in changed if key in self._stands)}
+        last = () if spoiled.last is None else spoiled.last.tolist()
+        gone = {*last, *(self._stands[key] for key in changed if key in self._stands)}
         other.made = self.made - gone
         for name in ("_nodes", "_new", "_keys", "_stands", "_entries", "_places", "_unlaid"):
             setattr(other, name, copy(getattr(self, name)))
         other._beside = {number: set(some) for number, some in self._beside.items()}
-        other._todo, other._patched = [], None
+        other._todo = []
+        if self._patched is not None:
+            # The rows are the same; of some it is known by now that they may not be so any more.
+            other._patched = self._patched._replace(flags=other._flags(spoiled.flags))
         # The room behind the rows is written by one: by whoever comes later.
         self._laid = None
         return other
@@ -406,11 +410,15 @@ class _Side:
         new = np.zeros(more, np.int32)
         for number, key in self._keys.items():
             new[number - nodes] = key
-        left = np.zeros(nodes + more, np.bool_)
-        left[: flags.size] = flags
+        return View(wide, self._flags(flags), new if more else None)
+
+    def _flags(self, spoiled: Bools) -> Bools:
+        """Return by number at which things rows are still to be made."""
+        left = np.zeros(self._graph.nodes + len(self._new), np.bool_)
+        left[: spoiled.size] = spoiled
         left[list(self.made)] = False
         left[list(self._keys.keys() - self.made)] = True
-        return View(wide, left, new if more else None)
+        return left
 
     def _lay(self, nodes: int) -> Rows:
         """Lay the made rows behind the compiled ones: what others walk on is not touched."""
