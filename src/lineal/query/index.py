@@ -220,10 +220,12 @@ class Index:
         ended = None if standing is None else standing.shelves.ended
         if standing is None or ended is None or not ended.past.within(basis.t, basis.valid_at):
             return None
-        last, dropped = reader.forgot(max(standing.built, self._kept))
-        if dropped:
-            return None
-        self._kept = last
+        kept = max(standing.built, self._kept)
+        if not 0 < basis.published <= kept:
+            last, dropped = reader.forgot(kept)
+            if dropped:
+                return None
+            self._kept = last
         things, claims = set[int](), frozenset[tuple[int, str, int]]()
         if basis.t > standing.built:
             changes = reader.changes(standing.built)
@@ -386,6 +388,7 @@ class Index:
     def _followed(self, standing: Standing, reader: Reader) -> Standing | None:
         """Bring the index to a reader's basis: mark what changed. None: it must be built anew."""
         things, claims = set[int](), set[tuple[int, str, int]]()
+        turns, turned, more = standing.turns, standing.turned, list[tuple[int, int, str, int]]()
         if reader.basis.t > standing.t:
             changes = reader.changes(standing.t)
             if changes is None:
@@ -394,10 +397,13 @@ class Index:
                 return None
             things |= changes.things
             claims |= changes.claims
-        turned = standing.turned
-        while turned < len(standing.turns) and standing.turns[turned][0] <= reader.basis.valid_at:
-            claims.add(standing.turns[turned][1:])
+            # What was said since may begin or end by itself, too.
+            more = reader.turns(things) if things else []
+        while turned < len(turns) and turns[turned][0] <= reader.basis.valid_at:
+            claims.add(turns[turned][1:])
             turned += 1
+        if more:
+            turns, turned = tuple(sorted({*turns[turned:], *more})), 0
         things |= {end for src, _, dst in claims for end in (src, dst)}
         if not things:
             return replace(standing, t=reader.basis.t)
@@ -409,7 +415,7 @@ class Index:
         ]
         both = spoiled[0], spoiled[1]
         return replace(
-            standing, t=reader.basis.t, turned=turned, changed=changed, spoiled=both,
+            standing, t=reader.basis.t, turns=turns, turned=turned, changed=changed, spoiled=both,
             overlays=(
                 standing.overlays[0].after(both[0], things),
                 standing.overlays[1].after(both[1], things),

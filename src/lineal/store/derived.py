@@ -41,6 +41,9 @@ class _Head(msgspec.Struct):
     sums: int
 
 
+_DECODER = msgspec.json.Decoder(_Head)
+
+
 class Mapped:
     """The arrays of a file, mapped."""
 
@@ -109,7 +112,7 @@ def load(path: Path) -> Mapped | None:
                 return None
             if zlib.crc32(text) != int.from_bytes(start[-8:], "little"):
                 return None
-            head = msgspec.json.decode(text, type=_Head)
+            head = _DECODER.decode(text)
             if path.stat().st_size != begin + head.size + head.size // BLOCK * 8:
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -117,6 +117,18 @@ def distinct(numbers: NDArray[Any]) -> NDArray[Any]:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if ordered.size else ordered
 
 
+#: Up to how many numbers are put in order rather than written to a place for each node.
+FEW = 2_000
+
+
+def firsts(numbers: NDArray[Any]) -> Bools:
+    """Return which of few numbers are the first of their kind."""
+    order = np.argsort(numbers, kind="stable")
+    ordered, found = numbers[order], np.ones(numbers.size, np.bool_)
+    found[order[1:][ordered[1:] == ordered[:-1]]] = False
+    return found
+
+
 def unique(packed: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Sort packed edges in place, and return each once."""
     packed.sort()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Ints, Less, Rows
+from lineal.lineage.engine.adjacency import FEW, Bools, Ints, Less, Rows, firsts
 from lineal.lineage.engine.kernels import LATE, PAUSE
 from lineal.lineage.engine.reached import Found
 from lineal.lineage.engine.scratch import Scratch
@@ -207,7 +207,9 @@ class _Side:
             if met.size:
                 node, place, at = (int(column[met[0]]) for column in found)
                 return at, place, node
-        found = _chosen(found, _first(found[0], self._seen.size))
+        # Where all is cold, to write to places all over memory takes longer than to sort.
+        few = self.rows.unread and found[0].size < FEW
+        found = _chosen(found, firsts(found[0]) if few else _first(found[0], self._seen.size))
         new = slice(self.high, self.high + found[0].size)
         self._seen[found[0]] = self._mark
         self.queue[new], self._depths[new] = found[0], self.depth

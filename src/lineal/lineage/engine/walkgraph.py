@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows, distinct
+from lineal.lineage.engine.adjacency import FEW, Bools, Code, Ints, Rows, distinct, firsts
 from lineal.lineage.engine.claims import Numbers, Picture, Relation
 from lineal.lineage.engine.closure import ENDLESS, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
@@ -233,6 +233,9 @@ class WalkGraph:
         if int(keys.max(initial=0)) < self.layout.things:
             return keys, depths
         things = self.layout.thing(keys)
+        if things.size < FEW:
+            first = firsts(things)
+            return things[first], depths[first]
         scratch = self.borrow()
         place, _ = scratch.traces(True)
         order = np.arange(things.size, dtype=np.int32)
