@@ -8,6 +8,7 @@ timed; where little is reached, also with what it finds hop by hop in the store.
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import statistics
@@ -288,6 +289,9 @@ def cold(db: Path, uri: Uri) -> Figures:
     with Lineal.open(Config(db=db), writable=False) as lineal:
         with lineal.store.read(LOCAL) as reader:
             key = reader.keys([uri])[uri]
+        # As a server does when it starts: what was imported is not looked through again.
+        gc.collect()
+        gc.freeze()
         began = time.perf_counter()
         index = Index(lineal.store, file=db.with_name(f"{db.name}.index"))
         if not index.recall():

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.overlay import Overlay
-from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
+from lineal.lineage.engine.packing import (
+    pack_graph,
+    pack_legend,
+    pack_shelves,
+    unpack_graph,
+    unpack_legend,
+    unpack_shelves,
+)
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -25,7 +32,7 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 4
+_MADE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None
     about = {
         "made": _MADE, "t": standing.built, "hash": reader.chained(standing.built),
         "shapes": shapes.version, "since": standing.since, "turns": standing.turns,
-        "shelves": facts, "graphs": graphs,
+        "shelves": facts, "graphs": graphs, "legend": pack_legend(standing.graphs[0].legend),
     }  # fmt: skip
     try:
         derived.save(file, arrays, about)
@@ -134,8 +141,9 @@ def _unpacked(
 ) -> tuple[Shelves, tuple[WalkGraph, WalkGraph]]:
     shelves = unpack_shelves(arrays, about["shelves"])
     numbers, stands = shelves.picture.numbers, shelves.stands
+    legend = unpack_legend(about["legend"])
     logical, exact = (
-        unpack_graph(arrays, facts, name, shapes, numbers, stands)
+        unpack_graph(arrays, facts, name, shapes, numbers, stands, legend)
         for name, facts in zip(_NAMES, about["graphs"], strict=True)
     )
     return shelves, (logical, exact)

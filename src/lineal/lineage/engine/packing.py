@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -98,12 +98,20 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     facts = {
         "things": layout.things, "copies": layout.copies, "first_copy": layout.first_copy,
         "logical": graph.logical,
-        "legend": [
-            (code.kind, code.layer, code.possible, code.approximate, code.default)
-            for code in graph.legend
-        ],
     }  # fmt: skip
     return arrays, facts
+
+
+def pack_legend(legend: Sequence[Code]) -> list[tuple[str, str, bool, bool, bool]]:
+    """Return what the codes of both grains stand for, which hangs on no grain."""
+    return [
+        (code.kind, code.layer, code.possible, code.approximate, code.default) for code in legend
+    ]
+
+
+def unpack_legend(legend: Sequence[tuple[str, str, bool, bool, bool]]) -> tuple[Code, ...]:
+    """Return the legend of which this was packed."""
+    return tuple(Code(*code) for code in legend)
 
 
 def unpack_graph(
@@ -113,6 +121,7 @@ def unpack_graph(
     shapes: Shapes,
     numbers: Numbers,
     stands: Ints,
+    legend: tuple[Code, ...],
 ) -> WalkGraph:
     """Return the compiled graph of which these are the arrays and facts."""
     part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
@@ -125,10 +134,6 @@ def unpack_graph(
     wholes, parts = (
         Relation.again(facts["things"], _under(arrays, f"{name}.{relation}"))
         for relation in ("wholes", "parts")
-    )
-    legend = tuple(
-        Code(kind, layer, possible=possible, approximate=approximate, default=default)
-        for kind, layer, possible, approximate, default in facts["legend"]
     )
     return WalkGraph(
         layout, legend, down, up, stands, wholes, parts, part("rowless"),
