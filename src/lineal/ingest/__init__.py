@@ -35,6 +35,7 @@ from lineal.ingest.sweeping import Stopped, Sweeps
 from lineal.ingest.tally import Progress, Room, Swept, Tally
 from lineal.ingest.understanding import BATCH, Understanding
 from lineal.model import Event, Instant, Json, Record
+from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Refused
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Dirty, Standing
@@ -121,9 +122,12 @@ class Ingest:
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
+        reached("event-addressed")
         with self._store.working() as ledger:
             self._refuse_overload(ledger, len(addressed))
             count = work.receive(ledger, addressed, [notices for _, notices in of])
+            reached("inbox-written")
+        reached("inbox-committed")
         self._answers.stir()
         return count
 
@@ -163,6 +167,8 @@ class Ingest:
         with self._store.working() as ledger:
             wanted = {name: most[name] * self._lanes[name].batch for name in ready}
             taken = work.take(ledger, wanted, now=now, holder=self._holder, lease=self._lease())
+            reached("lease-written")
+        reached("lease-committed")
         too_much: list[Dirty] = []
         for name in ready:
             some = [dirty for dirty in taken if dirty.source == name]
@@ -305,6 +311,7 @@ class Ingest:
             chosen = work.chosen(ledger, ids=ids, source=source)
             work.purge(ledger, chosen, self._store.now())
             self._noted(ledger, chosen, "purge", actor, reason)
+            reached("letters-purged")
         return len(chosen)
 
     def _noted(
@@ -331,6 +338,7 @@ class Ingest:
             try:
                 with self._store.working() as ledger:
                     work.hand_back(ledger, left)
+                    reached("handed-back")
             except StoreError as error:
                 log.warning("leases run out by themselves", error=str(error), count=len(left))
 

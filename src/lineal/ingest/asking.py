@@ -17,6 +17,7 @@ from typing import TypeAlias
 import structlog
 
 from lineal.errors import LinealError, SourceDown, SourceGarbled
+from lineal.points import reached
 from lineal.sources import Fetched, FetchedSource, Key, LogSource
 from lineal.store import Store, work
 from lineal.store.work import Dirty
@@ -162,7 +163,9 @@ class Lane:
         began = time.monotonic()
         outcomes: Sequence[Fetched | LinealError | None] = [None] * len(some)
         if not self._is_down and began - since < STALE:
+            reached("asking")
             outcomes = self._outcomes(some)
+            reached("answered")
             self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
         if any(isinstance(outcome, SourceDown) for outcome in outcomes):
             self._is_down = True

@@ -19,6 +19,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from lineal.points import reached
+
 _MAGIC = b"lineal-arrays-1\n"
 _ALIGNED = 64
 #: How many bytes one sum is of.
@@ -58,6 +60,7 @@ def save(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
             file.write(body.data)
             file.flush()
             os.fsync(file.fileno())
+        reached("arrays-written")
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
