@@ -603,6 +603,28 @@ def test_a_sweep_that_broke_off_does_not_ask_again_for_what_it_found(place: Path
         assert standing(rig).whole_at == Clock().at, "what it knows is of when it first began"
 
 
+def test_a_sweep_whose_process_was_killed_keeps_nobody_from_the_next(tmp_path: Path) -> None:
+    """Of a file: nobody else can be at it."""
+    tool, clock = Tool(), Clock()
+    tool.put("a", 1)
+
+    class Killed(Tool):
+        def list(self) -> Iterator[Any]:
+            yield from tool.list()
+            raise KeyboardInterrupt
+
+    before = Rig(tmp_path / "graph.db", Killed(), clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        before.ingest.sweep("tool")
+    before.store.close()
+
+    with rigged(tmp_path / "graph.db", tool, clock=clock) as rig:
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.value("a") == 1
+
+
 def test_two_processes_do_not_sweep_one_source_at_once(tmp_path: Path) -> None:
     with fresh("postgres", tmp_path) as url:
         tool, clock = Tool(), Clock()

@@ -22,10 +22,7 @@ from pathlib import Path
 from lineal import points
 
 #: What children need of us, imported once by the process that they are forked from.
-IMPORTED = (
-    "pytest", "tests.crashes.child", "lineal.surfaces.cli", "lineal.surfaces.server", "uvicorn",
-    "lineal.query.index", "lineal.store.postgres", "lineal.surfaces.events.opening",
-)  # fmt: skip
+IMPORTED = ("pytest", "tests.crashes.child", "tests.crashes.warm")
 _SIZE = struct.calcsize("q")
 
 
