@@ -37,7 +37,7 @@ def test_the_page_of_points_is_what_the_code_says() -> None:
 
 
 def test_whoever_listens_is_told_in_order_and_may_interrupt() -> None:
-    told = []
+    told = list[str]()
     points.reached("judged")
     points.listen(told.append)
     try:

@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,6 +20,9 @@ import httpx2
 
 from lineal.app import Lineal
 from lineal.config import Config
+from lineal.model import Json
+from lineal.shapes import Shapes
+from lineal.store import Store, work
 from tests.crashes.checker import look
 from tests.crashes.child import Counts, Errand, Strike, context, run
 from tests.crashes.tool import SPEC, Senders, Tool, entry
@@ -28,6 +31,8 @@ from tests.crashes.tool import SPEC, Senders, Tool, entry
 PATIENCE = 20.0
 #: A promise: this long after SIGTERM, in seconds, a server has ended.
 DRAINED = 10.0
+#: Points to which a server comes only where no other is listing the same source.
+SWEEPING = {"sweep-begun", "sweep-page-taken", "sweep-listed", "absence-counted"}
 
 
 @dataclass
@@ -126,7 +131,7 @@ class Runner:
 
     def strike(self, strike: Strike) -> None:
         """Let one work until it kills itself at a point."""
-        running = self._begun(strike)
+        running = self.begun(strike)
         until = time.monotonic() + PATIENCE
         while running.is_alive and time.monotonic() < until:
             self._operate(running, strike.point)
@@ -136,27 +141,30 @@ class Runner:
             self.told.missed.append(f"{strike.point} {strike.nth}")
         running.end(signal.SIGKILL)
         self.told.struck.append(strike.point)
-        self._look()
+        self.look()
 
     def kill(self) -> None:
         """Let one work for a random time, and kill it."""
-        running = self._begun(None)
+        running = self.begun(None)
         running.ended_within(self.dice.uniform(0.0, 0.6))
         self._operate(running, "")
         running.end(signal.SIGKILL)
-        self._look()
+        self.look()
 
     def stop(self) -> None:
         """Let one work for a random time, and ask it to end."""
-        running = self._begun(None)
+        running = self.begun(None)
         running.ended_within(self.dice.uniform(0.1, 0.6))
         self.told.drained.append(running.end(signal.SIGTERM))
         if running.process.exitcode != 0:
             self.told.wrong.append(f"it ended with {running.process.exitcode}: {running.said}")
-        self._look()
+        self.look()
 
-    def _begun(self, strike: Strike | None) -> Running:
+    def begun(self, strike: Strike | None) -> Running:
+        """Begin a round."""
         self.told.rounds += 1
+        if strike is not None and strike.point in SWEEPING and isinstance(self.place, str):
+            self._let_time_go_by()
         running = Running(self, strike)
         self.senders.url = running.url
         return running
@@ -178,7 +186,7 @@ class Runner:
         except httpx2.HTTPError:
             pass
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Look at what is left by a process that has ended."""
         self.senders.url, self.senders.bad = None, True
         acknowledged = self.senders.acknowledged
@@ -190,17 +198,27 @@ class Runner:
         if seen.double:
             self.told.wrong.append(f"round {self.told.rounds}: {seen.double} facts stand twice")
 
+    def _let_time_go_by(self) -> None:
+        """Let the leases of the dead run out, as they do after minutes, by the server's clock."""
+        with (
+            closing(Store(self.place, shapes=Shapes.builtin())) as store,
+            store.working() as ledger,
+        ):
+            work.release_all(ledger)
+            work.stand(ledger, "faulty", leased_by=None, leased_until=None)
+
     # ── The end ──────────────────────────────────────────────────────────────────────────────
 
     def settle(self) -> str:
         """Heal everything and work it off; return the digest, once the database is proved sound."""
         self.senders.close()
         self.tool.heal()
+        self._let_time_go_by()
         with Lineal.open(self.config(self.place)) as lineal:
             for name in self.senders.sent_entries:
                 lineal.receive_log([entry(name)])
             lineal.replay(actor="ada")
-            _work_off(lineal)
+            _work_off(lineal, self.tool)
             verdict = lineal.store.verify()
             assert verdict.sound, verdict.disagreements
             assert lineal.dead_letters() == []
@@ -214,7 +232,7 @@ class Runner:
         with Lineal.open(self.config(self.folder / "scratch.db")) as lineal:
             for name in self.senders.sent_entries:
                 lineal.receive_log([entry(name)])
-            _work_off(lineal)
+            _work_off(lineal, self.tool)
             return lineal.store.digest()
 
     def config(self, place: Path | str) -> Config:
@@ -224,10 +242,12 @@ class Runner:
         )  # fmt: skip
 
 
-def _work_off(lineal: Lineal) -> None:
-    """List the tool and do all that is to be done, also what was put off for a while."""
+def _work_off(lineal: Lineal, tool: Tool) -> None:
+    """List the tool, tell of what it has no more, and do all that is to be done."""
+    gone = [{"event_type": "removed", "id": one} for one in tool.removed if one not in tool.things]
     for _ in range(4):
         lineal.sweep("faulty")
+        lineal.receive("faulty", [dict[str, Json](event) for event in gone])
         assert lineal.drain(timeout=120).complete
         (health,) = [one for one in lineal.health() if one.source == "faulty"]
         if health.dirty == 0:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
+from lineal.model import Json
 from lineal.testing.faults import FaultSource
 from tests.crashes.checker import Seen
 
@@ -205,7 +206,7 @@ class Senders:
         return True
 
 
-def entry(name: str) -> dict[str, object]:
+def entry(name: str) -> dict[str, Json]:
     """Return an entry of a log, the same for a name."""
     return {
         "eventTime": "2026-01-01T00:00:00Z", "producer": "https://sender.example/1",

@@ -329,9 +329,13 @@ class Ingest:
                 count=count,
             )  # fmt: skip
 
-    def close(self) -> None:
-        """Stop asking; what was not answered is due again at once, for whoever comes next."""
-        until = time.monotonic() + CLOSING
+    def close(self, until: float | None = None) -> None:
+        """
+        Stop asking; what was not answered is due again at once, for whoever comes next.
+
+        Answers on their way are waited for until then, by the steady clock.
+        """
+        until = time.monotonic() + CLOSING if until is None else until
         left = [dirty for lane in self._lanes.values() for dirty in lane.close(until)]
         left += [asked.dirty for asked in self._answers.taken(len(self._lanes) * BATCH)]
         if left:
