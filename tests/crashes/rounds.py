@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -214,7 +214,7 @@ class Runner:
         self.senders.close()
         self.tool.heal()
         self._let_time_go_by()
-        with Lineal.open(self.config(self.place)) as lineal:
+        with self.opened() as lineal:
             for name in self.senders.sent_entries:
                 lineal.receive_log([entry(name)])
             lineal.replay(actor="ada")
@@ -234,6 +234,10 @@ class Runner:
                 lineal.receive_log([entry(name)])
             _work_off(lineal, self.tool)
             return lineal.store.digest()
+
+    def opened(self) -> AbstractContextManager[Lineal]:
+        """Open the database here, with nobody else at it."""
+        return Lineal.open(self.config(self.place))
 
     def config(self, place: Path | str) -> Config:
         """Return what a Lineal of these rounds is opened with."""

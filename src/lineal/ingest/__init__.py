@@ -107,6 +107,8 @@ class Ingest:
             **{name: Fold(one, self._answers, store) for name, one in self._logs.items()},
         }
         self._turn = threading.Lock()
+        #: Whether the last that came in was refused for want of room.
+        self._is_full = False
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -119,12 +121,15 @@ class Ingest:
             Overloaded: too much waits already; then none is kept, and the error says when to
                 send them again.
         """
+        if self._is_full:
+            # To understand what will be refused would take the time of what was accepted.
+            self._refuse_overload(self._depth(), len(events))
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
         reached("event-addressed")
         with self._store.working() as ledger:
-            self._refuse_overload(ledger, len(addressed))
+            self._refuse_overload(work.depth(ledger.driver), len(addressed))
             count = work.receive(ledger, addressed, [notices for _, notices in of])
             reached("inbox-written")
         reached("inbox-committed")
@@ -183,23 +188,28 @@ class Ingest:
 
     def room(self, source: str | None = None) -> Room:
         """Return how many events may be sent now; a consumer pauses where there is no room."""
-        with self._store.looking() as driver:
-            if source in self._logs:
+        if source in self._logs:
+            with self._store.looking() as driver:
                 left = self._folding - work.pending(driver, source)
-            else:
-                events, size = work.depth(driver)
-                left = self._inbox - events if size < self._inbox_bytes else 0
+        else:
+            events, size = self._depth()
+            left = self._inbox - events if size < self._inbox_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
 
-    def _refuse_overload(self, ledger: Ledger, count: int) -> None:
-        events, size = work.depth(ledger.driver)
+    def _refuse_overload(self, depth: tuple[int, int], count: int) -> None:
+        events, size = depth
         # What is more than there is room for at all must get in some time.
-        if events and (events + count > self._inbox or size >= self._inbox_bytes):
+        self._is_full = events > 0 and (events + count > self._inbox or size >= self._inbox_bytes)
+        if self._is_full:
             raise Overloaded(
                 f"{events:,} events ({size:,} bytes) wait to be taken in; no more may.",
                 retry_after=PAUSE,
                 fix="Send them again later; nothing of this was kept.",
             )
+
+    def _depth(self) -> tuple[int, int]:
+        with self._store.looking() as driver:
+            return work.depth(driver)
 
     # ── Asking ───────────────────────────────────────────────────────────────────────────────
 
