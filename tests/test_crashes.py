@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from lineal.points import POINTS
 from tests.crashes.child import Strike
 from tests.crashes.rounds import DRAINED, Runner
-from tests.databases import ENGINES, fresh
+from tests.databases import ENGINES, fresh, mortal
 from tests.promises.recording import SOAK, found, ran
 
 #: A disk in memory, where there is one: what is tried here is no power cut.
@@ -30,6 +33,8 @@ AT_POINTS, AT_MOMENTS, RESTARTS = (
     if SOAK
     else ({"sqlite": 1, "postgres": 0}, {"sqlite": 6, "postgres": 4}, 4)
 )
+#: How often PostgreSQL itself is killed.
+SERVER_KILLS = 20 if SOAK else 3
 #: Points that a server under load does not come to: `test_crashed_loads` strikes there.
 ELSEWHERE = {
     "snapshot-part-committed", "snapshot-committed", "rewording", "forgotten", "file-ready",
@@ -122,6 +127,58 @@ def test_what_was_acknowledged_outlives_a_kill_at_every_point(
     assert [point for point in set(told.struck) if not counts[point]] == []
     if engine == "sqlite":
         assert set(told.struck) == set(points_of(engine))
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.timeout(0 if SOAK else 240)
+def test_what_was_acknowledged_outlives_kills_of_the_database_server() -> None:
+    """One Lineal goes on meanwhile: nobody helps it to come back."""
+    with (
+        tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as name,
+        mortal(Path(name) / "server") as database,
+    ):
+        runner = Runner(Path(name), database, seed_of("kills of PostgreSQL"), whole=False)
+        with runner.open():
+            running = runner.begun(None)
+            for _ in range(SERVER_KILLS):
+                running.ended_within(runner.dice.uniform(0.3, 0.8))
+                kill_server(database)
+            accepting(database)
+            before = runner.senders.acknowledged.events
+            running.ended_within(2.0)
+            after = runner.senders.acknowledged.events
+            assert running.end(signal.SIGTERM) <= DRAINED
+            runner.look()
+            assert running.process.exitcode == 0, running.said
+            assert runner.settle() == runner.from_scratch()
+
+    ran("P1", "kills of a PostgreSQL server", SERVER_KILLS)
+    found(acknowledged=after, lost=len(runner.told.lost), refused=runner.senders.refused)
+    assert (runner.told.lost, runner.told.wrong) == ([], [])
+    assert after > before, "it did not come back"
+
+
+def kill_server(url: str) -> None:
+    """Kill a process of the server that Lineal is connected to; all others end, and it recovers."""
+    accepting(url)
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'lineal'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        (pid,) = random.choice(connection.execute(query).fetchall())
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT pg_sleep(30)")
+
+
+def accepting(url: str) -> None:
+    """Wait until the server answers."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError:
+            assert time.monotonic() < until, "the server does not come back"
+            time.sleep(0.02)
 
 
 @pytest.mark.promise("P21")

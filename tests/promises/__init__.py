@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lineal.points import POINTS
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -18,7 +20,7 @@ PROMISES: dict[str, Promise] = {
     "P1": Promise(
         "An acknowledged event is never lost, whatever is killed and when",
         {
-            "kills on SQLite": 1_000, "kills on PostgreSQL": 300, "points struck": 40,
+            "kills on SQLite": 1_000, "kills on PostgreSQL": 300, "points struck": len(POINTS),
             "kills of a PostgreSQL server": 20, "buses": 3,
         },
     ),
@@ -57,4 +59,11 @@ PROMISES: dict[str, Promise] = {
     "P20": Promise("Clocks may lie", {"ways of a clock": 8}),
     "P21": Promise("A restart is quick and clean", {"restarts under load": 100}),
     "P22": Promise("How fresh we are can be seen", {"states made and seen": 3}),
+}  # fmt: skip
+
+#: Figures that say how large something was: of several tests the largest counts, not their sum.
+SIZES_OF_ONE = {
+    "steps of each history", "seconds of overload", "clients that ask meanwhile",
+    "times what it can take", "edges at one hub", "length of a chain",
+    "things all joined to each other", "writers at once",
 }  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.promises import PROMISES, Promise
+from tests.promises import PROMISES, SIZES_OF_ONE, Promise
 from tests.promises.recording import RESULTS, Results, load, save
 
 KEPT = Path("docs/reference/promises.json")
@@ -47,15 +47,16 @@ class Row:
 
     def tried(self, figure: str) -> int:
         """How much of a figure was tried, by the size in which it was more."""
-        sums: dict[str, int] = defaultdict(int)
+        counts: dict[str, list[int]] = defaultdict(list)
         for sizes in self.cases.values():
             for size, result in sizes.items():
                 if result["outcome"] == "passed":
-                    sums[size] += sum(
+                    counts[size] += [
                         count for promise, what, count in result["ran"]
                         if (promise, what) == (self.name, figure)
-                    )  # fmt: skip
-        return max(sums.values(), default=0)
+                    ]  # fmt: skip
+        together = max if figure in SIZES_OF_ONE else sum
+        return max((together(some) for some in counts.values() if some), default=0)
 
     @property
     def outcomes(self) -> set[str]:
@@ -139,9 +140,12 @@ def _line(name: str, test: str, size: str, results: Sequence[Mapping[str, Any]])
         outcomes[result["outcome"]] += 1
         for promise, what, count in result["ran"]:
             if promise == name:
-                counts[what] += count
+                counts[what] = (
+                    max(counts[what], count) if what in SIZES_OF_ONE else counts[what] + count
+                )
         for what, value in result["found"].items():
-            facts[what.replace("_", " ")].append(f"{value:,}" if type(value) is int else str(value))
+            plain = type(value) is not int or what == "seed"
+            facts[what.replace("_", " ")].append(str(value) if plain else f"{value:,}")
         if result["why"]:
             facts["skipped"].append(result["why"])
     told = [f"{what}: {count:,}" for what, count in counts.items()]

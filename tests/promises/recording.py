@@ -41,6 +41,10 @@ def ran(promise: str, figure: str, count: int) -> None:
     """Record that the running test tried so much of a figure of a promise."""
     if figure not in PROMISES[promise].figures:
         raise KeyError(f"{promise} has no figure {figure!r}")
+    for name, value in _now[-1].user_properties:
+        if name == "ran" and isinstance(value, list) and value[:2] == [promise, figure]:
+            value[2] += count
+            return
     _now[-1].user_properties.append(("ran", [promise, figure, count]))
 
 
