@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from lineal.points import POINTS
+from tests.crashes.checker import look
 from tests.crashes.child import Strike
 from tests.crashes.rounds import DRAINED, Runner
 from tests.databases import ENGINES, fresh, mortal
@@ -156,6 +159,46 @@ def test_what_was_acknowledged_outlives_kills_of_the_database_server() -> None:
     found(acknowledged=after, lost=len(runner.told.lost), refused=runner.senders.refused)
     assert (runner.told.lost, runner.told.wrong) == ([], [])
     assert after > before, "it did not come back"
+
+
+def test_a_lineal_that_acknowledges_too_early_is_found_out(tmp_path: Path) -> None:
+    """The rig sees a loss where there is one."""
+    runner = Runner(tmp_path, tmp_path / "graph.db", 1, whole=False)
+    runner.little = "tests.crashes.doors:careless"
+    with runner.open():
+        for _ in range(10):
+            runner.kill()
+            if runner.told.lost:
+                break
+
+    assert runner.told.lost != []
+
+
+def test_the_checker_sees_what_is_not_there_stands_twice_or_is_unaccounted_for(
+    tmp_path: Path,
+) -> None:
+    runner = Runner(tmp_path, tmp_path / "graph.db", 1, whole=False)
+    with runner.open():
+        runner.kill()
+        runner.kill()
+        runner.settle()
+    acknowledged, tool = runner.senders.acknowledged, runner.tool
+    assert acknowledged.told
+    assert acknowledged.lost(look(tmp_path / "graph.db"), tool) == []
+
+    with closing(sqlite3.connect(tmp_path / "graph.db")) as file, file:
+        file.execute("UPDATE record SET t_to = 1")
+        file.execute("DELETE FROM log_body")
+        file.execute("CREATE TEMP TABLE one AS SELECT * FROM edge_in WHERE t_to IS NULL LIMIT 1")
+        file.execute("UPDATE one SET t_from = t_from - 1")
+        file.execute("INSERT INTO edge_in SELECT * FROM one")
+        file.execute("UPDATE flow SET count = count + 1 WHERE what = 'accepted'")
+    seen = look(tmp_path / "graph.db")
+
+    lost = acknowledged.lost(seen, tool)
+    assert len(lost) >= len(acknowledged.entries) + 1
+    assert set(seen.missing.values()) == {1}
+    assert seen.double == 1
 
 
 def kill_server(url: str) -> None:

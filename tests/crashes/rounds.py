@@ -59,7 +59,7 @@ class Running:
         little = (str(runner.place), source)
         errand = Errand(
             whole if runner.whole else little, runner.folder / "counts", self._log, strike,
-            runner.environment, "" if runner.whole else "tests.crashes.doors:serve",
+            runner.environment, "" if runner.whole else runner.little,
         )  # fmt: skip
         self.process: BaseProcess = context().Process(target=run, args=(errand,))
         self.process.start()
@@ -107,6 +107,8 @@ class Runner:
         """Begin with an empty *place*; *whole* lets `lineal serve` work, else its `doors` alone."""
         self.folder, self.place, self.whole, self.told = folder, place, whole, Told()
         self.dice, self.tool = random.Random(seed), Tool()
+        #: What stands in for `lineal serve`.
+        self.little = "tests.crashes.doors:serve"
         self.environment: Mapping[str, str]
         self.senders = Senders(self.tool, seed)
         (folder / "faulty.yaml").write_text(SPEC, "utf-8")
