@@ -90,8 +90,8 @@ def look(place: Path | str) -> Seen:
             if beside.exists():
                 shutil.copy(beside, folder)
         with closing(sqlite3.connect(Path(folder) / place.name)) as copy:
-            ((sound,),) = copy.execute("PRAGMA integrity_check").fetchall()
-            assert sound == "ok", sound
+            faults = [row[0] for row in copy.execute("PRAGMA integrity_check").fetchall()]
+            assert faults == ["ok"], faults
             return _seen(copy)
 
 
