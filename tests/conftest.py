@@ -12,6 +12,7 @@ from tests.promises.recording import (
     pytest_runtest_logreport,
     pytest_runtest_setup,
     pytest_sessionfinish,
+    pytest_sessionstart,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "pytest_runtest_logreport",
     "pytest_runtest_setup",
     "pytest_sessionfinish",
+    "pytest_sessionstart",
 ]
 
 ROOT = Path(__file__).parent.parent

@@ -26,6 +26,7 @@ __all__ = [
     "pytest_runtest_logreport",
     "pytest_runtest_setup",
     "pytest_sessionfinish",
+    "pytest_sessionstart",
     "ran",
 ]
 
@@ -35,6 +36,7 @@ RESULTS = Path("build/promises.json")
 _WORST = ("failed", "skipped", "passed")
 _now: list[pytest.Item] = []
 _results: dict[str, dict[str, Any]] = {}
+_about: dict[str, str] = {}
 
 
 def ran(promise: str, figure: str, count: int) -> None:
@@ -93,19 +95,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     }
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note which code is about to run: by the end it may be another."""
+    _about.update(
+        at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        commit=_commit(session.config.rootpath),
+        size="night" if SOAK else "CI",
+    )
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write down what ran; what did not run this time keeps its older result."""
     if not _results or os.environ.get("PYTEST_XDIST_WORKER"):
         return
-    about = {
-        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        "commit": _commit(session.config.rootpath),
-        "size": "night" if SOAK else "CI",
-    }
     path = session.config.rootpath / RESULTS
     kept = load(path)
     for test, result in _results.items():
-        kept.setdefault(test, {})[str(about["size"])] = {**result, **about}
+        kept.setdefault(test, {})[_about["size"]] = {**result, **_about}
     save(path, kept)
 
 
