@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lineal.access import LOCAL
+from lineal.errors import SourceDown
 from lineal.model import Moment
 from lineal.query import Questions
 from lineal.shapes import Shapes
@@ -20,7 +21,7 @@ from lineal.store import Batch, Store, work
 from tests.databases import ENGINES, fresh
 from tests.graphs import PLAYS, said
 from tests.promises.recording import ran
-from tests.simulated import SECOND, Clock
+from tests.simulated import SECOND, Clock, Held, Rig, Tool
 
 HOUR, DAY = 3_600, 86_400
 #: By how many seconds the clock goes on at each look, besides the hour at which it steps.
@@ -84,6 +85,45 @@ def test_moments_are_in_the_order_of_transactions_and_answer_as_they_do(
         assert by_number.value.attributes == by_time.value.attributes
     if engine == "sqlite":
         ran("P20", "ways of a clock", 1)
+
+
+@pytest.mark.promise("P20")
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_came_while_the_clock_was_ahead_does_not_wait_for_it(
+    engine: str, restarted: bool, tmp_path: Path
+) -> None:
+    """A clock that was a day ahead is set right: marks and a source that was down are not late."""
+    clock, tool, held = Clock(), Tool(), Held()
+    with fresh(engine, tmp_path) as place:
+        rig = Rig(place, tool, clock=clock, executor=lambda: held)
+        clock.wait(DAY)
+        tool.fault = SourceDown("down", retry_after=60)
+        tool.put("a", 1)
+        rig.tell("a")
+        rig.ingest.turn()
+        held.carry()
+        rig.ingest.turn()
+        tool.fault = None
+        tool.put("b", 2)
+        rig.tell("b")
+        rig.ingest.turn()
+        clock.wait(-DAY)
+        if restarted:
+            rig.close()
+            rig = Rig(place, tool, clock=clock)
+            rig.work()
+        else:
+            for _ in range(4):
+                rig.ingest.turn()
+                while held.questions:
+                    held.carry()
+        known = rig.known()
+        rig.accounts()
+        assert rig.store.verify().sound
+        rig.close()
+
+    assert known == {"a": 1, "b": 2}
 
 
 @pytest.mark.promise("P20")

@@ -66,6 +66,8 @@ INBOX, INBOX_BYTES, FOLDING, PAUSE = 100_000, 256_000_000, 100_000, 5.0
 GATHER, TOGETHER = 0.005, 32
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
+#: Later than every clock.
+NEVER = 1 << 62
 #: A lease outlives the longest request by so much, in microseconds.
 LEASE = 60 * SECOND
 
@@ -107,6 +109,8 @@ class Ingest:
             **{name: Fold(one, self._answers, store) for name, one in self._logs.items()},
         }
         self._turn = threading.Lock()
+        #: What time it was in the last turn; before the first one nothing is known.
+        self._looked: Instant = NEVER
         #: Whether the last that came in was refused for want of room.
         self._is_full = False
 
@@ -144,6 +148,7 @@ class Ingest:
         some later turn, unless `is_busy` says that nothing is on its way.
         """
         with self._turn:
+            self._follow_clock()
             self._references.recover()
             understood = self._understanding.understand()
             asked = self._ask()
@@ -155,6 +160,23 @@ class Ingest:
                 words = self._settling.settle(answered, tally or Tally())
                 self._references.follow(words)
             return understood + asked + len(answered)
+
+    def _follow_clock(self) -> None:
+        """Where the clock was set back, also before a start, wait for nothing that it once said."""
+        now = self._store.now()
+        if now >= self._looked:
+            self._looked = now
+            return
+        with self._store.working() as ledger:
+            count = work.bring_back(ledger, now)
+            for name, known in work.standings(ledger.driver).items():
+                if known.down_since is not None and known.down_since > now:
+                    work.stand(ledger, name, down_since=now, closed_until=None)
+        if count:
+            log.warning(
+                "the clock was set back: what was marked after that is due now", count=count
+            )
+        self._looked = now
 
     def _ask(self) -> int:
         """Take what is due, of each source as much as may be asked now, and ask for it."""
