@@ -175,9 +175,7 @@ class Runner:
         """Do what people do: have the tool listed, take up letters again, or throw them away."""
         deeds: list[tuple[str, dict[str, object]]] = [("/sources/faulty/sweep", {})]
         if point == "letters-purged":
-            # What a person throws away need not be there any more.
-            self.senders.bad = False
-            self.senders.acknowledged.told.pop("bad", None)
+            self.senders.throw_away()
             deeds.append(("/dead-letters/purge", {"reason": "tried"}))
         elif point == "letters-replayed" or self.dice.random() < 0.2:
             deeds.append(("/dead-letters/replay", {}))
@@ -190,7 +188,7 @@ class Runner:
 
     def look(self) -> None:
         """Look at what is left by a process that has ended."""
-        self.senders.url, self.senders.bad = None, True
+        self.senders.url = None
         acknowledged = self.senders.acknowledged
         # An answer may be on its way to a sender; what is not noted yet is looked at next time.
         seen = look(self.place)

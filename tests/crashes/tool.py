@@ -104,11 +104,11 @@ class Acknowledged:
         """Return what was acknowledged and is not in a database: neither taken in nor waiting."""
         found = [
             f"{ident} {version}{' gone' if gone else ''}, known as {seen.versions.get(ident)}"
-            for ident, (version, gone) in self.told.items()
+            for ident, (version, gone) in list(self.told.items())
             if not (ident in seen.pending or ident in seen.dead)
             and not _is_in(seen, tool, ident, version, gone)
         ]
-        return found + sorted(self.entries - seen.entries)
+        return found + sorted(self.entries.copy() - seen.entries)
 
 
 def _is_in(seen: Seen, tool: Tool, ident: str, version: int, gone: bool) -> bool:
@@ -128,8 +128,8 @@ class Senders:
         self._lock, self._over = threading.Lock(), threading.Event()
         #: Where Lineal answers; None while it is known not to.
         self.url: str | None = None
-        #: False: nobody tells of what cannot be worded.
-        self.bad = True
+        #: Whether a person has thrown away what cannot be worded: it need not be anywhere then.
+        self._is_thrown_away = False
         #: Requests that were refused, and that broke off.
         self.refused = self.broken = 0
         self._pause, self._entry = pause, 0
@@ -138,6 +138,12 @@ class Senders:
         self._threads = [threading.Thread(target=task, args=(dice,)) for task, dice in tasks]
         for thread in self._threads:
             thread.start()
+
+    def throw_away(self) -> None:
+        """From now on a person throws dead letters away: nobody misses what cannot be worded."""
+        with self._lock:
+            self._is_thrown_away = True
+            self.acknowledged.told.pop(BAD, None)
 
     def close(self) -> None:
         """Stop sending."""
@@ -156,7 +162,7 @@ class Senders:
     def _happens(self, dice: random.Random) -> tuple[str, int, dict[str, str]]:
         """Let something happen at the tool; return what, and the event that tells of it."""
         chance = dice.random()
-        if chance < 0.08 and self.bad:
+        if chance < 0.08:
             return BAD, 0, {"event_type": "changed", "id": BAD}
         if chance < 0.2:
             ident = f"r{dice.randrange(8)}"
@@ -174,6 +180,8 @@ class Senders:
     def _note(self, ident: str, version: int, gone: bool) -> None:
         with self._lock:
             self.acknowledged.events += 1
+            if self._is_thrown_away and ident == BAD:
+                return
             if version >= self.acknowledged.told.get(ident, (-1, False))[0]:
                 self.acknowledged.told[ident] = (version, gone)
 
