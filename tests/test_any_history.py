@@ -195,7 +195,7 @@ def work_off(rig: Rig, held: Held) -> None:
 
 
 @pytest.mark.promise("P3", "P11")
-@pytest.mark.timeout(0 if SOAK else 300)
+@pytest.mark.timeout(0 if SOAK else 900)
 def test_any_history_ends_as_the_source_is() -> None:
     """Repeat a run by its seed: ``LINEAL_SEED=… make test ARGS="-k any_history"``."""
     given = os.environ.get("LINEAL_SEED")

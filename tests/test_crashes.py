@@ -101,7 +101,7 @@ def _nth(point: str, dice: random.Random) -> int:
 
 
 @pytest.mark.promise("P1", "P11")
-@pytest.mark.timeout(0 if SOAK else 240)
+@pytest.mark.timeout(0 if SOAK else 600)
 def test_what_was_acknowledged_outlives_a_kill_at_every_point(
     place: tuple[str, Path, Path | str],
 ) -> None:
@@ -133,7 +133,7 @@ def test_what_was_acknowledged_outlives_a_kill_at_every_point(
 
 
 @pytest.mark.promise("P1")
-@pytest.mark.timeout(0 if SOAK else 240)
+@pytest.mark.timeout(0 if SOAK else 600)
 def test_what_was_acknowledged_outlives_kills_of_the_database_server() -> None:
     """One Lineal goes on meanwhile: nobody helps it to come back."""
     with (
@@ -225,7 +225,7 @@ def accepting(url: str) -> None:
 
 
 @pytest.mark.promise("P21")
-@pytest.mark.timeout(0 if SOAK else 120)
+@pytest.mark.timeout(0 if SOAK else 300)
 def test_a_restart_under_load_loses_nothing_and_takes_no_longer_than_promised(
     place: tuple[str, Path, Path | str],
 ) -> None:
