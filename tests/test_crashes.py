@@ -90,7 +90,7 @@ def plan(engine: str, dice: random.Random) -> list[Strike | None]:
 #: Points that a process comes to once, or hardly more often.
 RARE = {"migrated", "projected", "letters-purged", "letters-replayed", "sweep-begun",
         "sweep-page-taken", "sweep-listed", "absence-counted", "text-merged",
-        "log-moved", "letter-written"}  # fmt: skip
+        "log-moved", "letter-written", "rules-followed"}  # fmt: skip
 
 
 def _nth(point: str, dice: random.Random) -> int:

@@ -41,6 +41,7 @@ POINTS: dict[str, str] = {
     "search-written": "The search rows of what changed are written.",
     "published": "Feed, cause, seal and clock are written; COMMIT was not said.",
     "batch-committed": "A batch is committed; what is remembered of it was not told.",
+    "rules-followed": "A piece of what rules had put off is concluded; not committed.",
     "answers-noted": "What failed is put off or put aside; not committed.",
     "handed-back": "Leases of what was not asked are given back; not committed.",
     # ── Sweeps ──

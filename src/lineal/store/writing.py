@@ -89,6 +89,7 @@ class Transaction:
         following = self._following()
         rule = following.next_piece(most)
         self._end_of_rules(following, f"rule:{rule}")
+        reached("rules-followed")
         return rule is not None
 
     def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> None:
