@@ -425,6 +425,7 @@ def test_waits_differ_so_that_what_failed_together_does_not_come_together(
         assert sorted(waits) == [500_000, 750_000, 875_000, SECOND]
 
 
+@pytest.mark.promise("P10")
 def test_one_slow_source_keeps_no_other_waiting(place: Path | str) -> None:
     """Its question is on its way, for hours; what others say is written meanwhile."""
     held = Held()
