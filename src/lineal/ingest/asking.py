@@ -58,14 +58,16 @@ class Askers(Executor):
 
     def __init__(self, places: int, name: str) -> None:
         self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._places = places
-        for number in range(places):
-            threading.Thread(target=self._work, name=f"{name}_{number}", daemon=True).start()
+        self._places, self._name, self._begun = places, name, 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have something done as soon as a thread is free."""
+        """Have something done as soon as a thread is free; only one thread may ask for it."""
         future: Future[Any] = Future()
         self._tasks.put((future, partial(fn, *args, **kwargs)))
+        if self._begun < self._places:
+            name = f"{self._name}_{self._begun}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._begun += 1
         return future
 
     def _work(self) -> None:
@@ -85,7 +87,7 @@ class Askers(Executor):
                 while (task := self._tasks.get_nowait()) is not None:
                     task[0].cancel()
                     task[0].set_running_or_notify_cancel()
-        for _ in range(self._places):
+        for _ in range(self._begun):
             self._tasks.put(None)
 
 
