@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak promises browser check bench bench-store bench-lineage bench-product format lock clean
+.PHONY: help demo test soak promises browser check bench bench-store bench-lineage bench-product bench-rules format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can inst
 
 bench-product: .venv/lineal ## Measure the product's answers over a database of M (it fills one first)
 	@$(BIN)/python -m bench product --size M $(ARGS)
+
+bench-rules: .venv/lineal ## Measure rules at M: changes, a hub, everything anew (ten minutes)
+	@$(BIN)/python -m bench rules --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
