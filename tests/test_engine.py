@@ -176,6 +176,7 @@ def test_time_that_has_run_out_ends_a_walk_over_many_edges(kernel) -> None:
     assert closure(graph, [0], kernel=kernel).why == ()
 
 
+@pytest.mark.promise("P13")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_long_chain_and_a_wide_hub_are_walked_to_their_ends(kernel) -> None:
     """P13: 10,000 steps, and 1,000,000 edges at one node."""

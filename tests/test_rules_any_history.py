@@ -26,12 +26,13 @@ from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store, concluding
 from tests.databases import ENGINES, fresh
+from tests.promises.recording import SOAK, ran
 from tests.rules_reference import Found, Hop, Pattern, Reference, Rows, read_rows
 
 SHAPES = Shapes.builtin()
 
 #: How many histories, of how many steps each, and in how many tests, which run side by side.
-HISTORIES = int(os.environ.get("LINEAL_HISTORIES", "1000"))
+HISTORIES = int(os.environ.get("LINEAL_HISTORIES", "10000" if SOAK else "1000"))
 STEPS, PARTS = 30, 8
 
 TYPES = {
@@ -406,6 +407,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concluding, "MOST", 1)
 
 
+@pytest.mark.promise("P9")
+@pytest.mark.timeout(0 if SOAK else 600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.usefixtures("narrow")
 def test_what_stands_is_what_follows_from_what_stands(part: int, tmp_path: Path) -> None:
@@ -418,6 +421,7 @@ def test_what_stands_is_what_follows_from_what_stands(part: int, tmp_path: Path)
     assert met["edges"] > 10 * len(seeds)
     rare = {name: met[name] for name in OFTEN if met[name] < len(seeds) / 10}
     assert not rare, met
+    ran("P9", "random sequences", len(seeds))
 
 
 @pytest.mark.parametrize("engine", [one for one in ENGINES if one != "sqlite"])

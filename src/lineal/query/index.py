@@ -8,6 +8,7 @@ Not to be in the index never means not to exist.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -157,12 +158,12 @@ class Index:
             self._thread = threading.Thread(target=self._work, name="index", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the background work."""
+    def stop(self, until: float | None = None) -> None:
+        """Stop the background work; wait for it until then, by the steady clock."""
         if self._thread is not None:
             self._stopping.set()
             self._wake.set()
-            self._thread.join()
+            self._thread.join(None if until is None else max(0.0, until - time.monotonic()))
             self._thread = None
 
     def _ask_to_build(self) -> None:

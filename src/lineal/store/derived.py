@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.columns import BLOCK, Blocks, Column, Unsound, sums_of
+from lineal.points import reached
 
 _MAGIC = b"lineal-arrays-2\n"
 _ALIGNED = 64
@@ -91,6 +92,7 @@ def save(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
             file.write(sums.data)
             file.flush()
             os.fsync(file.fileno())
+        reached("arrays-written")
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
