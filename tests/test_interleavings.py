@@ -245,7 +245,7 @@ def test_without_the_fence_the_store_would_end_wrong(tmp_path: Path) -> None:
             if fetch.step == 5 and fetch.word is not None and fetch.word.word is not None:
                 rig.store.commit(Batch([fetch.word.word], "test", "no fence"))
                 with rig.store.working() as ledger:
-                    work.answered(ledger, fetch.word.fence, 0)
+                    work.answered(ledger, [fetch.word.fence], 0)
                 fetch.step += 1
             else:
                 fetch.go_on()

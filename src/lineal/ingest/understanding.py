@@ -35,13 +35,12 @@ class Marks:
 
     def write(self) -> None:
         """Mark the documents."""
-        for (source, document), (count, marked) in sorted(
-            self._found.items(), key=lambda item: item[0]
-        ):
-            work.mark(
-                self._ledger, source, document, deleted=marked.deleted, due_at=self._now,
-                notices=count, wanted=marked.version,
-            )  # fmt: skip
+        some = [
+            work.Mark(source, document, marked.deleted, count, marked.version)
+            for (source, document), (count, marked) in self._found.items()
+        ]
+        if some:
+            work.mark_several(self._ledger, some, self._now)
 
 
 class Understanding:

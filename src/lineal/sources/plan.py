@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from lineal.errors import Invalid, InvalidUri
@@ -17,6 +17,8 @@ from lineal.sources import Key
 from lineal.sources.expressions import Expression
 from lineal.sources.spec import FileRule, SourceFile, Word
 
+#: So many URIs are remembered of a source before all are forgotten and it begins anew.
+MET = 50_000
 #: A hole of a template.
 HOLE = re.compile(r"\{([^{}]*)\}")
 #: What a key's part may hold unencoded, as in a URI.
@@ -280,6 +282,8 @@ class SourcePlan:
     files: tuple[FilePlan, ...]
     gone: Expression | None
     platforms: Platforms
+    #: The URIs of keys that were met, as each is asked for several times on its way.
+    _met: dict[Key, Uri] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -308,7 +312,13 @@ class SourcePlan:
 
     def subject(self, key: Key) -> Uri:
         """Return the URI of the thing that the document is about; raises `Invalid`."""
+        if (met := self._met.get(key)) is not None:
+            return met
         resource = self.resources.get(key.resource)
         if resource is None:
             raise Invalid(f"The source {self.name} has no resource {key.resource!r}.")
-        return resource.subject.uri(resource.key.parts(key.id))
+        found = resource.subject.uri(resource.key.parts(key.id))
+        if len(self._met) >= MET:
+            self._met.clear()
+        self._met[key] = found
+        return found

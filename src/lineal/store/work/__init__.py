@@ -24,21 +24,20 @@ from lineal.store.work.letters import (
 )
 from lineal.store.work.marks import (
     Dirty,
-    answered,
+    Mark,
     claim,
     count_dirty,
     due,
-    hand_back,
-    hurry,
     mark,
     mark_all,
+    mark_several,
     mark_unknown,
-    put_off,
     ready,
     release_all,
     take,
     undescribed,
 )
+from lineal.store.work.outcomes import answered, hand_back, hurry, put_off
 from lineal.store.work.raws import Raw, keep_raws, kept_raws
 from lineal.store.work.standing import (
     Deed,
@@ -68,6 +67,7 @@ __all__ = [
     "DeadLetter",
     "Deed",
     "Dirty",
+    "Mark",
     "Raw",
     "Row",
     "SourceHealth",
@@ -102,6 +102,7 @@ __all__ = [
     "living",
     "mark",
     "mark_all",
+    "mark_several",
     "mark_unknown",
     "missing",
     "newest",

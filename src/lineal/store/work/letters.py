@@ -12,7 +12,7 @@ from lineal.store import schema
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import canonical
 from lineal.store.ledger import Ledger
-from lineal.store.work import marks
+from lineal.store.work import marks, outcomes
 from lineal.store.work.inbox import Waiting
 from lineal.store.work.marks import Dirty
 
@@ -88,7 +88,7 @@ def bury_document(
         return False
     row, known = found
     if known.dirty_seq != dirty.seq:
-        marks.put_off(ledger, dirty, due_at=now, error=str(error))
+        outcomes.put_off(ledger, dirty, due_at=now, error=str(error))
         return False
     notices = max(0, known.told - known.settled)
     values: dict[str, object] = {

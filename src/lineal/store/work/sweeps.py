@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from lineal.model import Instant
 from lineal.store import schema
-from lineal.store.driver import Driver, Row
+from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks
-from lineal.store.work.marks import Watched
+from lineal.store.work.marks import Mark, Watched, Watching
 from lineal.store.work.standing import Standing, stand, standing
 
 #: Comes after every text that a name may begin with.
@@ -48,18 +48,16 @@ def listed(
 ) -> int:
     """Note what a source listed; mark what is new or of another version; returns how many."""
     assert sweep.began_at is not None
-    ledger.hold_marks()
+    names = [(sweep.source, document) for document, _ in lines]
+    watching = Watching(ledger, names)
     marked = 0
-    changes: list[tuple[Row, dict[str, object]]] = []
-    for document, version in lines:
-        found = marks.watched(ledger, sweep.source, document)
-        if found is None or not _is_known(found[1], version, sweep.began_at):
-            marks.mark(ledger, sweep.source, document, deleted=False, due_at=now)
+    for name, (document, version) in zip(names, lines, strict=True):
+        found = watching.get(name)
+        if found is None or not _is_known(found, version, sweep.began_at):
+            found = marks.marked(found, Mark(sweep.source, document), now)
             marked += 1
-            found = marks.watched(ledger, sweep.source, document)
-        assert found is not None
-        changes.append((found[0], {"generation": sweep.generation, "version": version}))
-    ledger.change(schema.watch, changes)
+        watching.put(found._replace(generation=sweep.generation, version=version))
+    watching.write()
     known = standing(ledger.driver, sweep.source)
     stand(
         ledger, sweep.source, listed=known.listed + len(lines), marked=known.marked + marked,
