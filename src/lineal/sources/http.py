@@ -32,6 +32,7 @@ from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
 from lineal.sources.plan import (
+    MET,
     EventPlan,
     FetchPlan,
     ListPlan,
@@ -79,6 +80,8 @@ class HttpSource:
         self._plan = plan
         self._client = Client(plan, secret=secret, clock=clock, transport=transport)
         self._habits = _habits(plan)
+        #: The addresses of keys that were met: an event's is looked at twice, and then asked.
+        self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}
         self._allowed = {
             name: kept_fields(resource) for name, resource in plan.written.resources.items()
         }
@@ -162,9 +165,9 @@ class HttpSource:
 
     def _fetched(self, key: Key, document: Json, answer: Answer) -> Fetched:
         record = mapping.record(
-            self._plan, key, document, observed_at=answer.response.at, response=answer.response
-        )
-        record = replace(record, raw=self._kept(key, document))
+            self._plan, key, document, observed_at=answer.response.at, response=answer.response,
+            raw=self._kept(key, document),
+        )  # fmt: skip
         path = self._plan.resources[key.resource].version
         try:
             version = mapping.rank(path, document, document)
@@ -183,8 +186,7 @@ class HttpSource:
 
     def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
         """Word a document anew from what was kept of it; raises `SourceGarbled`."""
-        record = mapping.record(self._plan, key, dict(raw), observed_at=at)
-        return replace(record, raw=raw)
+        return mapping.record(self._plan, key, dict(raw), observed_at=at, raw=raw)
 
     def fetch_many(self, keys: Sequence[Key]) -> dict[Key, Fetched | SourceGarbled]:
         """
@@ -208,9 +210,12 @@ class HttpSource:
     def _together(
         self, resource: ResourcePlan, plan: TogetherPlan, keys: Sequence[Key]
     ) -> dict[Key, Fetched | SourceGarbled]:
+        wanted = frozenset(keys)
         parts = {resource.key.parts(key.id)[resource.key.names[0]]: key for key in keys}
         given = plan.separator.join(parts) if plan.separator else list(parts)
         answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
+        # The ETag is that of the whole answer, and says nothing of one document.
+        answer = replace(answer, response=replace(answer.response, etag=None))
         try:
             items = plan.items(answer.document, answer.document)
         except Invalid as error:
@@ -221,16 +226,12 @@ class HttpSource:
                 key = mapping.key_in(self._plan, resource.name, resource.key, item, item)
             except Invalid:
                 continue
-            if key in keys:
+            if key in wanted:
                 try:
                     found[key] = self._fetched(key, item, answer)
                 except SourceGarbled as error:
                     found[key] = error
-        # The ETag is that of the whole answer, and says nothing of one document.
-        return {
-            key: replace(one, etag=None) if isinstance(one, Fetched) else one
-            for key, one in found.items()
-        }
+        return found
 
     def _document(self, key: Key, fetch: FetchPlan, answer: Json) -> Json:
         """Return the document in the answer, made sure that it is the one asked for."""
@@ -252,13 +253,18 @@ class HttpSource:
 
     def _address(self, key: Key) -> tuple[FetchPlan, str, dict[str, str]]:
         """Return how *key* is fetched, its path and its arguments; raises `Invalid`."""
+        if (met := self._met.get(key)) is not None:
+            return met
         resource = self._plan.resources.get(key.resource)
         if resource is None or resource.fetch is None:
             raise Invalid(f"The source {self.name} cannot fetch a {key.resource!r}.")
         fetch, parts = resource.fetch, resource.key.parts(key.id)
         segments = {name: segment(parts[name]) for name in fetch.path.names}
         params = {name: text.filled(parts) for name, text in fetch.params.items()}
-        return fetch, fetch.path.filled(segments), params
+        if len(self._met) >= MET:
+            self._met.clear()
+        found = self._met[key] = fetch, fetch.path.filled(segments), params
+        return found
 
     def list(self) -> Iterator[Listed]:
         """List everything, page by page; raises `SourceDown`, `SourceGarbled`, `SourceMoved`."""

@@ -86,11 +86,7 @@ class Ledger:
 
     def insert_numbered(self, table: sa.Table, row: Sequence[object]) -> None:
         """Insert a row without its first column, which the database numbers."""
-        names = ", ".join(column.name for column in list(table.columns)[1:])
-        marks = ", ".join("?" for _ in row)
-        found = self.driver.row(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks}) RETURNING id", *row
-        )
+        found = self.driver.row(_numbering(table), *row)
         assert found is not None
         self.added(table, [(found[0], *row)])
 
@@ -208,6 +204,13 @@ def kept(driver: Driver) -> dict[str, tuple[int, int]]:
 @lru_cache(maxsize=64)
 def _columns(table: sa.Table) -> str:
     return ", ".join(column.name for column in table.columns)
+
+
+@lru_cache(maxsize=64)
+def _numbering(table: sa.Table) -> str:
+    names = [column.name for column in list(table.columns)[1:]]
+    marks = ", ".join("?" for _ in names)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) RETURNING id"
 
 
 @lru_cache(maxsize=64)
