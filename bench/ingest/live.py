@@ -129,9 +129,7 @@ def delays(
             due = began + turn * array / rate
             time.sleep(max(0.0, due - time.monotonic()))
             kind = "run" if turn % 10 == 9 else "version"
-            some = [
-                f"{kind[0]}{order[(turn * array + one) % len(order)]}" for one in range(array)
-            ]
+            some = [f"{kind[0]}{order[(turn * array + one) % len(order)]}" for one in range(array)]
             tool.change(f"{kind}s", some)
             server.send(kind, some)
             sent += [(ident, due) for ident in some]
@@ -183,5 +181,3 @@ def _delays(
             raise Failed(f"The change of {ident} is not visible.")
         found.append((observer.visible(changed[ident][0]) - at) * 1_000)
     return Delays(tuple(found))
-
-

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,9 +35,23 @@ class Failed(Exception):
     """What was to be measured did not do what it should."""
 
 
-def spec(address: str, *, batches: bool, places: int, looks: Sequence[float] = ()) -> str:
-    """Return the source file of the tool at *address*."""
+#: What the tool has: name of the resource, and of its path.
+KINDS = {"test": "tests", "run": "runs", "version": "versions", "table": "tables"}
+
+
+def spec(
+    address: str,
+    *,
+    batches: bool,
+    places: int,
+    looks: Sequence[float] = (),
+    kinds: Collection[str] = frozenset(KINDS),
+) -> str:
+    """Return the source file of the tool at *address*, with these of its resources."""
     text = (Path(__file__).parent / "registry.yaml").read_text(encoding="utf-8")
+    for kind in KINDS.keys() - set(kinds):
+        text = re.sub(rf"  {kind}:\n(    .*\n)+", "", text)
+        text = re.sub(rf"  - match: {{event: {kind}_changed}}\n(    .*\n)+", "", text)
     if not batches:
         text = re.sub(r" *# batch: begin.*?# batch: end\n", "", text, flags=re.DOTALL)
     shown = ", ".join(str(one) for one in looks)

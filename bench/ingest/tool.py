@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 #: Cells of each test, and how many tests there are.
 CELLS, TESTS = 4, 50
-#: Every so many revisions a version names another data set, so that edges move.
+#: So many tables are read by all versions; there are at least as many things of each sort.
+READ = 1_000
+#: Every so many revisions a version names another data set, and another stage.
 MOVES = 4
 
 
@@ -23,7 +25,10 @@ class Registry:
 
     def __init__(self, things: int) -> None:
         self.things = things
-        self.revisions = {"versions": [0] * things, "runs": [0] * things, "tests": [0] * TESTS}
+        self.revisions = {
+            "versions": [0] * things, "runs": [0] * things, "tests": [0] * TESTS,
+            "tables": [0] * things,
+        }  # fmt: skip
         self.requests = self.documents = self.unchanged = 0
 
     def document(self, kind: str, ident: str) -> dict[str, object] | None:
@@ -40,7 +45,7 @@ class Registry:
         return {
             "name": f"ranker {number}",
             "description": f"Ranks the rows of page {number % 97}, trained again and again.",
-            "stage": ("staging", "production", "archived")[revision % 3],
+            "stage": ("staging", "production", "archived")[revision // MOVES % 3],
             "labels": {"team": f"team-{number % 40}", "tier": number % 3},
             "auc": 0.5 + (number * 31 + revision * 17) % 4_999 / 10_000,
             "bytes": 1_000_000 + number,
@@ -48,7 +53,7 @@ class Registry:
             "model": f"m{number % 2_000}",
             "run": f"r{number}",
             "owner": f"user{number % 500}@example.com",
-            "table": f"lake.features.t{(number + revision // MOVES) % 5_000}",
+            "table": f"t{(number + revision // MOVES) % READ}",
         }
 
     @staticmethod
@@ -63,6 +68,19 @@ class Registry:
     @staticmethod
     def _tests(number: int, revision: int) -> dict[str, object]:
         return {"name": f"test {number}", "cells": [{"no": str(one)} for one in range(CELLS)]}
+
+    @staticmethod
+    def _tables(number: int, revision: int) -> dict[str, object]:
+        return {
+            "name": f"features.daily_{number}",
+            "description": f"Rows of page {number % 97}, one for each day and reader.",
+            "format": ("parquet", "iceberg")[number % 2],
+            "rows": 1_000 * number + revision,
+            "labels": {"team": f"team-{number % 40}", "tier": number % 3},
+            "owner": f"user{number % 500}@example.com",
+            "created_at": "2026-03-04T05:06:07Z",
+            "sources": [f"t{one}" for one in {number * 7 // 10, number // 3} if one < number],
+        }
 
     # ── Answers ──────────────────────────────────────────────────────────────────────────────
 

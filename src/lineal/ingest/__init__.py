@@ -37,7 +37,7 @@ from lineal.ingest.understanding import BATCH, Understanding
 from lineal.model import Event, Instant, Json, Record
 from lineal.sources import FetchedSource, LogSource, Refused
 from lineal.store import Ledger, Store, work
-from lineal.store.work import DeadLetter, Dirty, Standing
+from lineal.store.work import DeadLetter, Dirty, Standing, Taking
 
 __all__ = [
     "FAILURES",
@@ -97,7 +97,7 @@ class Ingest:
         self._understanding = Understanding(store, self._fetched, self._logs)
         self._settling = Settling(store, self._fetched, self._logs, chance)
         self._references = References(store, self._fetched)
-        self._sweeps = Sweeps(store, self._fetched, self._holder)
+        self._sweeps = Sweeps(store, self._fetched, self._holder, self._write)
         self._loading = Loading(store)
         self._rebuilding = Rebuilding(store, self._fetched, self._logs, self._holder)
         self._answers = Answers()
@@ -136,8 +136,8 @@ class Ingest:
         """
         with self._turn:
             self._references.recover()
-            understood = self._understanding.understand()
-            asked = self._ask()
+            understood, taken = self._take()
+            asked = self._ask(taken)
             if self.is_busy and self._answers.waiting < TOGETHER:
                 # A commit of several costs hardly more than a commit of one.
                 time.sleep(self._gather)
@@ -147,10 +147,16 @@ class Ingest:
                 self._references.follow(words)
             return understood + asked + len(answered)
 
-    def _ask(self) -> int:
-        """Take what is due, of each source as much as may be asked now, and ask for it."""
-        now = self._store.now()
+    def _take(self) -> tuple[int, list[tuple[Lane | Fold, int, list[Dirty]]]]:
+        """
+        Understand what waits, and take what is due, of each source as much as may be asked now.
+
+        In one transaction; returns how many events were understood, and for each lane how many
+        questions it may ask, and for what.
+        """
+        now, taken = self._store.now(), list[Dirty]()
         with self._store.looking() as driver:
+            waiting = work.depth(driver)[0]
             standings = work.standings(driver)
             most = {
                 name: count
@@ -158,20 +164,30 @@ class Ingest:
                 if (count := _questions(lane, standings.get(name), now)) > 0
             }
             ready = work.ready(driver, sorted(most), now, self._holder)
-        if not ready:
-            return 0
+        if not waiting and not ready:
+            return 0, []
+        wants = {name: count * self._lanes[name].batch for name, count in most.items()}
         with self._store.working() as ledger:
-            wanted = {name: most[name] * self._lanes[name].batch for name in ready}
-            taken = work.take(ledger, wanted, now=now, holder=self._holder, lease=self._lease())
-        too_much: list[Dirty] = []
-        for name in ready:
-            some = [dirty for dirty in taken if dirty.source == name]
-            if some:
-                too_much += self._lanes[name].ask(some, most[name])
+            # Where nothing has waited longer, what is marked now is next.
+            waited = {name: wants.pop(name) for name in ready}
+            taken = work.take(ledger, waited, now=now, holder=self._holder, lease=self._lease())
+            taking = Taking(self._holder, self._lease(), wants)
+            understood, more = self._understanding.understand(ledger, taking)
+        of: dict[str, list[Dirty]] = {}
+        for dirty in (*taken, *more):
+            of.setdefault(dirty.source, []).append(dirty)
+        return understood, [(self._lanes[name], most[name], some) for name, some in of.items()]
+
+    def _ask(self, taken: Iterable[tuple[Lane | Fold, int, list[Dirty]]]) -> int:
+        """Ask for what was taken; return for how many documents."""
+        asked, too_much = 0, list[Dirty]()
+        for lane, questions, some in taken:
+            too_much += lane.ask(some, questions)
+            asked += len(some)
         if too_much:
             with self._store.working() as ledger:
                 work.hand_back(ledger, too_much)
-        return len(taken) - len(too_much)
+        return asked - len(too_much)
 
     # ── Room ─────────────────────────────────────────────────────────────────────────────────
 
@@ -228,13 +244,13 @@ class Ingest:
 
     def rebuild(self, name: str, tally: Tally, progress: Progress | None = None) -> Rebuilt:
         """Word every document of a source anew, without asking it; see `rebuilding`."""
+        return self._rebuilding.rebuild(name, lambda words: self._write(words, tally), progress)
 
-        def write(words: list[Word]) -> None:
-            with self._turn:
-                self._settling.write(words, tally)
-                self._references.follow(words)
-
-        return self._rebuilding.rebuild(name, write, progress)
+    def _write(self, words: list[Word], tally: Tally | None = None) -> None:
+        """Commit words that no lane was asked for."""
+        with self._turn:
+            self._settling.write(words, tally or Tally())
+            self._references.follow(words)
 
     def take_log(
         self, name: str, events: Iterable[Mapping[str, Json]]

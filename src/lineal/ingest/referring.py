@@ -9,7 +9,7 @@ from lineal.model import Record, Uri
 from lineal.sources import FetchedSource
 from lineal.store import Store, work
 
-#: So many things and documents that were followed are remembered, so as not to ask the database again.
+#: So many things and documents that were followed are remembered, so as not to ask for them again.
 REMEMBERED = 200_000
 
 

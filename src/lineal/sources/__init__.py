@@ -10,7 +10,7 @@ A source is a tool as *reporter* of records. Three ways to be one:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,14 +48,6 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of a source's list of everything; *version* is None where the list has none."""
-
-    key: Key
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """A document as the source answered it; None for *record* means: unchanged since *etag*."""
 
@@ -64,6 +56,18 @@ class Fetched:
     etag: str | None = None
     #: How new the document is, where it says so; in the same numbers as `Marked.version`.
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a source's list of everything; *version* is None where the list has none."""
+
+    key: Key
+    version: str | None = None
+    #: Where the list holds whole documents: words this one (raising `SourceGarbled`), and when the
+    #: page that holds it was asked for. What is told so need not be asked for again.
+    whole: Callable[[], Fetched] | None = None
+    asked_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,7 @@ class _Compiler:
             items=self.expression(spec.items, (*path, "items")),
             key=self.same_key(spec.key, key, (*path, "key")),
             version=self.maybe(version, (*path, "version")),
+            full=spec.full,
             paging=self.paging(spec, (*path, "paging")),
         )
 

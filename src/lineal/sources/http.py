@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
@@ -276,9 +277,9 @@ class HttpSource:
         seen: set[str] = set()
         begun = False
         try:
-            for items in pages(self._client, self.name, plan):
+            for items, answer in pages(self._client, self.name, plan):
                 begun = True
-                for listed in self._keys(resource, plan, items):
+                for listed in self._keys(resource, plan, items, answer):
                     if listed.key.id not in seen:
                         seen.add(listed.key.id)
                         yield listed
@@ -291,14 +292,19 @@ class HttpSource:
             raise
 
     def _keys(
-        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json]
+        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json], answer: Answer
     ) -> Iterator[Listed]:
+        # The ETag is that of the whole page, and says nothing of one document.
+        answer = replace(answer, response=replace(answer.response, etag=None))
         for at, item in enumerate(items):
             try:
                 key = mapping.key_in(self._plan, resource.name, plan.key, item, item)
                 self._address(key)
                 version = plan.version(item, item) if plan.version else None
-                yield Listed(key, mapping.word(version, "version"))
+                whole = partial(self._fetched, key, item, answer) if plan.full else None
+                yield Listed(
+                    key, mapping.word(version, "version"), whole, answer.response.at
+                )  # fmt: skip
             except Invalid as error:
                 raise SourceGarbled(
                     f"{self.name}: item {at} of a page of {plan.path} is not as expected: "

@@ -43,8 +43,8 @@ def record(
     """
     Return what *document* says, under the name that *key* gives it.
 
-    The same document always gives the same record; *raw* is what of it is kept. That the document names the same key is the
-    caller's to check, with `key_in`.
+    The same document always gives the same record; *raw* is what of it is kept. That it names the
+    same key is the caller's to check, with `key_in`.
 
     Raises:
         SourceGarbled: the document is not what the source's file says it is.

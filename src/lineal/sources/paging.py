@@ -40,8 +40,8 @@ class _Place:
         return self.path, tuple(sorted(self.params.items()))
 
 
-def pages(client: Client, source: str, plan: ListPlan) -> Iterator[list[Json]]:
-    """Yield the items of each page; raises `SourceDown`, `SourceGarbled`."""
+def pages(client: Client, source: str, plan: ListPlan) -> Iterator[tuple[list[Json], Answer]]:
+    """Yield the items of each page, and the answer; raises `SourceDown`, `SourceGarbled`."""
     place: _Place | None = _Place(plan.path, {**plan.params, **_start(plan.paging)})
     seen = set()
     before = ""
@@ -54,7 +54,7 @@ def pages(client: Client, source: str, plan: ListPlan) -> Iterator[list[Json]]:
             raise _garbled(source, plan, f"it has more than {PAGES:,} pages")
         seen.add(place.name)
         before = answer.response.sha256
-        yield items
+        yield items, answer
         place = _following(client, source, plan, place, answer, items)
 
 

@@ -67,7 +67,10 @@ class KeyPlan:
 
     def text(self, parts: Sequence[str]) -> str:
         """Return the parts as one text: each percent-encoded as in a URI, joined by ``/``."""
-        return "/".join(quote(part, safe=_SAFE) for part in parts)
+        return "/".join([
+            part if part.isascii() and part.isalnum() else quote(part, safe=_SAFE)
+            for part in parts
+        ])  # fmt: skip
 
     def parts(self, text: str) -> dict[str, str]:
         """Return the parts that `text` made one of; raises `Invalid`."""
@@ -208,6 +211,8 @@ class ListPlan:
     items: Expression
     key: KeyPlan
     version: Expression | None
+    #: Whether an item is the whole document.
+    full: bool
     paging: PagingPlan | None
 
 

@@ -151,7 +151,7 @@ def chained(
 def row_seal(values: Iterable[object]) -> int:
     """Return a number that changes when one of a row's values does, of 63 bits."""
     text = "\x1f".join([
-        value if (kind := type(value)) is str else str(value) if kind is int
+        value if isinstance(value, str) else str(value) if type(value) is int
         else "\x00" if value is None else _plain(value)
         for value in values
     ])  # fmt: skip

@@ -25,6 +25,7 @@ from lineal.store.work.letters import (
 from lineal.store.work.marks import (
     Dirty,
     Mark,
+    Taking,
     claim,
     count_dirty,
     due,
@@ -51,6 +52,7 @@ from lineal.store.work.standing import (
     standings,
 )
 from lineal.store.work.sweeps import (
+    Line,
     begin,
     count_living,
     listed,
@@ -67,11 +69,13 @@ __all__ = [
     "DeadLetter",
     "Deed",
     "Dirty",
+    "Line",
     "Mark",
     "Raw",
     "Row",
     "SourceHealth",
     "Standing",
+    "Taking",
     "Waiting",
     "accounts",
     "again",

@@ -167,12 +167,43 @@ def mark(
     mark_several(ledger, [Mark(source, document, deleted, notices, wanted)], due_at)
 
 
-def mark_several(ledger: Ledger, some: Sequence[Mark], due_at: Instant) -> None:
-    """Say that documents have changed: one more mark for each, due at that time."""
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Who takes documents, for how many microseconds, and how many more of each source."""
+
+    holder: str
+    lease: Instant
+    left: dict[str, int]
+
+    def may(self, row: Watched, at: Instant) -> bool:
+        """Return whether a document may be taken: nobody is at it, and there is a place."""
+        if self.left.get(row.source, 0) <= 0:
+            return False
+        until = row.leased_until
+        return until is None or (until <= at and row.leased_by != self.holder)
+
+
+def mark_several(
+    ledger: Ledger, some: Sequence[Mark], due_at: Instant, taking: Taking | None = None
+) -> list[Dirty]:
+    """
+    Say that documents have changed: one more mark for each, due at that time.
+
+    With *taking*, what is marked is taken at once as far as it goes, and returned: to find it
+    again only to take it costs as much as to mark it.
+    """
     watching = Watching(ledger, (one[:2] for one in some))
+    at = clock(ledger.driver, due_at) if taking is not None else 0
+    taken: list[Dirty] = []
     for one in some:
-        watching.put(marked(watching.get(one[:2]), one, due_at))
+        new = marked(watching.get(one[:2]), one, due_at)
+        if taking is not None and taking.may(new, at):
+            taking.left[one.source] -= 1
+            new = new._replace(leased_by=taking.holder, leased_until=at + taking.lease)
+            taken.append(Dirty.of(new, lease=taking.holder))
+        watching.put(new)
     watching.write()
+    return taken
 
 
 def marked(known: Watched | None, new: Mark, due_at: Instant) -> Watched:
