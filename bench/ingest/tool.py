@@ -1,8 +1,8 @@
 """A registry on loopback, in a process of its own: read one by one, many at once, or listed.
 
-``python -m bench.ingest.tool THINGS`` prints its port. It speaks plain HTTP/1.1 from one loop, so
-that it costs little beside what is measured. Versions say which run made them; a run was made for
-one cell of a test; so each run's change moves an inferred edge.
+``python -m bench.ingest.tool THINGS [--no-etags]`` prints its port. It speaks plain HTTP/1.1 from
+one loop, so that it costs little beside what is measured. Versions say which run made them; a run
+was made for one cell of a test; so each run's change moves an inferred edge.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MOVES = 4
 class Registry:
     """What the tool knows: how often each thing was changed; the rest follows from that."""
 
-    def __init__(self, things: int) -> None:
-        self.things = things
+    def __init__(self, things: int, *, etags: bool = True) -> None:
+        self.things, self.etags = things, etags
         self.revisions = {
             "versions": [0] * things, "runs": [0] * things, "tests": [0] * TESTS,
             "tables": [0] * things,
@@ -107,8 +107,8 @@ class Registry:
         document = self.document(kind, unquote(rest[0]))
         if document is None:
             return _packed({"error": "gone"}, "404 Not Found")
-        tag = f'"{document["revision"]}"'
-        if etag == tag:
+        tag = f'"{document["revision"]}"' if self.etags else ""
+        if tag and etag == tag:
             self.unchanged += 1
             return b"HTTP/1.1 304 Not Modified\r\netag: " + tag.encode() + b"\r\n\r\n"
         self.documents += 1
@@ -157,9 +157,9 @@ class Door(asyncio.Protocol):
             self._out.write(self._registry.answer(method, target, etag, body))
 
 
-async def serve(things: int) -> None:
+async def serve(things: int, *, etags: bool) -> None:
     """Answer until the end of the input."""
-    registry = Registry(things)
+    registry = Registry(things, etags=etags)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Door(registry), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -167,4 +167,4 @@ async def serve(things: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), etags="--no-etags" not in sys.argv))

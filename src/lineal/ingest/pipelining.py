@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Full, Queue
 from types import TracebackType
@@ -24,7 +24,7 @@ class _End:
         self.error = error
 
 
-def ahead(items: Iterable[Item], name: str) -> Iterator[Item]:
+def ahead(items: Iterable[Item], name: str) -> Generator[Item]:
     """
     Yield items that are read in a thread of their own, a few of them before they are wanted.
 

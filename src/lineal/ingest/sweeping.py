@@ -112,9 +112,7 @@ class Sweeps:
         """Mark what differs, and hand on what the list itself tells of it."""
         with self._store.working() as ledger:
             some = [
-                work.Line(
-                    line.key.document, line.version, line.asked_at if line.whole else None
-                )
+                work.Line(line.key.document, line.version, line.asked_at if line.whole else None)
                 for line in lines
             ]
             taken = work.listed(ledger, sweep, some, now=self._store.now(), lease=LEASE)
