@@ -8,6 +8,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -64,12 +65,24 @@ def bulk(server: Server, tool: Tool, db: Path, wanted: int) -> Rate:
 
 
 def sustained(
-    server: Server, tool: Tool, db: Path, *, seconds: float, dice: Random, array: int = ARRAY
+    server: Server,
+    tool: Tool,
+    db: Path,
+    *,
+    seconds: float,
+    dice: Random,
+    array: int = ARRAY,
+    senders: int = 1,
 ) -> Rate:
-    """Send as many events as are taken in, each of another changed thing; return the rate."""
+    """
+    Send as many events as are taken in, each of another changed thing; return the rate.
+
+    With several *senders* so many requests are on their way at once.
+    """
     order = list(range(tool.things))
     dice.shuffle(order)
     sent = at = 0
+    crowd = ThreadPoolExecutor(senders)
     began = time.monotonic()
     with contextlib.closing(reader(db)) as connection:
         base = settled(connection)
@@ -81,14 +94,18 @@ def sustained(
             if sent - done > OUTSTANDING:
                 time.sleep(0.002)
                 continue
-            some = [f"v{order[(at + one) % len(order)]}" for one in range(array)]
-            at += array
+            count = array * senders
+            some = [f"v{order[(at + one) % len(order)]}" for one in range(count)]
+            at += count
             tool.change("versions", some)
-            server.send("version", some)
-            sent += array
+            parts = [some[start : start + array] for start in range(0, count, array)]
+            for _ in crowd.map(lambda part: server.send("version", part), parts):
+                pass
+            sent += count
         done, ended = settled(connection) - base, time.monotonic()
         used = (server.cpu - cpu[0], tool.cpu - cpu[1])
         waited(connection, base + sent)
+    crowd.shutdown()
     return Rate(done - first, ended - warm, *used)
 
 

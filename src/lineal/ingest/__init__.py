@@ -7,8 +7,8 @@ the kept entries of a log source). A fetch takes the mark's number before it ask
 counts only if no later answer was written: so order, repetition and overlap change nothing, and a
 sweep finds what no event told. An error of a source never removes anything.
 
-The rooms: `understanding` of events, `asking` of sources, `judging` and `settling` of answers,
-`patience` with sources that fail, `referring` to what nobody described, `sweeping`, the `guard`
+The rooms: `receiving` and `understanding` of events, `asking` of sources, `judging` and
+`settling` of answers, `patience` with sources that fail, `referring` to what nobody described, `sweeping`, the `guard`
 against mass removal, `loading` of snapshots, `rebuilding` from what was kept.
 """
 
@@ -29,6 +29,7 @@ from lineal.ingest.judging import GRACE, TRIES, Word
 from lineal.ingest.loading import Loading
 from lineal.ingest.patience import FAILURES, SECOND, open_places, state
 from lineal.ingest.rebuilding import Rebuilding, Rebuilt
+from lineal.ingest.receiving import Receiving
 from lineal.ingest.referring import References
 from lineal.ingest.settling import Settling
 from lineal.ingest.sweeping import Stopped, Sweeps
@@ -93,6 +94,7 @@ class Ingest:
         """
         self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
         self._inbox, self._inbox_bytes, self._folding = inbox, inbox_bytes, folding
+        self._receiving = Receiving(store, inbox, inbox_bytes, PAUSE)
         self._gather, self._holder = gather, uuid.uuid4().hex
         self._understanding = Understanding(store, self._fetched, self._logs)
         self._settling = Settling(store, self._fetched, self._logs, chance)
@@ -121,11 +123,9 @@ class Ingest:
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
-        with self._store.working() as ledger:
-            self._refuse_overload(ledger, len(addressed))
-            count = work.receive(ledger, addressed, [notices for _, notices in of])
+        self._receiving.receive(addressed, [notices for _, notices in of])
         self._answers.stir()
-        return count
+        return len(addressed)
 
     def turn(self, tally: Tally | None = None) -> int:
         """
@@ -200,16 +200,6 @@ class Ingest:
                 events, size = work.depth(driver)
                 left = self._inbox - events if size < self._inbox_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
-
-    def _refuse_overload(self, ledger: Ledger, count: int) -> None:
-        events, size = work.depth(ledger.driver)
-        # What is more than there is room for at all must get in some time.
-        if events and (events + count > self._inbox or size >= self._inbox_bytes):
-            raise Overloaded(
-                f"{events:,} events ({size:,} bytes) wait to be taken in; no more may.",
-                retry_after=PAUSE,
-                fix="Send them again later; nothing of this was kept.",
-            )
 
     # ── Asking ───────────────────────────────────────────────────────────────────────────────
 

@@ -25,22 +25,21 @@ class Waiting:
 
 
 def receive(ledger: Ledger, events: Iterable[Event], notices: Sequence[int] | None = None) -> int:
-    """Keep events until they are understood; returns how many. Each is one notice or more."""
-    count, sums = 0, dict[str, list[int]]()
-    for event in events:
-        worth = 1 if notices is None else notices[count]
+    """Keep events until they are understood; each is one notice or more. Returns their bytes."""
+    sums: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        worth = 1 if notices is None else notices[place]
         body = canonical(event.body)
         row = (event.source, event.received_at, worth, body)
         ledger.insert_numbered(schema.inbox, row)
         of = sums.setdefault(event.source, [0, 0, 0, 0])
         of[0], of[1], of[2] = of[0] + 1, of[1] + worth, of[2] + len(body)
         of[3] = max(of[3], event.received_at)
-        count += 1
     for source, (events_, accepted, size, at) in sums.items():
         ledger.flow.add(source, "events", events_, at)
         ledger.flow.add(source, "accepted", accepted, at)
         ledger.flow.add(source, "bytes", size)
-    return count
+    return sum(size for _, _, size, _ in sums.values())
 
 
 def waiting(ledger: Ledger, limit: int) -> list[Waiting]:
