@@ -18,7 +18,7 @@ from lineal.ingest.asking import Asked
 from lineal.ingest.judging import Judge, Word
 from lineal.sources import Fetched, Key
 from lineal.store import Batch, work
-from lineal.store.work import Dirty
+from lineal.store.work import Dirty, Examined
 from tests.simulated import Rig, Tool, uri
 
 
@@ -163,7 +163,7 @@ class Fetching:
 def judge(rig: Rig) -> Judge:
     return Judge(
         rig.clock.at, lambda: 0.0, (), lambda dirty: uri(dirty.document), lambda _: True,
-        lambda: False,
+        lambda: False, lambda record, _: Examined(record.subject),
     )  # fmt: skip
 
 

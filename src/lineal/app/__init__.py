@@ -40,7 +40,7 @@ from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
 from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
-from lineal.store.work import DeadLetter, Deed, SourceHealth, Standing
+from lineal.store.work import Counted, DeadLetter, Deed, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
@@ -533,6 +533,11 @@ class Lineal:
         """Return what people did about sources and dead letters, newest first."""
         with self.store.looking() as driver:
             return work.deeds(driver, limit)
+
+    def findings(self, source: str) -> list[Counted]:
+        """Return what of a source's documents does not fit, the most frequent first."""
+        with self.store.looking() as driver:
+            return work.count_findings(driver, source)
 
     def _standings(self) -> Mapping[str, Standing]:
         with self.store.looking() as driver:

@@ -8,8 +8,9 @@ counts only if no later answer was written: so order, repetition and overlap cha
 sweep finds what no event told. An error of a source never removes anything.
 
 The rooms: `receiving` and `understanding` of events, `asking` of sources, `judging` and
-`settling` of answers, `patience` with sources that fail, `referring` to what nobody described, `sweeping`, the `guard`
-against mass removal, `loading` of snapshots, `rebuilding` from what was kept.
+`settling` of answers, `examining` of what does not fit, `patience` with sources that fail,
+`referring` to what nobody described, `sweeping`, the `guard` against mass removal, `loading` of
+snapshots, `rebuilding` from what was kept.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import structlog
 
 from lineal.errors import InvalidEvent, Overloaded, StoreError
 from lineal.ingest.asking import Answers, Fold, Lane, Workers, threads
+from lineal.ingest.examining import Examining
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
-from lineal.ingest.judging import GRACE, TRIES, Word
+from lineal.ingest.judging import GRACE, TRIES, Dead, Word
 from lineal.ingest.loading import Loading
 from lineal.ingest.patience import FAILURES, SECOND, open_places, state
 from lineal.ingest.rebuilding import Rebuilding, Rebuilt
@@ -97,11 +99,14 @@ class Ingest:
         self._receiving = Receiving(store, inbox, inbox_bytes, PAUSE)
         self._gather, self._holder = gather, uuid.uuid4().hex
         self._understanding = Understanding(store, self._fetched, self._logs)
-        self._settling = Settling(store, self._fetched, self._logs, chance)
+        examining = Examining(store.shapes, self._fetched)
+        self._settling = Settling(store, self._fetched, self._logs, chance, examining)
         self._references = References(store, self._fetched)
-        self._sweeps = Sweeps(store, self._fetched, self._holder, self._write)
+        self._sweeps = Sweeps(store, self._fetched, self._holder, self._write, examining)
         self._loading = Loading(store)
-        self._rebuilding = Rebuilding(store, self._fetched, self._logs, self._holder)
+        self._rebuilding = Rebuilding(
+            store, self._fetched, self._logs, self._holder, examining
+        )  # fmt: skip
         self._answers = Answers()
         self._lanes: dict[str, Lane | Fold] = {
             **{name: Lane(one, self._answers, workers) for name, one in self._fetched.items()},
@@ -236,10 +241,12 @@ class Ingest:
         """Word every document of a source anew, without asking it; see `rebuilding`."""
         return self._rebuilding.rebuild(name, lambda words: self._write(words, tally), progress)
 
-    def _write(self, words: list[Word], tally: Tally | None = None) -> None:
-        """Commit words that no lane was asked for."""
+    def _write(self, verdicts: list[Word | Dead], tally: Tally | None = None) -> None:
+        """Commit words that no lane was asked for, and put aside what may not be taken in."""
+        words = [one for one in verdicts if isinstance(one, Word)]
         with self._turn:
             self._settling.write(words, tally or Tally())
+            self._settling.put_aside([one for one in verdicts if isinstance(one, Dead)])
             self._references.follow(words)
 
     def take_log(

@@ -12,8 +12,9 @@ from contextlib import closing
 import structlog
 
 from lineal.errors import Busy, Invalid, LinealError, NotFound, SourceError, SourceMoved
+from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
-from lineal.ingest.judging import Word
+from lineal.ingest.judging import Dead, Word, accepted
 from lineal.ingest.patience import SECOND
 from lineal.ingest.pipelining import Behind, ahead
 from lineal.ingest.tally import Progress, Swept
@@ -42,11 +43,12 @@ class Sweeps:
         store: Store,
         fetched: Mapping[str, FetchedSource],
         holder: str,
-        write: Callable[[list[Word]], None],
+        write: Callable[[list[Word | Dead]], None],
+        examining: Examining,
     ) -> None:
         """*write* commits what came whole with a list."""
         self._store, self._fetched, self._holder = store, fetched, holder
-        self._write = write
+        self._write, self._examining = write, examining
 
     def sweep(self, name: str, progress: Progress | None = None) -> Swept:
         """
@@ -108,7 +110,9 @@ class Sweeps:
                 if progress is not None:
                     progress(count, None, f"listed by {source.name}")
 
-    def _note(self, sweep: Standing, lines: Sequence[Listed], behind: Behind[list[Word]]) -> None:
+    def _note(
+        self, sweep: Standing, lines: Sequence[Listed], behind: Behind[list[Word | Dead]]
+    ) -> None:
         """Mark what differs, and hand on what the list itself tells of it."""
         with self._store.working() as ledger:
             some = [
@@ -119,10 +123,10 @@ class Sweeps:
         if taken:
             behind.put(self._whole(lines, taken))
 
-    def _whole(self, lines: Sequence[Listed], taken: Sequence[Dirty]) -> list[Word]:
+    def _whole(self, lines: Sequence[Listed], taken: Sequence[Dirty]) -> list[Word | Dead]:
         """Word what the list itself tells; what of it cannot be read is asked for."""
         listed = {line.key.document: line for line in lines}
-        words, unfit = list[Word](), list[Dirty]()
+        words, unfit = list[Word | Dead](), list[Dirty]()
         for dirty in taken:
             whole = listed[dirty.document].whole
             assert whole is not None
@@ -131,7 +135,10 @@ class Sweeps:
             except LinealError:
                 unfit.append(dirty)
                 continue
-            words.append(Word(dirty, fetched.record, dirty.fence(seen=fetched.version)))
+            assert fetched.record is not None
+            examined = self._examining.examined(fetched.record, fetched.unmapped)
+            fence = dirty.fence(seen=fetched.version)
+            words.append(accepted(dirty, fetched.record, fence, examined))
         if unfit:
             with self._store.working() as ledger:
                 work.hand_back(ledger, unfit)

@@ -56,6 +56,8 @@ class Fetched:
     etag: str | None = None
     #: How new the document is, where it says so; in the same numbers as `Marked.version`.
     version: int | None = None
+    #: Its fields that nothing maps and nobody said to ignore; None where nothing is known of them.
+    unmapped: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ class Habits:
     looks: tuple[float, ...] = (30.0, 300.0)
     #: When everything is listed, as a cron expression in UTC; None: only when somebody asks.
     sweep: str | None = None
+    #: What becomes of a document of which something does not fit: ``store``, ``quarantine`` or
+    #: ``reject``, by what it is: ``values``, ``attributes``, ``edges``, ``fields``.
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 class FetchedSource(Protocol):

@@ -39,20 +39,17 @@ from lineal.sources.plan import (
     TogetherPlan,
     ValuePlan,
 )
+from lineal.sources.said import EdgeRule, PartRule, Target, Value
 from lineal.sources.spec import (
     PARTS,
-    EdgeRule,
     EventRule,
     Fetch,
     FileRule,
     Listing,
-    PartRule,
     Resource,
     SourceFile,
     Subject,
-    Target,
     Together,
-    Value,
 )
 from lineal.sources.written import Path, Written
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 from urllib.parse import quote, unquote
 
 import httpx2
+from msgspec import structs
 
 from lineal.errors import (
     ConfigError,
@@ -29,6 +30,7 @@ from lineal.errors import (
 from lineal.model import Instant, Json, Record, Uri
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
 from lineal.sources.allowed import allowed as kept_fields
+from lineal.sources.allowed import known as known_fields
 from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
@@ -83,9 +85,9 @@ class HttpSource:
         self._habits = _habits(plan)
         #: The addresses of keys that were met: an event's is looked at twice, and then asked.
         self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}
-        self._allowed = {
-            name: kept_fields(resource) for name, resource in plan.written.resources.items()
-        }
+        resources = plan.written.resources
+        self._allowed = {name: kept_fields(one) for name, one in resources.items()}
+        self._ignored = {name: known_fields(one) for name, one in resources.items()}
 
     @property
     def name(self) -> str:
@@ -176,7 +178,9 @@ class HttpSource:
             raise SourceGarbled(
                 f"{self.name}: the version of {key.document} is not as expected: {error.message}"
             ) from error
-        return Fetched(key, record, answer.response.etag, version)
+        return Fetched(
+            key, record, answer.response.etag, version, self._unmapped(key, document)
+        )  # fmt: skip
 
     def _kept(self, key: Key, document: Json) -> dict[str, Json] | None:
         """Return what of a document is kept: the fields that are mapped."""
@@ -184,6 +188,16 @@ class HttpSource:
         if names is None or not isinstance(document, dict):
             return None
         return {name: value for name, value in document.items() if name in names}
+
+    def _unmapped(self, key: Key, document: Json) -> tuple[str, ...] | None:
+        """Return which fields of a document nothing maps, None where one takes it as a whole."""
+        names = self._allowed[key.resource]
+        if names is None or not isinstance(document, dict):
+            return None
+        if document.keys() <= names:
+            return ()
+        known = self._ignored[key.resource]
+        return tuple(sorted(document.keys() - names - known))
 
     def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
         """Word a document anew from what was kept of it; raises `SourceGarbled`."""
@@ -330,6 +344,7 @@ def _habits(plan: SourcePlan) -> Habits:
         timeout=spec.limits.timeout + spec.limits.concurrency / spec.limits.requests_per_second,
         looks=tuple(spec.second_look),
         sweep=sweep if lists and sweep != schedule.NEVER else None,
+        unfit=structs.asdict(spec.unfit),
     )
 
 

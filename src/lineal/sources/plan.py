@@ -15,7 +15,8 @@ from lineal.model import Layer, Uri
 from lineal.normalise import Platforms
 from lineal.sources import Key
 from lineal.sources.expressions import Expression
-from lineal.sources.spec import FileRule, SourceFile, Word
+from lineal.sources.said import Word
+from lineal.sources.spec import FileRule, SourceFile
 
 #: So many URIs are remembered of a source before all are forgotten and it begins anew.
 MET = 50_000

@@ -22,7 +22,7 @@ from lineal.store.driver import Driver
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
-from lineal.store.work import keep_raws, outcomes
+from lineal.store.work import keep_raws, note_findings, outcomes
 
 SYSTEM = Viewer("system")
 
@@ -96,9 +96,10 @@ class Transaction:
 
     def _passing(self, batch: Batch) -> list[Record | Removal]:
         """Pass the fences: leave out what answers a mark that was answered since."""
-        if not batch.fences:
-            return list(batch.words)
-        stale = outcomes.answered(self._ledger, batch.fences, self.instant)
+        stale = outcomes.answered(self._ledger, batch.fences, self.instant) if batch.fences else ()
+        examined = {name: one for name, one in batch.examined.items() if name not in stale}
+        if examined:
+            note_findings(self._ledger, examined, self.instant)
         words = [word for word in batch.words if (word.source, word.document) not in stale]
         if len(words) < len(batch.words):
             self._documents["superseded"] += len(batch.words) - len(words)

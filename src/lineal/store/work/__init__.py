@@ -6,6 +6,15 @@ None of this is a fact about the estate; it may be updated in place, and is coun
 from __future__ import annotations
 
 from lineal.store.driver import Row
+from lineal.store.findings import (
+    Counted,
+    Examined,
+    Found,
+    count_findings,
+    count_unfit,
+    findings_about,
+    note_findings,
+)
 from lineal.store.flow import Account, accounts, depth, pending
 from lineal.store.work.entries import entries, keep
 from lineal.store.work.inbox import Waiting, done, receive, waiting
@@ -66,9 +75,12 @@ from lineal.store.work.sweeps import (
 
 __all__ = [
     "Account",
+    "Counted",
     "DeadLetter",
     "Deed",
     "Dirty",
+    "Examined",
+    "Found",
     "Line",
     "Mark",
     "Raw",
@@ -87,7 +99,9 @@ __all__ = [
     "chosen",
     "claim",
     "count_dirty",
+    "count_findings",
     "count_living",
+    "count_unfit",
     "dead_letter",
     "dead_letters",
     "deeds",
@@ -96,6 +110,7 @@ __all__ = [
     "drop",
     "due",
     "entries",
+    "findings_about",
     "hand_back",
     "health",
     "hurry",
@@ -111,6 +126,7 @@ __all__ = [
     "missing",
     "newest",
     "note",
+    "note_findings",
     "pending",
     "purge",
     "put_off",

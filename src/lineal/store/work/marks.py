@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from lineal.model import Instant
 from lineal.store import schema
 from lineal.store.batches import Fence
 from lineal.store.driver import Driver, Row
+from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
 
 
@@ -96,10 +97,6 @@ def watched(ledger: Ledger, source: str, document: str) -> tuple[Row, Watched] |
     """Return the row of a document, to be changed."""
     rows = found(ledger, "source = ? AND document = ?", source, document)
     return rows[0] if rows else None
-
-
-#: The source and name of a document.
-Name: TypeAlias = "tuple[str, str]"
 
 
 class Watching:

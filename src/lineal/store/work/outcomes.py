@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from lineal.model import Instant
 from lineal.store import schema
 from lineal.store.batches import Fence
+from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
-from lineal.store.work.marks import Dirty, Name, Watched, Watching, found
+from lineal.store.work.marks import Dirty, Watched, Watching, found
 
 
 def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
@@ -48,6 +49,7 @@ def _cleared(ledger: Ledger, known: Watched, fence: Fence, at: Instant) -> Watch
         attempts=0,
         error=None,
         etag=fence.etag,
+        version=None if fence.refused else known.version,
         confirmed_at=at if fence.asked else known.confirmed_at,
         gone_since=None,
         settled=settled,
