@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,6 +19,8 @@ Progress = Callable[[str], None]
 
 #: So many events go in by one request, and so many may be on their way at most.
 ARRAY, OUTSTANDING = 50, 4_000
+#: So many requests are on their way at once: a sender waits until its events are durable.
+SENDERS = 16
 #: So many questions at once, with and without batch reads.
 PLACES, SINGLE_PLACES = 4, 8
 
@@ -72,13 +74,9 @@ def sustained(
     seconds: float,
     dice: Random,
     array: int = ARRAY,
-    senders: int = 1,
+    senders: int = SENDERS,
 ) -> Rate:
-    """
-    Send as many events as are taken in, each of another changed thing; return the rate.
-
-    With several *senders* so many requests are on their way at once.
-    """
+    """Send as many events as are taken in, each of another changed thing; return the rate."""
     order = list(range(tool.things))
     dice.shuffle(order)
     sent = at = 0
@@ -138,6 +136,12 @@ def delays(
     order = list(range(tool.things))
     dice.shuffle(order)
     sent: list[tuple[str, float]] = []
+    crowd, tasks = ThreadPoolExecutor(SENDERS), list[Future[None]]()
+
+    def tell(kind: str, some: list[str]) -> None:
+        tool.change(f"{kind}s", some)
+        server.send(kind, some)
+
     with contextlib.closing(reader(db)) as connection, Observer(db).looking() as observer:
         base = settled(connection)
         ((start,),) = rows(connection, "SELECT published FROM clock")
@@ -147,9 +151,10 @@ def delays(
             time.sleep(max(0.0, due - time.monotonic()))
             kind = "run" if turn % 10 == 9 else "version"
             some = [f"{kind[0]}{order[(turn * array + one) % len(order)]}" for one in range(array)]
-            tool.change(f"{kind}s", some)
-            server.send(kind, some)
+            tasks.append(crowd.submit(tell, kind, some))
             sent += [(ident, due) for ident in some]
+        for task in tasks:
+            task.result()
         waited(connection, base + len(sent))
         time.sleep(0.1)
         versions, runs = _revised(connection, start), _inferred(connection, start)

@@ -58,8 +58,9 @@ def _page(found: Found, about: Mapping[str, str], day: date) -> str:
         " sender looks into the database as any reader would. Everything is durable"
         " (`synchronous=FULL`); facts, both copies of edges, search rows, rules, seals, feed and"
         f" what was kept of the answer are in every commit. Events come in by HTTP, {live.ARRAY} in"
-        " a request; each is of another thing that has really changed: a number every time, its"
-        f" stage and one of its edges every fourth time. {found.things:,} things of each sort;"
+        f" a request, from {live.SENDERS} senders at once; each is of another thing that has really"
+        " changed: a number every time, its stage and one of its edges every fourth time."
+        f" {found.things:,} things of each sort;"
         f" each rate is over {found.seconds:g} s, after a fifth to warm up.",
         "",
         *_table(found.rates.rows),

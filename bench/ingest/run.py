@@ -20,7 +20,7 @@ TOGETHER, ALONE, LISTED = 1_500, 600, 6_000
 MIDDLE, SLOW, INFERRED = 50.0, 300.0, 1_000.0
 #: So many events in a request where delays are measured, and so many at once, each in a request
 #: of its own.
-FEW, SENDERS = 10, 32
+FEW, CROWD = 10, 32
 
 
 def run(
@@ -66,9 +66,9 @@ def _live(found: Found, tool: Tool, db: Path, progress: Progress) -> None:
         _delays(found, server, tool, db, TOGETHER / 2, dice, "batch reads")
         progress("live, one event in a request")
         rate = live.sustained(
-            server, tool, db, seconds=found.seconds, dice=dice, array=1, senders=SENDERS
+            server, tool, db, seconds=found.seconds, dice=dice, array=1, senders=CROWD
         )
-        what = f"live, batch reads, one event in a request, {SENDERS} senders"
+        what = "live, batch reads, one event in a request"
         found.rates.add(what, rate.per_second, "events/s")
     with Server(db, spec(tool.address, batches=False, places=live.SINGLE_PLACES)) as server:
         progress("live, single reads")

@@ -46,11 +46,11 @@ log = structlog.get_logger("lineal")
 
 
 @dataclass(frozen=True, slots=True)
-class LogReceipt:
-    """What became of a batch of log entries."""
+class Receipt:
+    """What became of a batch of events that are taken one by one."""
 
     accepted: int
-    #: Position and reason of each entry that was refused.
+    #: Position and reason of each that was refused.
     refused: tuple[tuple[int, str], ...]
 
 
@@ -217,6 +217,29 @@ class Lineal:
         """Keep events durably; raises `InvalidEvent`, `Overloaded`, and then keeps none of them."""
         return self.ingest.receive(source, events)
 
+    def receive_each(self, events: Sequence[Told | Unread]) -> Receipt:
+        """
+        Keep the events of a batch that make sense, whoever they are of; the others are refused.
+
+        Raises:
+            Overloaded: too much waits already; none was kept.
+        """
+        read: list[tuple[int, tuple[str | None, Mapping[str, Json]]]] = []
+        refused: list[tuple[int, str]] = []
+        for place, told in enumerate(events):
+            if isinstance(told, Unread):
+                refused.append((place, told.reason))
+                continue
+            source = told.source if told.source in self.listened else None
+            read.append((place, (source, self._taking.worded(source, told))))
+        outcomes = self.ingest.receive_each([one for _, one in read])
+        refused += [
+            (place, str(error))
+            for (place, _), error in zip(read, outcomes, strict=True)
+            if error is not None
+        ]
+        return Receipt(len(events) - len(refused), tuple(sorted(refused)))
+
     def take(self, door: str, items: Sequence[Told | Unread]) -> Taken:
         """
         Keep what messages of a bus say, durably: in the inbox, or among the dead letters.
@@ -232,7 +255,7 @@ class Lineal:
         """Return events as their source sees them, out of the envelopes they came in."""
         return [self._taking.worded(source, one) for one in told]
 
-    def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
+    def receive_log(self, events: Sequence[Mapping[str, Json]]) -> Receipt:
         """
         Keep OpenLineage events durably; those that are invalid are refused one by one.
 
@@ -242,7 +265,7 @@ class Lineal:
         refused = tuple(
             (index, str(error)) for index, error in enumerate(outcomes) if error is not None
         )
-        return LogReceipt(len(outcomes) - len(refused), refused)
+        return Receipt(len(outcomes) - len(refused), refused)
 
     def drain(self, *, timeout: float = 60.0, progress: Progress | None = None) -> Drained:
         """Work until nothing is due, at most *timeout* seconds; tell how much is left."""

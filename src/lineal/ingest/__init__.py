@@ -132,6 +132,30 @@ class Ingest:
         self._answers.stir()
         return len(addressed)
 
+    def receive_each(
+        self, events: Sequence[tuple[str | None, Mapping[str, Json]]]
+    ) -> list[InvalidEvent | None]:
+        """
+        Keep those events of several sources that make sense; when this returns, they are durable.
+
+        Returns for each None, or why it was refused. Raises `Overloaded` where none was kept.
+        """
+        now = self._store.now()
+        outcomes, kept, notices = list[InvalidEvent | None](), list[Event](), list[int]()
+        for source, body in events:
+            try:
+                name, worth = self._understanding.addressed(source, body)
+            except InvalidEvent as error:
+                outcomes.append(error)
+                continue
+            outcomes.append(None)
+            kept.append(Event(name, body, now))
+            notices.append(worth)
+        if kept:
+            self._receiving.receive(kept, notices)
+            self._answers.stir()
+        return outcomes
+
     def turn(self, tally: Tally | None = None) -> int:
         """
         Do one turn: understand what waits, ask for what is due, commit what was answered.
