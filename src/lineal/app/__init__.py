@@ -108,6 +108,7 @@ class Lineal:
         *,
         clock: Callable[[], Instant] = clock_now,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], None] = time.sleep,
         pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
@@ -116,7 +117,8 @@ class Lineal:
         self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources: dict[str, FetchedSource] = {
-            plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
+            plan.name: HttpSource(plan, secret=self.secret, clock=clock, sleep=sleep)
+            for plan in plans
         }
         self._sources |= python_sources(config, clock=clock, taken=self._sources)
         self.ingest = Ingest(
@@ -151,10 +153,13 @@ class Lineal:
         writable: bool = True,
         clock: Callable[[], Instant] = clock_now,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], None] = time.sleep,
         pace: Pace = PACE,
     ) -> Iterator[Lineal]:
         """
         Open an installation and close it at the end of the block.
+
+        *sleep* lets seconds go by on *clock*: by it, questions to sources are paced.
 
         Raises:
             ConfigError, ShapeError, RuleError, SourceSpecError: a file or setting is wrong.
@@ -175,7 +180,7 @@ class Lineal:
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, clock=clock, chance=chance, pace=pace)
+            lineal = cls(config, store, plans, clock=clock, chance=chance, sleep=sleep, pace=pace)
         except BaseException:
             store.close()
             raise

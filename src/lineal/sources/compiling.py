@@ -276,6 +276,7 @@ class _Compiler:
         return ListPlan(
             path=self.address(spec.path, path),
             params=spec.params,
+            body=spec.body,
             items=self.expression(spec.items, (*path, "items")),
             key=self.same_key(spec.key, key, (*path, "key")),
             version=self.maybe(version, (*path, "version")),

@@ -68,20 +68,23 @@ class HttpSource:
         *,
         secret: Callable[[str], str] = no_secrets,
         clock: Callable[[], Instant] = now,
+        sleep: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """
         Open no connection yet.
 
-        *secret* gives the value of a reference such as ``env:TOKEN``; *transport* replaces the
-        guarded one, for tests.
+        *secret* gives the value of a reference such as ``env:TOKEN``; *sleep* lets seconds go by
+        on *clock*; *transport* replaces the guarded one, for tests.
         """
         if plan.written.base_url is None:
             raise ConfigError(
                 f"The source {plan.name} is read from files.", fix="Use FileSource for it."
             )
         self._plan = plan
-        self._client = Client(plan, secret=secret, clock=clock, transport=transport)
+        self._client = Client(
+            plan, secret=secret, clock=clock, sleep=sleep, transport=transport
+        )  # fmt: skip
         self._habits = _habits(plan)
         #: The addresses of keys that were met: an event's is looked at twice, and then asked.
         self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from lineal.errors import Invalid, InvalidUri
-from lineal.model import Layer, Uri
+from lineal.model import Json, Layer, Uri
 from lineal.normalise import Platforms
 from lineal.sources import Key
 from lineal.sources.expressions import Expression
@@ -209,6 +209,8 @@ class ListPlan:
 
     path: str
     params: Mapping[str, str]
+    #: What is sent by POST; None: it is asked for by GET.
+    body: Mapping[str, Json] | None
     items: Expression
     key: KeyPlan
     version: Expression | None

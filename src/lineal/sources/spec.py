@@ -5,7 +5,7 @@ Only the form is known here. `sources.plan` checks what the fields say and compi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -239,6 +239,13 @@ class Listing(Part, frozen=True):
     params: Annotated[dict[str, str], Meta(description="Arguments after the question mark.")] = (
         field(default_factory=dict)
     )
+    body: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="If given, the list is asked for by POST with this as JSON, and what pages "
+            "add stands in it instead of after the question mark. Only for what changes nothing."
+        ),
+    ] = None
     items: Annotated[Expr, Meta(description="Where in the answer the list is.")] = "@"
     key: Annotated[
         str | dict[str, Expr] | None,
