@@ -95,6 +95,7 @@ def blank() -> bytes:
 def fresh(engine: str, folder: Path) -> Iterator[Path | str]:
     """Yield a database that holds nothing: a file in *folder*, or a PostgreSQL database."""
     if engine == "sqlite":
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"graph-{next(_numbers)}.db"
         path.write_bytes(blank())
         yield path

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.resources import files
 from itertools import islice, permutations
 from pathlib import Path
@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.access import LOCAL
-from lineal.enrich.rules import Rule, RuleBook, builtin_rules, read_rule
+from lineal.enrich.rules import Rule, RuleBook, builtin_rules, fixture_of, read_rule
+from lineal.enrich.rules.fixtures import Case, read_cases, records_of
 from lineal.errors import NotFound, RuleError
 from lineal.model import EdgeStatement, Instant, Layer, Moment, Record, Removal, Uri
 from lineal.query import Questions
+from lineal.search import describe
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.databases import ENGINES, fresh
@@ -74,12 +76,16 @@ class Graph:
             keys = reader.of_types(SHAPES.types)
             kinds = frozenset(SHAPES.kinds)
             out = {(one.src, one.kind, one.dst) for one in reader.outward(keys, kinds)
-                   if one.layer == Layer.INFERRED}  # fmt: skip
+                   if one.layer in ("inferred", "suggested")}  # fmt: skip
             inward = {(one.src, one.kind, one.dst) for one in reader.inward(keys, kinds)
-                      if one.layer == Layer.INFERRED}  # fmt: skip
+                      if one.layer in ("inferred", "suggested")}  # fmt: skip
             assert out == inward
-            names = {key: f"{of.type} {of.name}" for key, of in reader.uris(keys).items()}
+            names = {key: short(of) for key, of in reader.uris(keys).items()}
         return {(names[src], kind, names[dst]) for src, kind, dst in out}
+
+
+def short(uri: Uri) -> str:
+    return f"{uri.type} {uri.name}"
 
 
 def uri(thing: str) -> Uri:
@@ -94,7 +100,9 @@ def graph(*rules: Rule) -> Iterator[Graph]:
     with (
         tempfile.TemporaryDirectory() as folder,
         fresh(_engine[0], Path(folder)) as place,
-        closing(Store(place, shapes=SHAPES, rules=[book], now=lambda: made[0].now)) as store,
+        closing(
+            Store(place, shapes=SHAPES, rules=[book], describe=describe, now=lambda: made[0].now)
+        ) as store,
     ):
         made.append(Graph(store))
         yield made[0]
@@ -103,54 +111,23 @@ def graph(*rules: Rule) -> Iterator[Graph]:
 # ── Fixtures ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Case:
-    """One paragraph of a fixture: what is given, and what is to follow."""
-
-    rule: str
-    says: str
-    given: tuple[Edge, ...]
-    expected: frozenset[Edge]
-
-
-def cases() -> Iterator[Case]:
-    """Read the fixtures; a thing's type is that of its place in the rule's pattern."""
-    for name, rule in sorted(RULES.items()):
-        for text in (FOLDER / f"{name}.txt").read_text("utf-8").split("\n\n"):
-            lines = [line.split() for line in text.splitlines() if line.strip()]
-            says = " ".join(" ".join(line[1:]) for line in lines if line[0] == "#")
-            given_ = [line[1:] for line in lines if line[0] == "given"]
-            expect = [line[1:] for line in lines if line[0] == "expect"]
-            assert all(line[0] in ("#", "given", "expect") for line in lines), text
-            types = _types(rule, given_)
-            named = [f"{types[a]} {a} {kind} {types[b]} {b}" for a, kind, b in given_]
-            wanted = {
-                (f"{types[a]} {a}", kind, f"{types[b]} {b}")
-                for a, kind, b in (line for line in expect if line != ["nothing"])
-            }
-            assert expect, f"{name}: {says} expects neither edges nor nothing"
-            yield Case(name, says, tuple(_edge(line) for line in named), frozenset(wanted))
+CASES = [
+    (name, case)
+    for name, rule in sorted(RULES.items())
+    for case in read_cases(fixture_of(rule) or "", file=f"{name}.txt")
+]
+EACH_CASE = pytest.mark.parametrize(
+    ("name", "case"), CASES, ids=[f"{name}: {case.says}" for name, case in CASES]
+)
 
 
-def _edge(text: str) -> Edge:
-    kind_a, a, kind, kind_b, b = text.split()
-    return f"{kind_a} {a}", kind, f"{kind_b} {b}"
+def expected(case: Case) -> set[Edge]:
+    return {(short(start), kind, short(end)) for start, kind, end in case.expected}
 
 
-def _types(rule: Rule, edges: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Say of what type each name is, by the hop of the pattern that its edges fit."""
-    found: dict[str, str] = {}
-    for start, kind, end in edges:
-        places = [place for place, hop in enumerate(rule.hops) if hop.kind == kind]
-        assert len(places) == 1, f"{kind} is not one hop of {rule.name}"
-        ends = (rule.types[places[0]], rule.types[places[0] + 1])
-        types = ends if rule.hops[places[0]].forward else ends[::-1]
-        for thing, of in zip((start, end), types, strict=True):
-            assert found.setdefault(thing, of) == of, f"{thing} is of two types"
-    return found
-
-
-CASES = list(cases())
+def by(one: Graph, name: str) -> set[Edge]:
+    """Return the edges of the kind that a rule gives: others may conclude from the same facts."""
+    return {edge for edge in one.inferred() if edge[1] == RULES[name].gives}
 
 
 def test_every_rule_has_a_fixture_and_every_fixture_a_rule() -> None:
@@ -159,44 +136,51 @@ def test_every_rule_has_a_fixture_and_every_fixture_a_rule() -> None:
     assert {name.stem for name in names if name.suffix == ".yaml"} == set(RULES)
     assert {name.stem for name in names if name.suffix == ".txt"} == set(RULES)
     for name in RULES:
-        assert any(case.expected for case in CASES if case.rule == name), name
-        assert any(not case.expected for case in CASES if case.rule == name), name
+        assert any(case.expected for of, case in CASES if of == name), name
+        assert any(not case.expected for of, case in CASES if of == name), name
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
-def test_a_fixture_holds_in_every_order_of_its_statements(case: Case) -> None:
-    for order in islice(permutations(case.given), 24):
-        with graph() as one:
-            for at, edge in enumerate(order):
-                one.say(f"document {at}", edge)
-
-            assert one.inferred() == case.expected, order
+def test_every_rule_says_what_it_means_and_when_it_is_wrong() -> None:
+    for rule in RULES.values():
+        assert rule.means.endswith("."), rule.name
+        assert rule.wrong_when.endswith("."), rule.name
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
-def test_a_fixture_holds_if_all_is_said_at_once(case: Case) -> None:
+@EACH_CASE
+def test_a_fixture_holds_in_every_order_of_its_statements(name: str, case: Case) -> None:
+    for order in islice(permutations(records_of(case)), 24):
+        with graph(RULES[name]) as one:
+            for record in order:
+                one.commit(replace(record, said_at=None))
+
+            assert one.inferred() == expected(case), order
+
+
+@EACH_CASE
+def test_a_fixture_holds_if_all_is_said_at_once(name: str, case: Case) -> None:
     with graph() as one:
-        one.say("all", *case.given)
+        one.commit(*records_of(case))
 
-        assert one.inferred() == case.expected
+        assert by(one, name) >= expected(case)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.says}")
-def test_each_support_that_goes_takes_what_rests_on_it(case: Case) -> None:
+@EACH_CASE
+def test_each_support_that_goes_takes_what_rests_on_it(name: str, case: Case) -> None:
     """What is left is what follows from the rest; the past still has all of it."""
-    for at, edge in enumerate(case.given):
-        with graph() as one, graph() as rest:
-            for each, other in enumerate(case.given):
-                one.say(f"document {each}", other)
-                if other != edge:
-                    rest.say(f"document {each}", other)
+    records = list(records_of(case))
+    for record in records:
+        with graph(RULES[name]) as one, graph(RULES[name]) as rest:
+            for other in records:
+                one.commit(replace(other, said_at=None))
+                if other != record:
+                    rest.commit(replace(other, said_at=None))
             with one.store.read(LOCAL) as reader:
                 basis = reader.basis.t
 
-            one.say(f"document {at}")
+            one.commit(Record(record.source, record.document, record.subject, (), (), one.now))
 
-            assert one.inferred() == rest.inferred(), edge
-            assert one.inferred(Moment(known_t=basis)) == case.expected, edge
+            assert one.inferred() == rest.inferred(), record
+            assert one.inferred(Moment(known_t=basis)) == expected(case), record
 
 
 # ── Support ──────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +277,7 @@ def test_an_inferred_edge_is_explained_by_its_rule_and_supports() -> None:
         told = one.ask.explain(LOCAL, uri(V), "trained_for", uri(T)).value
 
     (reason,) = told.reasons
-    assert (reason.rule, reason.version) == ("trained_for", "1")
+    assert (reason.rule, reason.version) == ("trained_for", "2")
     assert [(s.start.uri, s.kind, s.end.uri) for s in reason.supports] == [
         (uri(a), kind, uri(b)) for a, kind, b in CHAIN
     ]
@@ -428,15 +412,19 @@ def text(**changed: str | None) -> str:
     return "\n".join(f"{key}: {value}" for key, value in lines.items() if value is not None)
 
 
+def one(name: str) -> frozenset[str]:
+    return frozenset({name})
+
+
 def test_a_rule_is_read() -> None:
     rule = read_rule(text(), file="x.yaml", shapes=SHAPES)
 
     assert (rule.name, rule.version, rule.gives, rule.start, rule.end) == (
         "trained_for", "1", "served_in", 0, 2,
     )  # fmt: skip
-    assert rule.types == ("model-version", "run", "ab-cell")
+    assert rule.path.types == tuple(map(one, ("model-version", "run", "ab-cell")))
     assert rule.kinds == {"produced_by", "executed_for"}
-    assert [hop.forward for hop in rule.hops] == [True, True]
+    assert [leg.forward for leg in rule.path.legs] == [True, True]
 
 
 def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
@@ -450,27 +438,29 @@ def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
     )  # fmt: skip
 
     # The pattern is read from the end at which the edge that it gives begins.
-    assert rule.types == ("run", "ab-cell")
-    assert [(hop.kind, hop.forward) for hop in rule.hops] == [("executed_for", True)]
+    assert rule.path.types == (one("run"), one("ab-cell"))
+    assert [(leg.kinds, leg.forward) for leg in rule.path.legs] == [(("executed_for",), True)]
 
 
 @pytest.mark.parametrize(
     ("pattern", "at"),
     [
         ("m", 1),
-        ("(m)", 1),
+        ("()", 1),
         ("(m:Model)", 1),
         ("(m:run)-->(c:ab-cell)", 8),
         ("(m:run)-[:executed_for]-(c:ab-cell)", 8),
         ("(m:run)<-[:executed_for]->(c:ab-cell)", 8),
         ("(m:run)-[:executed_for]->", 26),
-        ("(m:run)-[:executed_for]->(c)", 26),
-        ("(m:run)-[:executed_for]->(c:ab-cell) and", 37),
+        ("(m:run)-[:executed_for*]->(c:ab-cell)", 23),
+        ("(m:run)-[:executed_for*2..]->(c:ab-cell)", 23),
+        ("(m:run)-[:executed_for*1..99]->(c:ab-cell)", 23),
+        ("(m:run)-[:executed_for]->(c:ab-cell) and", 38),
         ("(m:run)-[executed_for]->(c:ab-cell)", 8),
     ],
 )
 def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
-    with pytest.raises(RuleError, match=rf"character {at} of") as wrong:
+    with pytest.raises(RuleError, match=rf"character {at} ") as wrong:
         read_rule(text(match=f"'{pattern}'"), file="x.yaml", shapes=SHAPES)
 
     assert str(wrong.value).startswith("x.yaml: ")
@@ -516,7 +506,7 @@ def test_an_inverse_is_no_kind_to_store() -> None:
         rule = read_rule(text(gives="(c)-[:serves_version]->(m)"), file="x.yaml", shapes=SHAPES)
     except RuleError:
         return
-    assert (rule.gives, rule.types[rule.start]) == ("served_in", "model-version")
+    assert (rule.gives, rule.path.types[rule.start]) == ("served_in", one("model-version"))
 
 
 def test_a_reason_that_speaks_of_nothing_in_the_pattern_is_refused_when_read() -> None:

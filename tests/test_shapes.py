@@ -71,6 +71,9 @@ KINDS = [
     ("points_to", "pointed_to_by", "model", "model-version", 0, "none", "state"),
     ("executed_for", "has_execution", "run", "ab-cell", 0, "none", "event"),
     ("member_of", "has_member", "user team", "team", 0, "none", "state"),
+    ("relies_on", "relied_on_by", "team", "pipeline", 0, "none", "state"),
+    ("trained_unserved", "has_unserved", "model-version", "ab-test", 0, "none", "state"),
+    ("served_untrained", "has_untrained", "model-version", "ab-cell", 0, "none", "state"),
 ]  # fmt: skip
 
 #: Kinds whose ends come in pairs: kind, inverse, pairs, flow, class, nature.
@@ -217,11 +220,18 @@ def test_there_are_no_other_kinds():
     assert set(SHAPES.kinds) == designed
 
 
-def test_only_trained_for_is_inferred_by_default():
+def test_only_what_no_tool_states_is_inferred_by_default():
     inferred = {kind.name for kind in SHAPES.kinds.values() if kind.layer is not Layer.DECLARED}
 
-    assert inferred == {"trained_for"}
-    assert SHAPES.kind("trained_for").layer is Layer.INFERRED
+    assert inferred == {"trained_for", "relies_on", "trained_unserved", "served_untrained"}
+    assert {SHAPES.kind(name).layer for name in inferred} == {Layer.INFERRED}
+
+
+def test_a_kind_may_say_that_something_may_be_wrong_and_then_is_never_walked():
+    findings = {kind.name for kind in SHAPES.kinds.values() if kind.finding}
+
+    assert findings == {"trained_unserved", "served_untrained"}
+    assert {SHAPES.kind(name).class_ for name in findings} == {"none"}
 
 
 def test_edges_have_the_attributes_of_the_design():
@@ -426,7 +436,7 @@ def test_kinds_are_found_by_class():
 
 
 def test_shapes_show_themselves_shortly():
-    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 32 kinds>", repr(SHAPES))
+    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 35 kinds>", repr(SHAPES))
 
 
 # ── Adding ───────────────────────────────────────────────────────────────────────────────────────

@@ -23,6 +23,8 @@ class Config:
     db: Path | str = Path("lineal.db")
     #: YAML files with further types and kinds (``LINEAL_SHAPES``, parted by ``:``).
     shapes: tuple[Path, ...] = ()
+    #: Folders of rules, beside those that come with Lineal (``LINEAL_RULES``, parted by ``:``).
+    rules: tuple[Path, ...] = ()
     #: YAML files of declared sources, or folders of them (``LINEAL_SOURCES``, parted by ``:``).
     sources: tuple[Path, ...] = ()
     #: Sources written in Python that other packages bring, by name (``LINEAL_PYTHON_SOURCES``,
@@ -61,6 +63,7 @@ class Config:
         return cls(
             db=database(found.get("LINEAL_DB", "lineal.db")),
             shapes=_paths(found.get("LINEAL_SHAPES", "")),
+            rules=_paths(found.get("LINEAL_RULES", "")),
             sources=_paths(found.get("LINEAL_SOURCES", "")),
             python_sources=_words(found.get("LINEAL_PYTHON_SOURCES", "")),
             doors=_paths(found.get("LINEAL_DOORS", "")),

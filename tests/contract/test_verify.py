@@ -51,6 +51,9 @@ def fill(graph: Graph) -> None:
     graph.store.excise([TEAM], reason="left the company", actor="dpo")
     policy = Policy(frozenset({"run"}), before=10**15, keep=0)
     assert graph.store.drop(policy, actor="clock").things == (OLD_RUN,)
+    # What a rule has still to do is a row as well.
+    assert graph.store.switch_rule("trained_for", enabled=False)
+    assert graph.store.switch_rule("trained_for", enabled=True)
 
 
 @pytest.fixture

@@ -21,11 +21,12 @@ from lineal.app.configured import (
     secret_in,
     source_files,
 )
+from lineal.app.ruling import Ruling, rules_of
 from lineal.app.standing import Broken, Standings, broken_promises, standings
 from lineal.app.taking import Taken, Taking, Told, Unread
 from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
-from lineal.enrich.rules import RuleBook, builtin_rules
+from lineal.enrich.rules import Rule, RuleBook
 from lineal.errors import Invalid, NotFound
 from lineal.ingest import Ingest, Progress, Rebuilt, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
@@ -106,12 +107,14 @@ class Lineal:
         store: Store,
         plans: Sequence[SourcePlan],
         *,
+        rules: Sequence[Rule] = (),
         clock: Callable[[], Instant] = clock_now,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], None] = time.sleep,
         pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
+        self.ruling = Ruling(store, rules)
         self.ask = Questions(store, platforms=config.platform_order)
         self._clock = clock
         self._platforms = platforms_of(config)
@@ -138,6 +141,7 @@ class Lineal:
             now=clock,
             standings=self._standings,
             tidy=store.tidy,
+            follow=store.follow_rules,
             drop_some=self._drop_some,
             pace=pace,
         )
@@ -171,16 +175,26 @@ class Lineal:
             load(path, variables=config.variables, shapes=shapes, platforms=platforms)
             for path in source_files(config.sources)
         ]
+        rules = rules_of(config.rules, shapes)
         store = Store(
             config.db,
             shapes=shapes,
             writable=writable,
             now=clock,
-            rules=[PartsFollow(shapes.level_kinds), RuleBook(builtin_rules())],
+            rules=[PartsFollow(shapes.level_kinds), RuleBook(rules, shapes)],
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, clock=clock, chance=chance, sleep=sleep, pace=pace)
+            lineal = cls(
+                config,
+                store,
+                plans,
+                rules=rules,
+                clock=clock,
+                chance=chance,
+                sleep=sleep,
+                pace=pace,
+            )
         except BaseException:
             store.close()
             raise
@@ -282,7 +296,7 @@ class Lineal:
             if progress is not None and time.monotonic() - told >= 0.2:
                 told, fetched = time.monotonic(), sum(tally.documents.values())
                 progress(fetched, fetched + self._left(), "fetched")
-            if step == 0:
+            if step == 0 and not self.store.follow_rules():
                 if not self.ingest.is_busy:
                     return Drained(done, dict(tally.documents), complete=True)
                 self.ingest.rest(0.05)
@@ -436,6 +450,7 @@ class Lineal:
         return self._imported(tally)
 
     def _imported(self, tally: Tally) -> Imported:
+        self.ruling.follow()
         self.store.tidy()
         things = self.ask.counts(LOCAL).value
         return Imported(

@@ -57,12 +57,14 @@ class Background:
         now: Callable[[], Instant],
         standings: Callable[[], Mapping[str, Standing]],
         tidy: Callable[[], None],
+        follow: Callable[[], bool],
         drop_some: Callable[[], None],
         pace: Pace,
     ) -> None:
         self._ingest, self._sources = ingest, sources
         self._now, self._standings = now, standings
         self._tidy, self._drop_some, self._pace = tidy, drop_some, pace
+        self._follow = follow
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         #: The error of the last turn, and since when turns fail.
@@ -123,6 +125,9 @@ class Background:
         while not stopping.is_set():
             try:
                 idle, wait = self._ingest.turn() == 0, self._pace.idle
+                if self._follow():
+                    # One piece of what rules have to do for each turn: neither waits for the other.
+                    idle = False
                 if idle and untidy:
                     self._tidy()
                 if idle and time.monotonic() >= retire:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from lineal.lineage import IDENTITY, NOT_SAME, SAME, Joints, Link, joining
 from lineal.model import EdgeStatement, Entity, Instant, Json, Layer, Record, State, Uri
-from lineal.store import Change, Conclusion, Derivation, Reader
+from lineal.store import Change, Conclusion, Derivation, Program, Reader, Step
 
 #: The rule under which parts that follow their wholes are concluded.
 RULE, VERSION = "identity", "1"
@@ -59,7 +59,24 @@ class PartsFollow:
         """The kinds that join names: no part follows where none is joined."""
         return frozenset(IDENTITY)
 
-    def conclude(self, change: Change, reader: Reader) -> Iterator[Conclusion]:
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """None: parts follow in the commit that joins or parts their wholes, however many."""
+        return ()
+
+    def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterator[Step]:
+        """Conclude nothing: there are no programs to ask for."""
+        return iter(())
+
+    def go_on(
+        self, name: str, position: int, keys: Sequence[int], after: int, reader: Reader, most: int
+    ) -> Iterator[Step]:
+        """Go on with nothing: nothing is put off."""
+        return iter(())
+
+    def conclude(
+        self, change: Change, reader: Reader, most: int | None = None
+    ) -> Iterator[Conclusion]:
         """Conclude anew for every part whose name or wholes the change may touch."""
         starts = _Touched(reader, self._levels).by(change)
         if not starts:

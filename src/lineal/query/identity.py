@@ -17,7 +17,7 @@ from lineal.enrich.identity import PERSON
 from lineal.lineage import IDENTITY, NOT_SAME, SAME, Joints, Link, joining, pair
 from lineal.model import Answer, Claim, Cut, Instant, Json, Layer, Uri
 from lineal.query.things import Brief, Things, answer, plain
-from lineal.store import Change, Reader, Rules
+from lineal.store import Change, Conclusion, Reader, Rules
 
 EdgeName: TypeAlias = "tuple[Uri, str, Uri]"
 
@@ -335,6 +335,9 @@ def _concluded(
     for some in rules:
         change = Change(frozenset(), frozenset(edges | appear | vanish))
         for conclusion in some.conclude(change, reader):
+            if not isinstance(conclusion, Conclusion):
+                # Of too much for one question: what it would give is not told.
+                continue
             starts = set(reader.keys(conclusion.starts).values())
             own = reader.documents_of(f"rule:{conclusion.rule}")
             links = [one for one in reader.held(starts, things.shapes.kinds)

@@ -12,6 +12,8 @@ from lineal.store import SearchRow
 _TEXTS = ("description",)
 #: Attributes by whose value things are filtered and counted.
 _FACETS = ("status", "domain", "environment", "stage", "kind")
+#: Attributes by whose value one thing is found to be what another speaks of.
+_MARKS = ("artifact_uri", "dataset_digest", "digest", "image_digest")
 
 
 def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchRow:
@@ -26,7 +28,7 @@ def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchR
         "platform": frozenset({platform}),
         "tag": frozenset(_tags(attributes.get("tags"))),
     }
-    for facet in _FACETS:
+    for facet in (*_FACETS, *_MARKS):
         value = attributes.get(facet)
         if isinstance(value, str) and value:
             facets[facet] = frozenset({value})

@@ -134,6 +134,8 @@ class EdgeKind:
     depth: int | None = None
     #: How long it counts after it was last seen; None leaves it to its ends.
     window: timedelta | None = None
+    #: It says that something may be wrong, and is shown as such.
+    finding: bool = False
 
     @property
     def symmetric(self) -> bool:

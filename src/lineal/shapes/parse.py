@@ -45,7 +45,7 @@ _TYPE_KEYS = (*_TYPE_REQUIRED, *_TYPE_OPTIONAL, *TYPE_ADDITION_KEYS)
 
 KIND_ADDITION_KEYS = ("from", "to", "joins", "attributes")
 _KIND_REQUIRED = ("inverse", "description", "class", "nature")
-_KIND_OPTIONAL = ("flow", "layer", "depth", "window")
+_KIND_OPTIONAL = ("flow", "layer", "depth", "window", "finding")
 _KIND_KEYS = (*_KIND_REQUIRED, *_KIND_OPTIONAL, *KIND_ADDITION_KEYS)
 
 Value = TypeVar("Value")
@@ -188,6 +188,7 @@ def _kind(name: str, node: Node) -> Entry[EdgeKind]:
         attributes=_attributes(fields.get("attributes")),
         depth=fields["depth"].count() if "depth" in fields else None,
         window=fields["window"].days() if "window" in fields else None,
+        finding=fields["finding"].flag() if "finding" in fields else False,
     )
     _check_flow(found, fields.get("flow", node))
     _check_symmetry(found, fields["inverse"])

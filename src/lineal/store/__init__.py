@@ -31,6 +31,7 @@ from lineal.store import (
     importing,
     lines,
     migrations,
+    pending,
     projecting,
     schema,
     text,
@@ -39,7 +40,19 @@ from lineal.store import (
 from lineal.store.basis import Basis, basis_of
 from lineal.store.batches import Batch, Committed, Fence, Grammar, Surroundings
 from lineal.store.between import Between
-from lineal.store.conclusions import Change, Conclusion, Derivation, Rules
+from lineal.store.concluding import MOST
+from lineal.store.conclusions import (
+    EQUAL,
+    Change,
+    Concluded,
+    Conclusion,
+    Derivation,
+    Failed,
+    Program,
+    PutOff,
+    Rules,
+    Step,
+)
 from lineal.store.database import Place, connected
 from lineal.store.driver import Driver
 from lineal.store.exporting import Moved
@@ -51,6 +64,7 @@ from lineal.store.links import Derived
 from lineal.store.matching import Wanted
 from lineal.store.meter import Meter, Trial
 from lineal.store.names import Names
+from lineal.store.pending import Kept, Pending
 from lineal.store.reading import Reader
 from lineal.store.sqlite import SqliteDatabase
 from lineal.store.terms import Terms
@@ -60,23 +74,31 @@ from lineal.store.verifying import Disagreement, Progress, Verdict, Verification
 from lineal.store.writing import SYSTEM, Transaction
 
 __all__ = [
+    "EQUAL",
     "Basis",
     "Batch",
     "Between",
     "Change",
     "Committed",
+    "Concluded",
     "Conclusion",
     "Derivation",
     "Derived",
     "Describe",
     "Disagreement",
+    "Failed",
     "Fence",
     "Forgotten",
+    "Kept",
     "Ledger",
+    "Pending",
     "Policy",
+    "Program",
+    "PutOff",
     "Reader",
     "Rules",
     "SearchRow",
+    "Step",
     "Store",
     "Trial",
     "Verdict",
@@ -135,6 +157,8 @@ class Store:
         )
         self.now = now
         self._put_off = 0
+        #: Whether the database was told which rules there are.
+        self._is_agreed = False
         # What is remembered of a transaction that is undone is forgotten before the next begins.
         self._one_at_a_time = threading.RLock()
         try:
@@ -262,6 +286,44 @@ class Store:
                 # Else work put off would pile up under a load that leaves no idle moment.
                 self.tidy()
         return committed
+
+    def follow_rules(self, most: int = MOST) -> bool:
+        """
+        Do a piece of what rules have still to do, of at most *most* things, in one transaction.
+
+        Return whether there was any: False says that all is concluded.
+        """
+        if self._is_agreed and not self._is_anything_pending():
+            return False
+        with self._changing() as connection:
+            transaction = Transaction(connection, self._around, now=self.now)
+            found = transaction.go_on(most)
+        transaction.learned()
+        self._is_agreed = True
+        return found
+
+    def _is_anything_pending(self) -> bool:
+        with self._reading() as connection:
+            return pending.is_any(Driver(connection))
+
+    def kept_rules(self) -> dict[str, Kept]:
+        """Return the rules of which conclusions stand or are to come, by name."""
+        with self._reading() as connection:
+            return pending.kept_rules(Driver(connection))
+
+    def switch_rule(self, name: str, *, enabled: bool) -> bool:
+        """
+        Let a rule conclude, or have what it concluded withdrawn; return whether that is new.
+
+        It is planned; `follow_rules` does it.
+        """
+        with self._changing() as connection:
+            return Transaction(connection, self._around, now=self.now).switch(name, enabled)
+
+    def pending_rules(self) -> Pending:
+        """Return how much rules have still to do, and where they fail."""
+        with self._reading() as connection:
+            return pending.pending(Driver(connection))
 
     @contextlib.contextmanager
     def read(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lineal.model import Instant, Record, Removal
 from lineal.shapes import Shapes
@@ -71,7 +72,7 @@ class Grammar:
         self._shapes = shapes
         self._natures: dict[tuple[str, str, str], str] = {}
         #: The types that are parts of a whole.
-        self.parts = frozenset(name for name in shapes.types if shapes.whole_kinds(name))
+        self.parts = _parts(shapes)
 
     def nature(self, kind: str, start: str, end: str) -> str:
         """Return ``event`` or ``state`` for an edge between these types."""
@@ -79,6 +80,11 @@ class Grammar:
         if name not in self._natures:
             self._natures[name] = self._shapes.nature(*name)
         return self._natures[name]
+
+
+@lru_cache(maxsize=8)
+def _parts(shapes: Shapes) -> frozenset[str]:
+    return frozenset(name for name in shapes.types if shapes.whole_kinds(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,62 @@ class Links(Snapshot):
                 break
         return found
 
+    # ── What rules look at ───────────────────────────────────────────────────────────────────
+
+    def claimed(
+        self,
+        kind: str,
+        keys: Collection[int],
+        *,
+        outward: bool,
+        layers: Collection[str],
+    ) -> list[tuple[int, int, Instant, Instant | None]]:
+        """
+        Which edges of a kind and of these layers begin (or end) at these things, as held now?
+
+        As (start, end, since, until), whenever that is; several claims of one edge count once,
+        over all the time that any of them covers.
+        """
+        numbers = self.kinds((kind,))
+        if not numbers or not keys:
+            return []
+        text = _CLAIMED[outward]
+        found: dict[tuple[int, int], tuple[Instant, Instant | None]] = {}
+        codes = {schema.LAYERS.index(layer) for layer in layers}
+        for src, dst, layer, since, ends in self._driver.among(text, keys, *numbers):
+            if layer in codes:
+                known = found.get((src, dst))
+                found[src, dst] = (since, ends) if known is None else _hull(known, (since, ends))
+        for link in self._without:
+            if link.kind == kind:
+                found.pop((link.src, link.dst), None)
+        for link in self._supposed:
+            near = link.src if outward else link.dst
+            if link.kind == kind and link.layer in layers and near in keys:
+                found[link.src, link.dst] = (link.valid_from, link.valid_to)
+        return [(*ends, *span) for ends, span in found.items()]
+
+    def claimed_page(
+        self, kind: str, keys: Collection[int], *, outward: bool, after: int, most: int
+    ) -> list[int]:
+        """Which things come next, by key, at the other ends of such edges? At most *most*."""
+        numbers = self.kinds((kind,))
+        if not numbers or not keys:
+            return []
+        other, end, table = ("dst", "src", "edge_out") if outward else ("src", "dst", "edge_in")
+        rows = self._driver.among(
+            f"SELECT DISTINCT {other} FROM {table} WHERE kind = ? AND t_to IS NULL AND {other} > ?"
+            f" AND {end} {{among}} ORDER BY {other} LIMIT {most}",
+            keys, *numbers, after,
+        )  # fmt: skip
+        supposed = {
+            link.dst if outward else link.src
+            for link in self._supposed
+            if link.kind == kind and (link.src if outward else link.dst) in keys
+        }
+        near = {row[0] for row in rows} | {key for key in supposed if key > after}
+        return sorted(near)[:most]
+
     # ── One thing under several names ────────────────────────────────────────────────────────
 
     def held(self, keys: Iterable[int], kinds: Collection[str]) -> list[Link]:
@@ -284,6 +340,22 @@ class Links(Snapshot):
         return found
 
 
+def _hull(
+    one: tuple[Instant, Instant | None], other: tuple[Instant, Instant | None]
+) -> tuple[Instant, Instant | None]:
+    """Return all the time that two claims cover, and what lies between them."""
+    ends = None if one[1] is None or other[1] is None else max(one[1], other[1])
+    return min(one[0], other[0]), ends
+
+
+#: Which claims of a kind begin, or end, at these things? By whether they begin.
+_CLAIMED = {
+    outward: (
+        f"SELECT src, dst, layer, valid_from, valid_to FROM {table}"
+        f" WHERE kind = ? AND t_to IS NULL AND {end} {{among}}"
+    )
+    for outward, table, end in ((True, "edge_out", "src"), (False, "edge_in", "dst"))
+}
 #: Which claims of a kind that begin, or end, at these things did we hold by then?
 _HELD_OUT = """
     SELECT src, dst, layer, document, valid_from, valid_to FROM edge_out

@@ -6,7 +6,7 @@ Each database finds in its own way; what is found is the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from lineal.store import schema
+from lineal.store.driver import Driver
 from lineal.store.slices import slices
 from lineal.store.text import OWN, PART, numbers_of, tokens
 
@@ -221,6 +222,22 @@ def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
 def _of_type(key: Any, types: frozenset[str]) -> sa.ColumnElement[bool]:
     entity = schema.entity
     return sa.exists().where(entity.c.key == key, entity.c.type.in_(sorted(types)))
+
+
+def having(driver: Driver, name: str, values: Collection[str]) -> set[int]:
+    """Return the things that have one of these values of a facet, as their search rows say."""
+    rows = driver.among("SELECT id FROM facet_value WHERE name = ? AND value {among}", values, name)
+    found = set[int]()
+    for (number,) in rows:
+        if driver.is_sqlite:
+            found.update(key for (key,) in driver.rows(_FACETED, f"facets : ({number})"))
+        else:
+            found.update(key for (key,) in driver.rows(_FACETED_IN_ARRAY, [number]))
+    return found
+
+
+_FACETED = "SELECT rowid FROM search WHERE search MATCH ?"
+_FACETED_IN_ARRAY = "SELECT key FROM search WHERE facets && ?::integer[]"
 
 
 def facet_counts(

@@ -125,6 +125,59 @@ class Reader(Links):
         )
         return set(self._connection.scalars(query))
 
+    # ── What rules look at ───────────────────────────────────────────────────────────────────
+
+    def holding(
+        self, types: Collection[str], attribute: str, values: Collection[str]
+    ) -> dict[str, set[int]]:
+        """
+        Which things of these types have which of these values of an attribute, as is said now?
+
+        They are found by their facets, so the attribute must be one (`lineal.search`); what the
+        transaction changed has no new ones yet and is looked at itself.
+        """
+        if not values:
+            return {}
+        found = matching.having(self._driver, attribute, values)
+        fresh = self.keys(uri for uri in self.unindexed if uri.type in types)
+        wanted = {*found, *fresh.values()}
+        uris = self.uris(wanted)
+        wanted = {key for key in wanted if uris[key].type in types}
+        held: dict[str, set[int]] = defaultdict(set)
+        for key, said in self.told(wanted).items():
+            value = said.get(attribute)
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None and str(one) in values:
+                    held[str(one)].add(key)
+        return held
+
+    def told(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
+        """
+        What do all sources together say of these things now, the strongest word first?
+
+        As `attributes` does of now, in one statement; for those who ask at every commit.
+        """
+        wanted = set(keys)
+        rows = self._driver.among(_TOLD, wanted) if wanted else []
+        if not rows:
+            return {key: {} for key in wanted}
+        uris, registered = self.uris(wanted), self.registered()
+        found: dict[int, list[tuple[tuple[bool, int, str, str, int], str]]] = defaultdict(list)
+        for key, body, source, name, since, t_from in rows:
+            first = registered.get((uris[key].type, uris[key].platform)) if registered else None
+            found[key].append(((source != first, -since, source, name, -t_from), body))
+        return {
+            key: together(msgspec.json.decode(body) for _, body in sorted(found.get(key, ())))
+            for key in wanted
+        }
+
+    def first_heard(self, keys: Iterable[int]) -> dict[int, Instant]:
+        """When did we first hear of these things? Of those new in this transaction: now."""
+        wanted = set(keys)
+        rows = self._driver.among(_FIRST_HEARD, wanted) if wanted else []
+        heard: dict[int, Instant] = dict(rows)
+        return {key: heard.get(key, self.basis.known_at) for key in wanted}
+
     # ── What is said ─────────────────────────────────────────────────────────────────────────
 
     def said(self, keys: Iterable[int]) -> dict[int, list[Said]]:
@@ -281,6 +334,19 @@ class Reader(Links):
         return [_said(row, self.basis.t) for row in self._found(query)]
 
 
+#: What is said of these things now, and by whom?
+_TOLD = """
+    SELECT record.key, record.body, document.source, document.name, record.valid_from,
+        record.t_from
+    FROM record JOIN document ON document.id = record.document
+    WHERE record.t_to IS NULL AND record.body <> 'null' AND record.key {among}
+"""
+assert TOMBSTONE == "null"
+#: When were these things first spoken of?
+_FIRST_HEARD = """
+    SELECT entity.key, tx.instant FROM entity JOIN tx ON tx.t = entity.t_from
+    WHERE entity.key {among}
+"""
 #: What was forgotten of these, the last time last? An old run that is said again is there again.
 _FORGOTTEN = """
     SELECT key, t, how, reason FROM forgotten

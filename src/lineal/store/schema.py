@@ -9,8 +9,8 @@ Four families, told apart because they may be spread over machines differently o
   in the same commit and can be made again from them;
 * **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
-  ``dead_letter``, ``raw``, ``flow``, ``standing``, ``deed``, ``registered``) needs one order or row
-  locks, and stays in one place.
+  ``dead_letter``, ``raw``, ``flow``, ``standing``, ``deed``, ``registered``, ``rule``,
+  ``rule_work``) needs one order or row locks, and stays in one place.
 
 Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
 ``[t_from, t_to)``, when we held it, and ``[valid_from, valid_to)``, when it was so; a row that
@@ -469,6 +469,36 @@ finding = Table(
     sqlite_with_rowid=False,
 )
 
+#: The rules of which conclusions stand, and which of them are in use.
+rule = Table(
+    "rule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    #: Of all that the rule says: another digest is another rule.
+    Column("digest", LargeBinary, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What rules have still to do; see `lineal.store.pending`.
+rule_work = Table(
+    "rule_work",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    #: Where in the rule one stands, in the rule's own numbers.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    #: After which other thing to go on.
+    Column("after", BigInteger, nullable=False),
+    #: Since which transaction it waits, and since when.
+    Column("t", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    #: Why nothing can be concluded; NULL: it has yet to be tried.
+    Column("error", Text),
+    sqlite_with_rowid=False,
+)
+
 #: How many rows each table that changes in place has, and the sum of their seals.
 ledger = Table(
     "ledger",
@@ -485,4 +515,5 @@ FACTS = (record, edge_out, edge_in, derivation)
 IN_PLACE = (
     *(term, facet_value, projection, document, registered, forgotten, resealed),
     *(watch, inbox, log_entry, log_body, dead_letter, raw, flow, standing, deed, finding),
+    *(rule, rule_work),
 )

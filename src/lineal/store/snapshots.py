@@ -49,6 +49,8 @@ class Snapshot:
         self._keys: dict[Uri, int] = {} if keys is None else keys
         self._uris: dict[int, Uri] = {}
         self._registered: dict[tuple[str, str], str] | None = None
+        #: What an open transaction changed and cannot yet be found by its search rows.
+        self.unindexed: Collection[Uri] = frozenset()
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
 

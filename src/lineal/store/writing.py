@@ -16,7 +16,7 @@ from lineal.model import Instant, Json, Record, Removal, Statement, Uri, Viewer
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
-from lineal.store.conclusions import Change, Following
+from lineal.store.concluding import Concluding
 from lineal.store.documents import Document, Word, older, outcome
 from lineal.store.driver import Driver
 from lineal.store.reading import Reader
@@ -51,6 +51,8 @@ class Transaction:
         self._before: dict[Uri, str] = {}
         self._things: set[Uri] = set()
         self._edges: set[tuple[Uri, str, Uri]] = set()
+        #: What was said of things until now, where it was replaced or taken back.
+        self._was: dict[Uri, list[str]] = {}
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -73,15 +75,34 @@ class Transaction:
         self._turn.give_back()
         return Committed(None, dict(self._documents))
 
-    def conclude(self, edges: frozenset[facts.EdgeId], *, actor: str, cause: str) -> Committed:
-        """Write what follows from edges that stand, as if they had just been stated."""
-        documents = self._turn.next_document
-        self._conclude(edges)
-        if not self._edges and documents == self._turn.next_document:
+    def go_on(self, most: int) -> bool:
+        """Do a piece of what rules have still to do; return whether there was any."""
+        following = self._following()
+        rule = following.next_piece(most)
+        self._end_of_rules(following, f"rule:{rule}")
+        return rule is not None
+
+    def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> None:
+        """Let rules conclude by *step*, and publish what they did."""
+        following = self._following()
+        step(following)
+        self._end_of_rules(following, cause, actor)
+
+    def switch(self, name: str, enabled: bool) -> bool:
+        """Plan that a rule concludes, or that what it concluded is withdrawn; is that new?"""
+        changed = self._following().switch(name, enabled)
+        self._turn.give_back()
+        return changed
+
+    def _following(self) -> Concluding:
+        return Concluding(self._ledger, self._reader(), self._rows, self._around, self._turn)
+
+    def _end_of_rules(self, following: Concluding, cause: str, actor: str = "rules") -> None:
+        self._edges |= following.edges
+        if self._edges:
+            self._publish(Batch((), actor, cause))
+        else:
             self._turn.give_back()
-            return Committed(None, {})
-        self._publish(Batch((), actor, cause))
-        return Committed(self.t, {}, self._rows.begun, self._rows.ended)
 
     def learned(self) -> None:
         """Remember what only holds once it is committed: the keys of new things."""
@@ -359,6 +380,7 @@ class Transaction:
 
     def _end_statements(self, word: Word, ended: Mapping[Uri, facts.Ending]) -> None:
         for uri, (row, at, reason) in ended.items():
+            self._was.setdefault(uri, []).append(row.body or facts.TOMBSTONE)
             replaced = reason == "changed" and row.body != facts.TOMBSTONE
             if replaced and uri not in self._things:
                 self._before[uri] = row.body or facts.TOMBSTONE
@@ -410,34 +432,11 @@ class Transaction:
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
-    def _conclude(self, more: frozenset[facts.EdgeId] = frozenset()) -> None:
-        """
-        Let every rule conclude again what the change may touch, and write the difference.
-
-        *more* are edges that are shown to the rules as if they had changed.
-        """
-        for rules in self._around.rules:
-            change = Change(frozenset(self._things), more.union(self._edges))
-            for conclusion in rules.conclude(change, self._reader()):
-                following = Following(
-                    self._driver,
-                    self._reader(),
-                    self._rows,
-                    document=self._rule_document(conclusion.rule, conclusion.version),
-                    name=(f"rule:{conclusion.rule}", f"version:{conclusion.version}"),
-                    now=self.instant,
-                )
-                self._edges |= following.write(conclusion)
-
-    def _rule_document(self, rule: str, version: str) -> int:
-        """A rule is the document that its edges are claimed by."""
-        name = (f"rule:{rule}", f"version:{version}")
-        found = self._driver.row("SELECT id FROM document WHERE source = ? AND name = ?", *name)
-        if found is not None:
-            return int(found[0])
-        document = self._new_document()
-        self._ledger.insert(schema.document, [(document, *name, 0, b"", None, True, False, b"")])
-        return document
+    def _conclude(self) -> None:
+        """Let every rule conclude again what the change may touch, and write the difference."""
+        reader = self._reader()
+        reader.unindexed = self._things
+        self._edges |= self._following().by_change(self._things, self._edges, self._was)
 
     # ── Search rows, feed and cause ──────────────────────────────────────────────────────────
 

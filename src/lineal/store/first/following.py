@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
 
 from lineal.model import Instant
-from lineal.store import projecting
+from lineal.store import pending, projecting
 from lineal.store.batches import Surroundings
+from lineal.store.concluding import Concluding
+from lineal.store.conclusions import Rules
 from lineal.store.database import Database
 from lineal.store.driver import Driver
 from lineal.store.facts import EdgeId
 from lineal.store.ledger import Ledger
 from lineal.store.slices import slices
 from lineal.store.writing import Transaction
+
+#: Lets rules conclude something in a transaction.
+_Step: TypeAlias = "Callable[[Concluding], object]"
 
 #: How many things' edges the rules are shown in one transaction.
 STEP = 20_000
@@ -28,12 +34,38 @@ def conclude_all(
         terms = around.terms.load(connection)
         kinds = sorted(number for number, word in terms.items() if word in seeds)
         (last,) = driver.row("SELECT coalesce(max(key), 0) FROM entity") or (0,)
-    for after in range(0, last if kinds else 0, STEP):
+
+    def concluded(step: _Step) -> None:
         with database.writing() as connection:
             transaction = Transaction(connection, around, now=now)
-            edges = _edges(Driver(connection), around, kinds, after)
-            transaction.conclude(edges, actor=actor, cause=cause)
+            transaction.conclude(step, actor=actor, cause=cause)
         transaction.learned()
+
+    concluded(Concluding.all_done)
+    for after in range(0, last if kinds else 0, STEP):
+        with database.reading() as connection:
+            edges = _edges(Driver(connection), around, kinds, after)
+        if edges:
+            concluded(_by_edges(edges))
+    for rules in around.rules:
+        for program in rules.programs:
+            after = 0
+            while keys := _next(database, program.types, after):
+                after = keys[-1]
+                concluded(_by_starts(rules, program.name, keys))
+
+
+def _by_edges(edges: Collection[EdgeId]) -> _Step:
+    return lambda following: following.by_edges(edges)
+
+
+def _by_starts(rules: Rules, name: str, starts: Sequence[int]) -> _Step:
+    return lambda following: following.by_starts(rules, name, starts)
+
+
+def _next(database: Database, types: Collection[str], after: int) -> list[int]:
+    with database.reading() as connection:
+        return pending.things_after(Driver(connection), types, after, STEP)
 
 
 def describe_rest(database: Database, around: Surroundings, keys: Collection[int]) -> None:

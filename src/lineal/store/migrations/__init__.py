@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -23,18 +24,24 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
+def _steps() -> tuple[str, frozenset[str]]:
+    """Return the newest revision, and all: to read the scripts takes longer than all else."""
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
+    assert head is not None
+    return head, frozenset(script.revision for script in scripts.walk_revisions())
+
+
 def newest() -> str:
     """Return the revision that this version of Lineal writes."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return _steps()[0]
 
 
 def current(connection: Connection) -> str | None:
     """Return the revision of the database, None for an empty one; raises `NewerSchema`."""
     revision = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in _steps()[1]:
         raise NewerSchema(
             f"This database has schema {revision}; this Lineal knows up to {newest()}.",
             fix="Use the newer Lineal that wrote it, or another database file.",

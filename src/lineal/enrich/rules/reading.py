@@ -1,0 +1,442 @@
+"""Rules read from YAML files, checked against the shapes, and put into an order.
+
+A rule has ``name``, ``version``, ``match`` (paths), ``gives`` (the edge, between things of the
+path) and ``why`` (a sentence with the path's names in braces); and, where it needs them, ``where``
+(conditions), ``unless`` (paths that there must not be), ``layer`` (``inferred`` or ``suggested``),
+``confidence``, ``by`` (by which end of the edge conclusions are kept), ``means`` and
+``wrong_when``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path as FilePath
+from string import Formatter
+
+import msgspec
+import yaml
+
+from lineal.enrich.rules.conditions import Condition, equal_values, read_condition
+from lineal.enrich.rules.language import Arrow, Chain, read_chains
+from lineal.enrich.rules.rule import BELIEVED, Absent, Leg, Path, Rule
+from lineal.errors import RuleError
+from lineal.lineage import IDENTITY
+from lineal.shapes import Shapes
+
+_NEEDED = frozenset({"name", "version", "match", "gives", "why"})
+_ALLOWED = _NEEDED | {
+    *("where", "unless", "layer", "confidence", "by", "means", "wrong_when"),
+}
+_CALLED = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_GIVEN = re.compile(r"\(\s*(\w+)\s*\)-\s*\[\s*:\s*(\w+)\s*\]\s*->\(\s*(\w+)\s*\)")
+
+
+def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
+    """
+    Read one rule from YAML.
+
+    Raises:
+        RuleError: what is wrong, at which character of the pattern, and how to mend it.
+    """
+    document = _document(text, file)
+    name, version = str(document["name"]), str(document["version"])
+    if not _CALLED.fullmatch(name):
+        raise RuleError(
+            f"{name!r} is no name of a rule.", file=file, fix="Write it like `trained_for`."
+        )
+    conditions = [str(one) for one in _listed(document.get("where"), "where", file)]
+    path, conditions = _joined(read_chains(str(document["match"]), file), conditions, shapes, file)
+    given = _given(str(document["gives"]), path, shapes, file)
+    path = _begun_at(path, document.get("by"), given, file)
+    named = [one for one in path.names if one is not None]
+    return Rule(
+        name,
+        version,
+        path,
+        tuple(read_condition(one, named, file) for one in conditions),
+        tuple(
+            _absent(str(one), path, shapes, file)
+            for one in _listed(document.get("unless"), "unless", file)
+        ),
+        given[1],
+        path.names.index(given[0]),
+        path.names.index(given[2]),
+        _word(document.get("layer", "inferred"), ("inferred", "suggested"), "layer", file),
+        _confidence(document.get("confidence", 1.0), file),
+        _reason(str(document["why"]), named, file),
+        str(document.get("means", "")),
+        str(document.get("wrong_when", "")),
+        blake2b(
+            msgspec.json.encode(sorted(document.items()), enc_hook=str), digest_size=16
+        ).digest(),
+        text,
+        file,
+    )
+
+
+def read_rules(folder: FilePath, *, shapes: Shapes) -> tuple[Rule, ...]:
+    """
+    Read all rules of a folder, in the order of their files' names.
+
+    Raises:
+        RuleError: a file cannot be read, or is wrong.
+    """
+    if not folder.is_dir():
+        raise RuleError(
+            "There is no such folder of rules.",
+            file=str(folder),
+            fix="Make it, or mend `rules` in the configuration.",
+        )
+    found = []
+    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RuleError(f"The file cannot be read: {error}.", file=str(path)) from error
+        found.append(read_rule(text, file=str(path), shapes=shapes))
+    return tuple(found)
+
+
+@cache
+def builtin_rules() -> tuple[Rule, ...]:
+    """Return the rules that come with Lineal."""
+    shapes = Shapes.builtin()
+    folder = files("lineal.enrich") / "builtin"
+    found = sorted(item.name for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return tuple(
+        read_rule((folder / name).read_text(encoding="utf-8"), file=name, shapes=shapes)
+        for name in found
+    )
+
+
+def fixture_of(rule: Rule) -> str | None:
+    """Return the fixture that lies beside a rule that comes with Lineal or lies in a file."""
+    if "/" in rule.file or "\\" in rule.file:
+        beside = FilePath(rule.file).with_suffix(".txt")
+        return beside.read_text("utf-8") if beside.is_file() else None
+    inside = files("lineal.enrich") / "builtin" / f"{rule.file.removesuffix('.yaml')}.txt"
+    return inside.read_text("utf-8") if inside.is_file() else None
+
+
+# ── The document ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _document(text: str, file: str) -> Mapping[str, object]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RuleError(f"This is not YAML: {error}.", file=file) from error
+    if not isinstance(document, dict) or not _NEEDED <= set(document) <= _ALLOWED:
+        raise RuleError(
+            "A rule has exactly name, version, match, gives and why; and it may have "
+            f"{', '.join(sorted(_ALLOWED - _NEEDED))}.",
+            file=file,
+            fix=f"Found: {sorted(map(str, document)) if isinstance(document, dict) else document}.",
+        )
+    return document
+
+
+def _listed(value: object, key: str, file: str) -> list[object]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return list(value)
+    raise RuleError(f"{key} is a text or a list of texts.", file=file)
+
+
+def _word(value: object, words: Sequence[str], key: str, file: str) -> str:
+    if value not in words:
+        raise RuleError(f"{key} is {value!r}.", file=file, fix=f"Say {' or '.join(words)}.")
+    return str(value)
+
+
+def _confidence(value: object, file: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise RuleError(
+            f"confidence is {value!r}.", file=file, fix="Write a number above 0 and up to 1."
+        )
+    return float(value)
+
+
+def _reason(why: str, names: Sequence[str], file: str) -> str:
+    for _, name, _, _ in Formatter().parse(why):
+        if name is not None and name not in names:
+            raise RuleError(
+                f"The reason speaks of {{{name}}}, which is not in the pattern.",
+                file=file,
+                fix=f"Names of the pattern are {', '.join(names)}.",
+            )
+    return why
+
+
+# ── The path ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _joined(
+    chains: Sequence[Chain], conditions: Sequence[str], shapes: Shapes, file: str
+) -> tuple[Path, list[str]]:
+    """Make one path of chains: each begins with what has a value of the end of the one before."""
+    left = list(conditions)
+    path = _path(chains[0], shapes, file)
+    for before, chain in pairwise(chains):
+        ends = (before.places[-1].name, chain.places[0].name)
+        for text in left:
+            equal = equal_values(text)
+            if equal is None or {name for name, _ in equal} != set(ends):
+                continue
+            values = dict(equal)
+            left.remove(text)
+            break
+        else:
+            raise RuleError(
+                f"Nothing joins {ends[0]!r} and {ends[1]!r}, on both sides of a comma.",
+                file=file,
+                fix=f"Say in `where` which of their values are equal: {ends[0]}.x == {ends[1]}.y.",
+            )
+        onward = _path(chain, shapes, file)
+        leg = Leg((), values=(values[str(ends[0])], values[str(ends[1])]))
+        path = Path(
+            (*path.names, *onward.names),
+            (*path.types, *onward.types),
+            (*path.legs, leg, *onward.legs),
+        )
+    names = [name for name in path.names if name is not None]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RuleError(
+            f"{twice[0]!r} stands twice in the pattern.",
+            file=file,
+            fix="Give each thing a name of its own.",
+        )
+    return path, left
+
+
+def _path(chain: Chain, shapes: Shapes, file: str) -> Path:
+    types = [place.types for place in chain.places]
+    for place in chain.places:
+        for name in sorted(place.types or ()):
+            if name not in shapes.types and not chain.arrows:
+                raise RuleError(f"There is no type {name!r}.", file=file)
+    for at, arrow in enumerate(chain.arrows):
+        types[at], types[at + 1] = _fitting(arrow, (types[at], types[at + 1]), shapes, file)
+    known = [frozenset(shapes.types) if one is None else one for one in types]
+    legs = tuple(
+        Leg(arrow.kinds, arrow.forward, arrow.layers or BELIEVED, arrow.least, arrow.most)
+        for arrow in chain.arrows
+    )
+    return Path(tuple(place.name for place in chain.places), tuple(known), legs)
+
+
+_Types = frozenset[str] | None
+
+
+def _fitting(
+    arrow: Arrow, types: tuple[_Types, _Types], shapes: Shapes, file: str
+) -> tuple[_Types, _Types]:
+    """Return the types that the two ends may have; raise where the arrow does not fit them."""
+    for kind in arrow.kinds:
+        _check_kind(kind, shapes, file)
+    ends = types if arrow.forward else types[::-1]
+    every = frozenset(shapes.types)
+    starts, stops = (every if one is None else one for one in ends)
+    if (arrow.least, arrow.most) != (1, 1):
+        for kind in arrow.kinds:
+            outset = {one for one in every if shapes.ends(kind, one)}
+            if arrow.least and not outset & starts:
+                raise _misfit(kind, ends, file)
+        return types
+    allowed = {
+        kind: {
+            (one, other)
+            for one in starts & every
+            for other in stops & every
+            if shapes.allows(kind, one, other)
+        }
+        for kind in arrow.kinds
+    }
+    for kind, pairs in allowed.items():
+        if not pairs:
+            raise _misfit(kind, ends, file)
+    pairs = set[tuple[str, str]]().union(*allowed.values())
+    fit = (frozenset(one for one, _ in pairs), frozenset(other for _, other in pairs))
+    for kept, asked, side in zip(fit, ends, (0, 1), strict=True):
+        for name in sorted((asked or frozenset()) - kept):
+            one_of = [frozenset({name}), frozenset({name})]
+            one_of[1 - side] = ends[1 - side] or every
+            raise _misfit("|".join(arrow.kinds), (one_of[0], one_of[1]), file)
+    return fit if arrow.forward else fit[::-1]
+
+
+def _misfit(kind: str, ends: tuple[_Types, _Types], file: str) -> RuleError:
+    called = ["anything" if one is None else "|".join(sorted(one)) for one in ends]
+    return RuleError(
+        f"{kind} does not go from {called[0]} to {called[1]}.",
+        file=file,
+        fix="Give an edge that the kind's shape allows.",
+    )
+
+
+def _check_kind(kind: str, shapes: Shapes, file: str) -> None:
+    if kind not in shapes.kinds:
+        raise RuleError(
+            f"There is no kind {kind!r}.",
+            file=file,
+            fix="Write a kind itself, with the arrow turned, not its inverse.",
+        )
+    if kind in IDENTITY:
+        raise RuleError(
+            f"A rule cannot speak of {kind}.",
+            file=file,
+            fix="Leave it out: standing at a thing is standing at all names of it.",
+        )
+
+
+# ── What it gives, and what there must not be ────────────────────────────────────────────────────
+
+
+def _given(text: str, path: Path, shapes: Shapes, file: str) -> tuple[str, str, str]:
+    found = _GIVEN.fullmatch(text.strip())
+    if found is None:
+        raise RuleError(f"{text!r} is not an edge.", file=file, fix="Write (a)-[:kind]->(b).")
+    start, kind, end = found.groups()
+    for name in (start, end):
+        if name not in path.names:
+            raise RuleError(f"{name!r} is not a name of the pattern.", file=file)
+    if start == end:
+        raise RuleError(f"An edge from {start!r} to itself says nothing.", file=file)
+    _check_kind(kind, shapes, file)
+    ends = (path.types[path.names.index(start)], path.types[path.names.index(end)])
+    if not any(shapes.allows(kind, one, other) for one in ends[0] for other in ends[1]):
+        raise _misfit(kind, ends, file)
+    return start, kind, end
+
+
+def _begun_at(path: Path, by: object, given: tuple[str, str, str], file: str) -> Path:
+    """Turn a path so that it begins at that end of the edge by which conclusions are kept."""
+    name = given[0] if by is None else str(by)
+    if name not in (given[0], given[2]):
+        raise RuleError(
+            f"Conclusions are kept by an end of the edge that is given, not by {name!r}.",
+            file=file,
+            fix=f"Let `by` be {given[0]} or {given[2]}.",
+        )
+    at = path.names.index(name)
+    if at == len(path.names) - 1:
+        return path.turned()
+    if at != 0:
+        raise RuleError(
+            f"{name!r} stands inside the pattern.",
+            file=file,
+            fix="Let the edge that is given begin at an end of the pattern, or say `by` which of "
+            "its ends stands at one.",
+        )
+    return path
+
+
+def _absent(text: str, path: Path, shapes: Shapes, file: str) -> Absent:
+    chains = read_chains(text, file)
+    chain = chains[0]
+    ends = (chain.places[0].name, chain.places[-1].name)
+    if len(chains) > 1 or not chain.arrows or not set(ends) & {n for n in path.names if n}:
+        raise RuleError(
+            f"{text!r} cannot be looked for.",
+            file=file,
+            fix="Let `unless` be a path with arrows that begins or ends at a name of the pattern.",
+        )
+    if ends[0] not in path.names:
+        chain, ends = chain.turned(), ends[::-1]
+    inner = [place.name for place in chain.places[1:-1] if place.name is not None]
+    if inner:
+        raise RuleError(
+            f"{inner[0]!r} stands inside a path that there must not be.",
+            file=file,
+            fix="Leave the name out: nothing that is not there can be spoken of.",
+        )
+    anchor = path.names.index(ends[0])
+    end = path.names.index(ends[1]) if ends[1] in path.names else None
+    places = list(chain.places)
+    for at, place in ((0, anchor), (-1, end)):
+        if place is not None and places[at].types is None:
+            one = places[at]
+            places[at] = type(one)(one.name, path.types[place], one.at)
+    return Absent(_path(Chain(tuple(places), chain.arrows), shapes, file), anchor, end)
+
+
+# ── Their order ──────────────────────────────────────────────────────────────────────────────────
+
+
+def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """
+    Return rules so that each comes after those whose edges it looks at.
+
+    So what a rule must not find is complete when it looks, and every rule is asked once.
+
+    Raises:
+        RuleError: two have one name, or some look in a circle at what they give.
+    """
+    by_name: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.name in by_name:
+            raise RuleError(
+                f"There are two rules {rule.name!r}.",
+                file=rule.file,
+                fix=f"Give one of them another name; the other is in {by_name[rule.name].file}.",
+            )
+        by_name[rule.name] = rule
+    needs = {
+        name: [other for other, given in sorted(by_name.items()) if _looks_at(rule, given)]
+        for name, rule in sorted(by_name.items())
+    }
+    ordered: list[Rule] = []
+    placed: set[str] = set()
+
+    def place(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            circle = " → ".join((*above[above.index(name) :], name))
+            raise RuleError(
+                f"Rules look in a circle at what they give: {circle}.",
+                file=by_name[name].file,
+                fix="Let one of them ask for edges of other layers, such as "
+                "-[:kind {layer: 'declared'}]->, or repeat an arrow with *1..n.",
+            )
+        if name not in placed:
+            for other in needs[name]:
+                place(other, (*above, name))
+            placed.add(name)
+            ordered.append(by_name[name])
+
+    for name in needs:
+        place(name, ())
+    return tuple(ordered)
+
+
+def _looks_at(rule: Rule, given: Rule) -> bool:
+    """Tell whether a rule may meet edges that another gives."""
+    ends = (given.path.types[given.start], given.path.types[given.end])
+    for _, path in rule.paths():
+        for at, leg in enumerate(path.legs):
+            if given.gives not in leg.kinds or given.layer not in leg.layers:
+                continue
+            if not leg.is_single:
+                return True
+            sides = (path.types[at], path.types[at + 1])
+            near = sides if leg.forward else sides[::-1]
+            if ends[0] & near[0] and ends[1] & near[1]:
+                return True
+    return False
+
+
+def conditions_at(rule: Rule) -> dict[int, list[Condition]]:
+    """Return the conditions by the place at which all that they speak of is known."""
+    found: dict[int, list[Condition]] = {}
+    for condition in rule.where:
+        at = max((rule.path.names.index(name) for name in condition.names), default=0)
+        found.setdefault(at, []).append(condition)
+    return found

@@ -1,0 +1,427 @@
+"""P9: whatever happens, in whatever order, what stands is what follows from what stands.
+
+Histories of commits over some fifty things: documents are replaced, corrected and withdrawn, names
+are joined and parted, rules come, change, go and come in another order, and what is wide is put off
+and done later, between other commits. Now and then everything is compared with what another
+program, which shares nothing with the rules, works out from the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lineal.access import LOCAL
+from lineal.enrich.identity import PartsFollow, decision
+from lineal.enrich.rules import Rule, RuleBook, builtin_rules, read_rule
+from lineal.model import EdgeStatement, Json, Layer, Record, Removal, Statement, Uri
+from lineal.search import describe
+from lineal.shapes import Shapes
+from lineal.store import Batch, Store, concluding
+from tests.databases import ENGINES, fresh
+from tests.rules_reference import Found, Hop, Pattern, Reference, Rows, read_rows
+
+SHAPES = Shapes.builtin()
+
+#: How many histories, of how many steps each, and in how many tests, which run side by side.
+HISTORIES = int(os.environ.get("LINEAL_HISTORIES", "1000"))
+STEPS, PARTS = 30, 8
+
+TYPES = {
+    "model-version": 10,
+    "run": 8,
+    "ab-cell": 5,
+    "ab-test": 3,
+    "pipeline": 4,
+    "dataset": 7,
+    "model": 4,
+    "team": 3,
+    "user": 3,
+    "domain": 2,
+    "deployment": 4,
+}
+THINGS = {kind: [Uri.of(kind, "here", f"{kind[0]}{n}") for n in range(count)]
+          for kind, count in TYPES.items()}  # fmt: skip
+EVERY = [uri for some in THINGS.values() for uri in some]
+#: What may be stated, more often what rules look at.
+STATED = [
+    *4 * [("model-version", "produced_by", "run")],
+    *2 * [("run", "part_of", "run")],
+    *4 * [("run", "executed_for", "ab-cell")],
+    *4 * [("ab-cell", "cell_of", "ab-test")],
+    *3 * [("model-version", "served_in", "ab-cell")],
+    ("dataset", "produced_by", "pipeline"),
+    ("dataset", "derived_from", "dataset"),
+    ("model", "trained_on", "dataset"),
+    ("model", "owned_by", "team"),
+    ("dataset", "owned_by", "user"),
+    ("user", "member_of", "team"),
+    ("team", "member_of", "team"),
+    ("team", "in_domain", "domain"),
+    ("dataset", "in_domain", "domain"),
+    ("model-version", "version_of", "model"),
+    ("model", "points_to", "model-version"),
+]
+
+#: Rules of tests beside those that come with Lineal.
+TESTED_FOR = """
+name: tested_for
+version: 1
+match: (m:model-version)-[:served_in]->(c:ab-cell)-[:cell_of]->(t:ab-test)
+gives: (m)-[:trained_for]->(t)
+why: "{m} is served in {t}."
+"""
+RIVALS = """
+name: rivals
+version: {version}
+match: (a:model-version)-[:trained_for]->(t:ab-test)<-[:trained_for]-(b:model-version)
+where: a.id {sign} b.id
+gives: (a)-[:superseded_by]->(b)
+why: "{{a}} and {{b}} were trained for {{t}}."
+"""
+
+
+def rival_rule(version: int) -> Rule:
+    """Return a rule that says the opposite in its second version."""
+    text = RIVALS.format(version=version, sign="<" if version == 1 else ">")
+    return read_rule(text, file="rivals.yaml", shapes=SHAPES)
+
+
+RULES = {rule.name: rule for rule in builtin_rules()}
+RULES["tested_for"] = read_rule(TESTED_FOR, file="tested_for.yaml", shapes=SHAPES)
+RULES["rivals"] = rival_rule(1)
+
+#: Whether a rule's edges are kept by their end, and how it is worded here.
+MADE = ("dataset", "feature", "feature-set")
+DOMAINED = (
+    *("dataset", "dashboard", "feature-set", "feature-service", "pipeline", "model", "metric"),
+    *("ab-test", "deployment", "service"),
+)
+ANY = tuple(SHAPES.types)
+PATTERNS = {
+    pattern.name: pattern
+    for pattern in (
+        Pattern(
+            "trained_for", ("model-version",),
+            (
+                Hop(("produced_by",), True, ("run",)),
+                Hop(("part_of",), True, ("run",), 0, 3),
+                Hop(("executed_for",), True, ("ab-cell",)),
+                Hop(("cell_of",), True, ("ab-test",)),
+            ),
+            "trained_for", (0, 4),
+        ),
+        Pattern(
+            "tested_for", ("model-version",),
+            (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
+            "trained_for", (0, 2),
+        ),
+        Pattern(
+            "relies_on", ("pipeline",),
+            (
+                Hop(("produced_by",), False, MADE),
+                Hop(("reads", "derived_from", "trained_on", "consumes"), False, ANY, 1, 3),
+                Hop(("owned_by",), True, ("user", "team")),
+                Hop(("member_of",), True, ("team",), 0, 1),
+            ),
+            "relies_on", (4, 0),
+        ),
+        Pattern(
+            "domain_of_owner", DOMAINED,
+            (
+                Hop(("owned_by",), True, ("user", "team")),
+                Hop(("member_of",), True, ("team",), 0, 2),
+                Hop(("in_domain",), True, ("domain",), layers=("declared",)),
+            ),
+            "in_domain", (0, 3),
+            unless=(0, (Hop(("in_domain",), True, ("domain",), layers=("declared",)),), None),
+        ),
+        Pattern(
+            "deployed_artifact", ("deployment",),
+            (Hop((), True, ("model-version",), equal=("image_digest", "image_digest")),),
+            "deploys", (0, 1),
+        ),
+        Pattern(
+            "trained_unserved", ("model-version",),
+            (Hop(("trained_for",), True, ("ab-test",)),),
+            "trained_unserved", (0, 1),
+            where=lambda things, said: said[things[1]].get("status") == "running",
+            unless=(
+                0,
+                (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
+                1,
+            ),
+        ),
+        Pattern(
+            "served_untrained", ("model-version",),
+            (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
+            "served_untrained", (0, 1),
+            unless=(0, (Hop(("trained_for",), True, ("ab-test",)),), 2),
+        ),
+        Pattern(
+            "superseded_version", ("model-version",),
+            (
+                Hop(("version_of",), True, ("model",)),
+                Hop(("points_to",), True, ("model-version",)),
+            ),
+            "superseded_by", (0, 2),
+            where=lambda things, said: (
+                "created_at" in said[things[0]]
+                and "created_at" in said[things[2]]
+                and said[things[0]]["created_at"] < said[things[2]]["created_at"]
+            ),
+        ),
+    )
+}  # fmt: skip
+#: In an order in which each comes after those whose edges it looks at.
+ORDER = (
+    *("trained_for", "tested_for", "relies_on", "domain_of_owner", "deployed_artifact"),
+    *("trained_unserved", "served_untrained", "rivals", "superseded_version"),
+)
+
+
+def rivals_pattern(version: int) -> Pattern:
+    def fits(things: Sequence[str], said: Mapping[str, Mapping[str, Any]]) -> bool:
+        one, other = (things[at].rsplit("/", 1)[1] for at in (0, 2))
+        return one < other if version == 1 else one > other
+
+    hops = (
+        Hop(("trained_for",), True, ("ab-test",)),
+        Hop(("trained_for",), False, ("model-version",)),
+    )
+    return Pattern("rivals", ("model-version",), hops, "superseded_by", (0, 2), where=fits)
+
+
+@dataclass
+class History:
+    """One run of steps on one database, and what was met on the way."""
+
+    engine: str
+    place: Any
+    seed: int
+    seen: Counter[str] = field(default_factory=Counter)
+    now: int = 1_000
+    in_use: dict[str, int] = field(default_factory=dict)
+    idle: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        names = [*PATTERNS, "rivals"]
+        self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(6, 9)), 1)
+        self.documents: set[str] = set()
+
+    # ── Steps ────────────────────────────────────────────────────────────────────────────────
+
+    def run(self) -> None:
+        store = self.opened()
+        try:
+            for step in range(STEPS):
+                self.now += self.chance.randint(1, 2_000)
+                deed = self.chance.choices(
+                    (self.say, self.describe, self.drop, self.join, self.part, self.follow),
+                    (10, 5, 1, 2, 1, 2),
+                )[0]
+                deed(store)
+                if self.chance.random() < 0.06:
+                    store.close()
+                    self.change_rules()
+                    store = self.opened()
+                if self.chance.random() < 0.12 or step == STEPS - 1:
+                    self.check(store)
+        finally:
+            store.close()
+
+    def opened(self) -> Store:
+        rules = [
+            rival_rule(version) if name == "rivals" else RULES[name]
+            for name, version in self.in_use.items()
+        ]
+        self.chance.shuffle(rules)
+        return Store(
+            self.place, shapes=SHAPES, describe=describe, now=lambda: self.now,
+            rules=[PartsFollow(SHAPES.level_kinds), RuleBook(rules, SHAPES)],
+        )  # fmt: skip
+
+    def commit(self, store: Store, *words: Record | Removal) -> None:
+        committed = store.commit(Batch(words, "test", "test"))
+        self.seen["put off"] += committed.t is not None and store.pending_rules().pieces > 0
+
+    def say(self, store: Store) -> None:
+        """Replace a document by other edges, of any times; more of them now and then."""
+        count = self.chance.choice((0, 2, 3, 4, 8, 16))
+        edges = []
+        for start, kind, end in self.chance.choices(STATED, k=count):
+            since = self.chance.choice((None, None, self.now - self.chance.randint(0, 900)))
+            until = since + 400 if since is not None and self.chance.random() < 0.2 else None
+            one, other = self.chance.choice(THINGS[start]), self.chance.choice(THINGS[end])
+            layer = self.chance.choice((Layer.DECLARED, Layer.OBSERVED))
+            edges.append(EdgeStatement(one, kind, other, {}, layer, since, until))
+        name = f"d{self.chance.randint(0, 9)}"
+        self.seen["corrections"] += name in self.documents
+        self.documents.add(name)
+        record = Record("tool", name, EVERY[0], (), tuple(edges), self.now)
+        self.commit(store, record, *([record] if self.chance.random() < 0.1 else []))
+
+    def describe(self, store: Store) -> None:
+        """Say something else of a thing that rules ask about."""
+        kind = self.chance.choice(("model-version", "deployment", "ab-test"))
+        thing = self.chance.choice(THINGS[kind])
+        said: dict[str, Json] = {"created_at": f"2026-01-0{self.chance.randint(1, 9)}"}
+        if kind == "ab-test":
+            said["status"] = self.chance.choice(("running", "ended"))
+        elif self.chance.random() < 0.8:
+            said["image_digest"] = f"sha256:{self.chance.randint(0, 1)}"
+        statement = Statement(thing, said)
+        self.commit(store, Record("tool", f"of {thing}", thing, (statement,), (), self.now))
+
+    def drop(self, store: Store) -> None:
+        if self.documents:
+            name = self.chance.choice(sorted(self.documents))
+            self.commit(store, Removal("tool", name, EVERY[0], self.now))
+
+    def join(self, store: Store) -> None:
+        kind = self.chance.choice([k for k in THINGS if k not in ("domain", "user")])
+        one, other = self.chance.sample(THINGS[kind], 2)
+        self.seen["merges"] += 1
+        self.commit(store, self.decided(one, other, "same_as"))
+
+    def part(self, store: Store) -> None:
+        with store.read(LOCAL) as reader:
+            keys = reader.of_types(SHAPES.types)
+            joined = [link for link in reader.held(keys, ("same_as",)) if link.layer == "declared"]
+            uris = reader.uris({end for link in joined for end in (link.src, link.dst)})
+        if joined:
+            link = self.chance.choice(joined)
+            self.seen["splits"] += 1
+            kind = self.chance.choice((None, "not_same_as"))
+            self.commit(store, self.decided(uris[link.src], uris[link.dst], kind))
+
+    def decided(self, one: Uri, other: Uri, kind: str | None) -> Record:
+        return decision(one, other, kind, reason="test", actor="test", at=self.now)
+
+    def follow(self, store: Store) -> None:
+        """Do some of what was put off, not all."""
+        for _ in range(self.chance.randint(1, 4)):
+            self.seen["pieces"] += store.follow_rules(self.chance.randint(1, 3))
+
+    def change_rules(self) -> None:
+        names = [*PATTERNS, "rivals"]
+        name = self.chance.choice([*names, *(one for one in names if one not in self.in_use)])
+        if "rivals" in self.in_use and self.chance.random() < 0.4:
+            name = "rivals"
+            self.in_use[name] = 3 - self.in_use[name]
+            self.seen["rule changed"] += 1
+        elif name in self.in_use:
+            del self.in_use[name]
+            self.seen["rule removed"] += 1
+        else:
+            self.in_use[name] = 1
+            self.seen["rule added"] += 1
+
+    # ── Looking ──────────────────────────────────────────────────────────────────────────────
+
+    def check(self, store: Store) -> None:
+        while store.follow_rules(3):
+            self.seen["pieces"] += 1
+        with store.looking() as driver:
+            rows = read_rows(driver)
+        stands, expected = self.standing(rows), self.expected(rows)
+        for name in stands.keys() | expected.keys():
+            assert stands.get(name) == expected.get(name), (self.seed, name)
+        before = self.digest(store)
+        self.commit(store, Record("tool", "nothing", EVERY[0], (), (), self.now))
+        assert self.digest(store) == before
+        self.seen["checks"] += 1
+        self.note(expected, rows)
+
+    @staticmethod
+    def digest(store: Store) -> int:
+        with store.looking() as driver:
+            row = driver.row("SELECT count(*) FROM derivation")
+        assert row is not None
+        return int(row[0])
+
+    def standing(self, rows: Rows) -> dict[str, Found]:
+        found: dict[str, Found] = {}
+        for edge, claims in rows.held.items():
+            for since, until, _, source in claims:
+                if source.startswith("rule:") and source != "rule:identity":
+                    count = rows.derivations[source, edge]
+                    found.setdefault(source[5:], {})[edge] = ((since, until), count)
+        return found
+
+    def expected(self, rows: Rows) -> dict[str, Found]:
+        reference = Reference(rows, SHAPES.nature)
+        found: dict[str, Found] = {}
+        for name in ORDER:
+            if name in self.in_use:
+                pattern = rivals_pattern(self.in_use[name]) if name == "rivals" else PATTERNS[name]
+                found[name] = reference.conclude(pattern)
+                reference.add(found[name])
+        return {
+            name: {edge: (span, min(count, 20)) for edge, (span, count) in some.items()}
+            for name, some in found.items()
+            if some
+        }
+
+    def note(self, expected: Mapping[str, Found], rows: Rows) -> None:
+        """Count what this history had in it when it was compared."""
+        held = [edge for edge, claims in rows.held.items() if claims]
+        self.seen["edges"] += sum(len(some) for some in expected.values())
+        self.seen["negation"] += bool({"trained_unserved", "served_untrained"} & set(expected))
+        parts = {edge[0] for edge in held if edge[1] == "part_of"}
+        produced = {edge[2] for edge in held if edge[1] == "produced_by"}
+        self.seen["repetition"] += "relies_on" in expected or bool(parts & produced)
+        shared = expected.get("trained_for", {}).keys() & expected.get("tested_for", {}).keys()
+        self.seen["two rules"] += bool(shared)
+        self.seen["values"] += "deployed_artifact" in expected
+        self.seen["joined"] += any(edge[1] == "same_as" for edge in held)
+        self.seen["things"] = max(self.seen["things"], len(rows.heard))
+
+
+#: What must be in at least a tenth of all histories.
+OFTEN = (
+    *("negation", "repetition", "two rules", "merges", "splits", "corrections", "put off"),
+    *("rule added", "rule removed", "rule changed", "values", "joined"),
+)
+
+
+def histories(engine: str, folder: Path, seeds: Sequence[int]) -> Iterator[Counter[str]]:
+    for seed in seeds:
+        with fresh(engine, folder / str(seed)) as place:
+            history = History(engine, place, seed)
+            history.run()
+        yield history.seen
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a commit put off what is more than a few things, so that it happens on small graphs."""
+    monkeypatch.setattr(concluding, "MOST", 1)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.usefixtures("narrow")
+def test_what_stands_is_what_follows_from_what_stands(part: int, tmp_path: Path) -> None:
+    seeds = range(part, HISTORIES, PARTS)
+    met: Counter[str] = Counter()
+    for seen in histories("sqlite", tmp_path, seeds):
+        met.update({name: 1 for name, count in seen.items() if count})
+        met["edges"] += seen["edges"]
+
+    assert met["edges"] > 10 * len(seeds)
+    rare = {name: met[name] for name in OFTEN if met[name] < len(seeds) / 10}
+    assert not rare, met
+
+
+@pytest.mark.parametrize("engine", [one for one in ENGINES if one != "sqlite"])
+@pytest.mark.usefixtures("narrow")
+def test_it_is_so_on_every_database(engine: str, tmp_path: Path) -> None:
+    assert all(seen["checks"] for seen in histories(engine, tmp_path, range(5_000, 5_010)))
