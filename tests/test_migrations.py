@@ -207,7 +207,7 @@ def test_a_migration_that_is_killed_anywhere_leaves_the_database_as_it_was(
     whole = tmp_path / "whole"
     whole.mkdir()
     statements = int(dying(unpacked(revision(old), whole / "lineal.db").parent, 0).stdout)
-    assert statements > 40
+    assert statements > 5
 
     for number in range(3, statements + 1, max(1, statements // 12)):
         ran = dying(tmp_path, number)

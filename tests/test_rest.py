@@ -349,8 +349,10 @@ def test_answers_are_as_described(client, document, path, query):
 def test_every_read_is_among_those_that_are_checked(document):
     described = {path for path, item in document["paths"].items() if "get" in item}
 
-    # That one takes a number in its path; tests/test_standing.py holds it against its description.
+    # These take something in their path; tests/test_standing.py and tests/test_unfit.py hold them
+    # against their descriptions.
     others = {"/healthz", "/readyz", "/api/v1/dead-letters/{number}"}
+    others |= {"/api/v1/sources/{name}/findings"}
     assert described == {f"/api/v1{path}" for path, _ in READS} | others
 
 

@@ -24,6 +24,7 @@ from lineal.shapes.examining import Examiner, Finding
 from lineal.store import work
 from lineal.surfaces import server
 from lineal.surfaces.cli import main
+from lineal.surfaces.rest_work import Findings
 from tests.databases import ENGINES, fresh
 from tests.simulated import Rig, Tool, uri
 
@@ -216,6 +217,7 @@ def test_findings_are_told_by_every_surface(tmp_path: Path, address: str) -> Non
         shelf.says(rows="three")
         client = TestClient(server.create(shelf.lineal), base_url="http://127.0.0.1")
         told: dict[str, Any] = client.get("/api/v1/sources/shelf/findings").json()
+        Findings.model_validate(told)
         assert told["value"] == [{
             "sort": "values", "name": "dataset.rows", "text": "It is a text, not a number.",
             "policy": "store", "documents": 1, "example": "table:plays",
@@ -235,7 +237,7 @@ def test_findings_are_told_by_every_surface(tmp_path: Path, address: str) -> Non
 
 def test_edges_that_no_shape_allows_are_found() -> None:
     table, team = Uri("mlg://dataset/shelf/plays"), Uri("mlg://team/shelf/rank")
-    said = Statement(table, {"rows": True, "size_bytes": 4, "tags": "a"})
+    said = Statement(table, {"rows": True, "bytes": 4, "tags": "a"})
     edges = (EdgeStatement(table, "trained_on", team), EdgeStatement(table, "owned_by", team))
     record = Record("shelf", "table:plays", table, (said,), edges, observed_at=0)
 

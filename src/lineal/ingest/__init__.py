@@ -95,7 +95,7 @@ class Ingest:
         *gather* is for how many seconds a turn waits for more answers to commit together.
         """
         self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
-        self._inbox, self._inbox_bytes, self._folding = inbox, inbox_bytes, folding
+        self._folding = folding
         self._receiving = Receiving(store, inbox, inbox_bytes, PAUSE)
         self._gather, self._holder = gather, uuid.uuid4().hex
         self._understanding = Understanding(store, self._fetched, self._logs)
@@ -227,7 +227,8 @@ class Ingest:
                 left = self._folding - work.pending(driver, source)
             else:
                 events, size = work.depth(driver)
-                left = self._inbox - events if size < self._inbox_bytes else 0
+                receiving = self._receiving
+                left = receiving.most - events if size < receiving.most_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
 
     # ── Asking ───────────────────────────────────────────────────────────────────────────────
