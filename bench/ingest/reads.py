@@ -33,14 +33,16 @@ class Reads:
     unchanged: float
 
 
-def trace(dice: Random, things: int) -> Iterator[list[tuple[str, bool]]]:
+def trace(dice: Random, things: int, bursts: int) -> Iterator[list[tuple[str, bool]]]:
     """Yield bursts: which thing an event is about, and whether it had really changed."""
-    for _ in range(BURSTS):
+    for _ in range(bursts):
         about = [f"v{one}" for one in dice.sample(range(things), ABOUT)]
         yield [(dice.choice(about), dice.random() < CHANGED) for _ in range(BURST)]
 
 
-def reads(folder: Path, *, coalescing: bool, conditional: bool, seed: int) -> Reads:
+def reads(
+    folder: Path, *, coalescing: bool, conditional: bool, seed: int, bursts: int = BURSTS
+) -> Reads:
     """
     Let a tool tell of the trace, and count what it is asked.
 
@@ -54,7 +56,7 @@ def reads(folder: Path, *, coalescing: bool, conditional: bool, seed: int) -> Re
         file.write_text(text, encoding="utf-8")
         config = Config(db=folder / "lineal.db", sources=(file,))
         with Lineal.open(config) as lineal:
-            count = _told(lineal, tool, Random(seed), coalescing=coalescing)
+            count = _told(lineal, tool, Random(seed), bursts, coalescing=coalescing)
         found = tool.reads()
     each = 1_000 / count
     return Reads(
@@ -63,9 +65,9 @@ def reads(folder: Path, *, coalescing: bool, conditional: bool, seed: int) -> Re
     )  # fmt: skip
 
 
-def _told(lineal: Lineal, tool: Tool, dice: Random, *, coalescing: bool) -> int:
+def _told(lineal: Lineal, tool: Tool, dice: Random, bursts: int, *, coalescing: bool) -> int:
     count = 0
-    for burst in trace(dice, tool.things):
+    for burst in trace(dice, tool.things, bursts):
         for ident, changed in burst:
             if changed:
                 tool.change("versions", [ident])

@@ -24,7 +24,14 @@ FEW, CROWD = 10, 32
 
 
 def run(
-    *, things: int, seconds: float, folder: Path, seed: int, day: date, progress: Progress
+    *,
+    things: int,
+    seconds: float,
+    folder: Path,
+    seed: int,
+    day: date,
+    progress: Progress,
+    bursts: int = reads.BURSTS,
 ) -> Path:
     """Measure everything and write the report; return the page."""
     found = Found(things, seconds, seed)
@@ -37,7 +44,13 @@ def run(
         progress(f"reads, coalescing {coalescing}, conditional {conditional}")
         with tempfile.TemporaryDirectory() as place:
             found.reads.append(
-                reads.reads(Path(place), coalescing=coalescing, conditional=conditional, seed=seed)
+                reads.reads(
+                    Path(place),
+                    coalescing=coalescing,
+                    conditional=conditional,
+                    seed=seed,
+                    bursts=bursts,
+                )
             )
     return report.write(folder, found, day)
 
