@@ -81,7 +81,7 @@ def _product_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _ingest_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--things", type=int, default=20_000, help="of each sort, at least 1,000")
+    parser.add_argument("--things", type=int, default=20_000, help="of each sort")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each rate")
     parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=7)

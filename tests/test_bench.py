@@ -180,7 +180,7 @@ def test_an_answer_that_differs_is_not_timed() -> None:
 def test_a_small_run_of_the_write_path_reports_every_figure(tmp_path: Path) -> None:
     """A server and its tool in processes of their own; whatever is told becomes visible."""
     page = ingest.run(
-        things=1_000, seconds=0.4, folder=tmp_path, seed=7, day=date(2026, 3, 1),
+        things=200, seconds=0.3, folder=tmp_path, seed=7, day=date(2026, 3, 1),
         progress=lambda _: None, bursts=2,
     )  # fmt: skip
 

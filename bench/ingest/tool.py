@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 #: Cells of each test, and how many tests there are.
 CELLS, TESTS = 4, 50
-#: So many tables are read by all versions; there are at least as many things of each sort.
+#: So many tables are read by all versions, if there are as many.
 READ = 1_000
 #: Every so many revisions a version names another data set, and another stage.
 MOVES = 4
@@ -40,8 +40,7 @@ class Registry:
         made = getattr(self, f"_{kind}")(number, revision)
         return {"id": ident, "revision": revision, **made}
 
-    @staticmethod
-    def _versions(number: int, revision: int) -> dict[str, object]:
+    def _versions(self, number: int, revision: int) -> dict[str, object]:
         return {
             "name": f"ranker {number}",
             "description": f"Ranks the rows of page {number % 97}, trained again and again.",
@@ -53,7 +52,7 @@ class Registry:
             "model": f"m{number % 2_000}",
             "run": f"r{number}",
             "owner": f"user{number % 500}@example.com",
-            "table": f"t{(number + revision // MOVES) % READ}",
+            "table": f"t{(number + revision // MOVES) % min(READ, self.things)}",
         }
 
     @staticmethod
