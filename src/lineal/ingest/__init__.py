@@ -66,6 +66,8 @@ log = structlog.get_logger("lineal.ingest")
 INBOX, INBOX_BYTES, FOLDING, PAUSE = 100_000, 256_000_000, 100_000, 5.0
 #: A turn waits for so many seconds for more answers, if there are less than so many.
 GATHER, TOGETHER = 0.005, 32
+#: Where turns take longer than that, it waits for as long as the last one took, at most so long.
+GATHERED = 0.04
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
 #: A lease outlives the longest request by so much, in microseconds.
@@ -113,6 +115,8 @@ class Ingest:
             **{name: Fold(one, self._answers, store) for name, one in self._logs.items()},
         }
         self._turn = threading.Lock()
+        #: How long (seconds) it took last to commit what was answered.
+        self._cost = 0.0
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -165,15 +169,19 @@ class Ingest:
         """
         with self._turn:
             self._references.recover()
+            began = time.monotonic()
             understood, taken = self._take()
             asked = self._ask(taken)
-            if self.is_busy and self._answers.waiting < TOGETHER:
-                # A commit of several costs hardly more than a commit of one.
-                time.sleep(self._gather)
-            answered = self._answers.taken(BATCH)
+            cost = self._cost + time.monotonic() - began
+            if self._gather and self.is_busy and self._answers.waiting < TOGETHER:
+                # A commit of several costs hardly more than a commit of one: where turns are
+                # dear, the more answers are waited for.
+                time.sleep(max(self._gather, min(cost, GATHERED)))
+            answered, began = self._answers.taken(BATCH), time.monotonic()
             if answered:
                 words = self._settling.settle(answered, tally or Tally())
                 self._references.follow(words)
+            self._cost = time.monotonic() - began
             return understood + asked + len(answered)
 
     def _take(self) -> tuple[int, list[tuple[Lane | Fold, int, list[Dirty]]]]:
