@@ -100,6 +100,8 @@ def sustained(
             for _ in crowd.map(lambda part: server.send("version", part), parts):
                 pass
             sent += count
+        # However short the run is, it is one of something that was done.
+        waited(connection, base + first + 1)
         done, ended = settled(connection) - base, time.monotonic()
         used = (server.cpu - cpu[0], tool.cpu - cpu[1])
         waited(connection, base + sent)
