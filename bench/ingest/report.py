@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.ingest import live, reads
-from bench.reports import line, machine
+from bench.reports import machine, table_line
 from bench.store import Measured, Row
 
 
@@ -87,7 +87,7 @@ def _page(found: Found, about: Mapping[str, str], day: date) -> str:
 
 def _table(rows: Sequence[Row]) -> list[str]:
     head = ["| what | figure | target | met |", "| --- | ---: | ---: | --- |"]
-    return [*head, *("|".join(line(row).split("|")[:5]) + "|" for row in rows)]
+    return [*head, *("|".join(table_line(row).split("|")[:5]) + "|" for row in rows)]
 
 
 def _word(on: bool) -> str:

@@ -20,6 +20,7 @@ from lineal.client.answers import (
     Unused,
     Value,
     Walk,
+    Wanted,
 )
 
 #: What goes into a query; several values are said one after the other.
@@ -137,6 +138,12 @@ class Walks(ABC):
     ) -> Answer[list[Unused]]:
         """Return what of an owner, or of all, nothing live or recent is made from, since when."""
         return self._ask("/unused", uri=uri, days=days, limit=limit, **_types(types), **times)
+
+    def wanted(
+        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+    ) -> Answer[list[Wanted]]:
+        """Return the features that models like one consume and it does not, most wanted first."""
+        return self._ask("/wanted-features", uri=uri, limit=limit, **times)
 
     def similar(
         self, uri: str, *, limit: int | None = None, **times: Unpack[Times]

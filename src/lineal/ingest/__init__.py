@@ -38,6 +38,7 @@ from lineal.ingest.sweeping import Stopped, Sweeps
 from lineal.ingest.tally import Progress, Room, Swept, Tally
 from lineal.ingest.understanding import BATCH, Understanding
 from lineal.model import Event, Instant, Json, Record
+from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Refused
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Dirty, Standing, Taking
@@ -70,6 +71,8 @@ GATHER, TOGETHER = 0.005, 32
 GATHERED = 0.04
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
+#: Later than every clock.
+NEVER = 1 << 62
 #: A lease outlives the longest request by so much, in microseconds.
 LEASE = 60 * SECOND
 
@@ -117,6 +120,8 @@ class Ingest:
         self._turn = threading.Lock()
         #: How long (seconds) it took last to commit what was answered.
         self._cost = 0.0
+        #: What time it was in the last turn; before the first one nothing is known.
+        self._looked: Instant = NEVER
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -129,10 +134,14 @@ class Ingest:
             Overloaded: too much waits already; then none is kept, and the error says when to
                 send them again.
         """
+        # To understand what will be refused would take the time of what was accepted.
+        self._receiving.refuse_if_full(len(events))
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
+        reached("event-addressed")
         self._receiving.receive(addressed, [notices for _, notices in of])
+        reached("inbox-committed")
         self._answers.stir()
         return len(addressed)
 
@@ -144,6 +153,7 @@ class Ingest:
 
         Returns for each None, or why it was refused. Raises `Overloaded` where none was kept.
         """
+        self._receiving.refuse_if_full(len(events))
         now = self._store.now()
         outcomes, kept, notices = list[InvalidEvent | None](), list[Event](), list[int]()
         for source, body in events:
@@ -168,6 +178,7 @@ class Ingest:
         some later turn, unless `is_busy` says that nothing is on its way.
         """
         with self._turn:
+            self._follow_clock()
             self._references.recover()
             began = time.monotonic()
             understood, taken = self._take()
@@ -183,6 +194,23 @@ class Ingest:
                 self._references.follow(words)
             self._cost = time.monotonic() - began
             return understood + asked + len(answered)
+
+    def _follow_clock(self) -> None:
+        """Where the clock was set back, also before a start, wait for nothing that it once said."""
+        now = self._store.now()
+        if now >= self._looked:
+            self._looked = now
+            return
+        with self._store.working() as ledger:
+            count = work.bring_back(ledger, now)
+            for name, known in work.standings(ledger.driver).items():
+                if known.down_since is not None and known.down_since > now:
+                    work.stand(ledger, name, down_since=now, closed_until=None)
+        if count:
+            log.warning(
+                "the clock was set back: what was marked after that is due now", count=count
+            )
+        self._looked = now
 
     def _take(self) -> tuple[int, list[tuple[Lane | Fold, int, list[Dirty]]]]:
         """
@@ -210,6 +238,8 @@ class Ingest:
             taken = work.take(ledger, waited, now=now, holder=self._holder, lease=self._lease())
             taking = Taking(self._holder, self._lease(), wants)
             understood, more = self._understanding.understand(ledger, taking)
+            reached("lease-written")
+        reached("lease-committed")
         of: dict[str, list[Dirty]] = {}
         for dirty in (*taken, *more):
             of.setdefault(dirty.source, []).append(dirty)
@@ -230,14 +260,18 @@ class Ingest:
 
     def room(self, source: str | None = None) -> Room:
         """Return how many events may be sent now; a consumer pauses where there is no room."""
-        with self._store.looking() as driver:
-            if source in self._logs:
+        if source in self._logs:
+            with self._store.looking() as driver:
                 left = self._folding - work.pending(driver, source)
-            else:
-                events, size = work.depth(driver)
-                receiving = self._receiving
-                left = receiving.most - events if size < receiving.most_bytes else 0
+        else:
+            events, size = self._depth()
+            receiving = self._receiving
+            left = receiving.most - events if size < receiving.most_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
+
+    def _depth(self) -> tuple[int, int]:
+        with self._store.looking() as driver:
+            return work.depth(driver)
 
     # ── Asking ───────────────────────────────────────────────────────────────────────────────
 
@@ -351,6 +385,7 @@ class Ingest:
             chosen = work.chosen(ledger, ids=ids, source=source)
             work.purge(ledger, chosen, self._store.now())
             self._noted(ledger, chosen, "purge", actor, reason)
+            reached("letters-purged")
         return len(chosen)
 
     def _noted(
@@ -368,15 +403,20 @@ class Ingest:
                 count=count,
             )  # fmt: skip
 
-    def close(self) -> None:
-        """Stop asking; what was not answered is due again at once, for whoever comes next."""
-        until = time.monotonic() + CLOSING
+    def close(self, until: float | None = None) -> None:
+        """
+        Stop asking; what was not answered is due again at once, for whoever comes next.
+
+        Answers on their way are waited for until then, by the steady clock.
+        """
+        until = time.monotonic() + CLOSING if until is None else until
         left = [dirty for lane in self._lanes.values() for dirty in lane.close(until)]
         left += [asked.dirty for asked in self._answers.taken(len(self._lanes) * BATCH)]
         if left:
             try:
                 with self._store.working() as ledger:
                     work.hand_back(ledger, left)
+                    reached("handed-back")
             except StoreError as error:
                 log.warning("leases run out by themselves", error=str(error), count=len(left))
 

@@ -14,6 +14,7 @@ from lineal.ingest.examining import Examining
 from lineal.ingest.judging import Dead, Word, accepted
 from lineal.ingest.tally import Progress
 from lineal.ingest.understanding import BATCH
+from lineal.points import reached
 from lineal.sources import FetchedSource, Key, LogSource
 from lineal.store import Store, work
 from lineal.store.work import Dirty, Raw
@@ -82,6 +83,7 @@ class Rebuilding:
                 ledger, source.name, [one.document for one in some],
                 now=now, holder=self._holder, lease=LEASE,
             )  # fmt: skip
+        reached("rewording")
         kept = {one.document: one for one in some}
         words, unfit = list[Word | Dead](), list[Dirty]()
         for dirty, due_at in taken:

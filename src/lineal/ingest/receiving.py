@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from lineal.errors import Overloaded, StoreError
 from lineal.model import Event
+from lineal.points import reached
 from lineal.store import Ledger, Store, work
 
 #: A commit is of the events of at most so many senders.
@@ -39,8 +40,30 @@ class Receiving:
     most_bytes: int
     #: So long (seconds) a sender is told to wait where no more may.
     pause: float
+    #: Whether the last that came in was refused for want of room.
+    is_full: bool = False
     _queue: deque[_Waiting] = field(default_factory=deque)
     _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def refuse_if_full(self, count: int) -> None:
+        """Raise `Overloaded` where the last was refused, and there is still no room for so many."""
+        if self.is_full:
+            with self.store.looking() as driver:
+                refused = self._refused(work.depth(driver), count)
+            if refused is not None:
+                raise refused
+
+    def _refused(self, depth: tuple[int, int], count: int) -> Overloaded | None:
+        waiting, size = depth
+        # What is more than there is room for at all must get in some time.
+        self.is_full = waiting > 0 and (waiting + count > self.most or size >= self.most_bytes)
+        if not self.is_full:
+            return None
+        return Overloaded(
+            f"{waiting:,} events ({size:,} bytes) wait to be taken in; no more may.",
+            retry_after=self.pause,
+            fix="Send them again later; nothing of this was kept.",
+        )
 
     def receive(self, events: Sequence[Event], notices: Sequence[int]) -> None:
         """
@@ -76,21 +99,14 @@ class Receiving:
     def _commit(self, some: Sequence[_Waiting]) -> None:
         with self.store.working() as ledger:
             self._keep(ledger, some)
+            reached("inbox-written")
         for one in some:
             one.is_done = True
 
     def _keep(self, ledger: Ledger, some: Sequence[_Waiting]) -> None:
         waiting, size = work.depth(ledger.driver)
         for one in some:
-            one.refused = None
-            count = len(one.events)
-            # What is more than there is room for at all must get in some time.
-            if waiting and (waiting + count > self.most or size >= self.most_bytes):
-                one.refused = Overloaded(
-                    f"{waiting:,} events ({size:,} bytes) wait to be taken in; no more may.",
-                    retry_after=self.pause,
-                    fix="Send them again later; nothing of this was kept.",
-                )
-                continue
-            size += work.receive(ledger, one.events, one.notices)
-            waiting += count
+            one.refused = self._refused((waiting, size), len(one.events))
+            if one.refused is None:
+                size += work.receive(ledger, one.events, one.notices)
+                waiting += len(one.events)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from lineal.ingest.judging import Word
 from lineal.model import Record, Uri
+from lineal.points import reached
 from lineal.sources import FetchedSource
 from lineal.store import Store, work
 
@@ -54,6 +55,7 @@ class References:
         if unseen:
             with self._store.working() as ledger:
                 work.mark_unknown(ledger, unseen, self._store.now())
+                reached("stubs-marked")
             self._known.update(unseen)
         self._followed |= fresh
         if len(self._known) + len(self._followed) > REMEMBERED:

@@ -19,6 +19,7 @@ from lineal.ingest.patience import SECOND
 from lineal.ingest.pipelining import Behind, ahead
 from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
+from lineal.points import reached
 from lineal.sources import FetchedSource, Listed
 from lineal.store import Store, work
 from lineal.store.work import Dirty, Standing
@@ -64,6 +65,7 @@ class Sweeps:
         source = self._source(name)
         for again in range(RESTARTS):
             sweep = self._begun(name)
+            reached("sweep-begun")
             try:
                 self._list(source, sweep, progress)
             except SourceMoved as error:
@@ -109,6 +111,7 @@ class Sweeps:
                 self._note(sweep, lines, behind)
                 if progress is not None:
                     progress(count, None, f"listed by {source.name}")
+        reached("sweep-listed")
 
     def _note(
         self, sweep: Standing, lines: Sequence[Listed], behind: Behind[list[Word | Dead]]
@@ -120,6 +123,7 @@ class Sweeps:
                 for line in lines
             ]
             taken = work.listed(ledger, sweep, some, now=self._store.now(), lease=LEASE)
+            reached("sweep-page-taken")
         if taken:
             behind.put(self._whole(lines, taken))
 
@@ -168,6 +172,7 @@ class Sweeps:
                 held_at=(known.held_at or now) if held else None, held=gone if held else 0,
                 leased_by=None, leased_until=None,
             )  # fmt: skip
+            reached("absence-counted")
         if held:
             log.warning("removals held", source=name, absent=gone, living=living)
         return Swept(name, known.listed, known.marked, gone, held)

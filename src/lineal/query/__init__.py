@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
 from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
-from lineal.query.alike import COMPARABLE, Alike
+from lineal.query.alike import COMPARABLE, Alike, Wanted
 from lineal.query.changing import OF, Change
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
@@ -72,6 +72,7 @@ __all__ = [
     "Touched",
     "Trial",
     "Unused",
+    "Wanted",
 ]
 
 if TYPE_CHECKING:
@@ -319,6 +320,25 @@ class Questions:
         """Which models consume like features, or which features do like models consume?"""
         with self._thirteen(viewer, uri, moment) as (asked, key, things):
             return alike.similar(things, asked, key, limit=limit)
+
+    def wanted(
+        self,
+        viewer: Viewer,
+        uri: Uri,
+        moment: Moment = NOW,
+        *,
+        limit: int = 20,
+        without: Collection[Uri] = (),
+    ) -> Answer[tuple[Wanted, ...]]:
+        """
+        Which features does a model not consume that models like it do?
+
+        *without* are features that count as not consumed, so that what is suggested can be tried
+        against what is known.
+        """
+        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+            kept = things.reader.keys(without).values()
+            return alike.wanted(things, asked, key, limit=limit, without=kept)
 
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 

@@ -28,6 +28,7 @@ from lineal.errors import (
     SourceMoved,
 )
 from lineal.model import Instant, Json, Record, Uri
+from lineal.points import reached
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
 from lineal.sources.allowed import allowed as kept_fields
 from lineal.sources.allowed import known as known_fields
@@ -164,6 +165,7 @@ class HttpSource:
         """
         fetch, path, params = self._address(key)
         answer = self._client.ask(path, params, etag=etag)
+        reached("fetched")
         if not answer.changed:
             return Fetched(key, None, etag)
         document = self._document(key, fetch, answer.document)
@@ -234,6 +236,7 @@ class HttpSource:
         answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
         # The ETag is that of the whole answer, and says nothing of one document.
         answer = replace(answer, response=replace(answer.response, etag=None))
+        reached("fetched")
         try:
             items = plan.items(answer.document, answer.document)
         except Invalid as error:

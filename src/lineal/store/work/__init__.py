@@ -47,7 +47,7 @@ from lineal.store.work.marks import (
     take,
     undescribed,
 )
-from lineal.store.work.outcomes import answered, hand_back, hurry, put_off
+from lineal.store.work.outcomes import answered, bring_back, hand_back, hurry, put_off
 from lineal.store.work.raws import Raw, keep_raws, kept_raws
 from lineal.store.work.standing import (
     Deed,
@@ -93,6 +93,7 @@ __all__ = [
     "again",
     "answered",
     "begin",
+    "bring_back",
     "bury_document",
     "bury_event",
     "bury_waiting",

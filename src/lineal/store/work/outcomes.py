@@ -129,3 +129,15 @@ def hurry(ledger: Ledger, source: str, now: Instant) -> None:
         *(source, now),
     )
     ledger.change(schema.watch, [(row, {"due_at": now}) for row, _ in rows])
+
+
+def bring_back(ledger: Ledger, now: Instant) -> int:
+    """
+    The clock was set back: what was marked later than now is due now; returns how much it was.
+
+    Else it would wait until the clock is again where it was.
+    """
+    ledger.hold_marks()
+    rows = found(ledger, "dirty_at > ?", now)
+    ledger.change(schema.watch, [(row, {"dirty_at": now, "due_at": now}) for row, _ in rows])
+    return len(rows)

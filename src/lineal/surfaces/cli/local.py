@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Times,
         Unused,
         Walk,
+        Wanted,
     )
 
 Value = TypeVar("Value")
@@ -329,6 +330,11 @@ class Local:
             LOCAL, owner, _moment(times), types=self._types(types), days=days, limit=limit
         )
         return _as(formats_walks.unused(found))
+
+    def wanted(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Wanted]]:
+        """Return the features that models like one consume and it does not."""
+        found = self._ask.wanted(LOCAL, Uri(uri), _moment(times), limit=limit)
+        return _as(formats_walks.wanted(found))
 
     def similar(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Alike]]:
         """Return the models that consume like features as one."""
