@@ -151,7 +151,7 @@ def delays(
         for turn in range(int(rate * seconds / array)):
             due = began + turn * array / rate
             time.sleep(max(0.0, due - time.monotonic()))
-            kind = "run" if turn % 10 == 9 else "version"
+            kind = "run" if turn % 10 == 4 else "version"
             some = [f"{kind[0]}{order[(turn * array + one) % len(order)]}" for one in range(array)]
             tasks.append(crowd.submit(tell, kind, some))
             sent += [(ident, due) for ident in some]
