@@ -426,6 +426,12 @@ class Lineal:
             tally.held,
         )
 
+    def switch_rule(self, name: str, *, enabled: bool, actor: str, reason: str = "") -> bool:
+        """Let a rule conclude, or withdraw all of it, soon; tell whether that is new."""
+        changed = self.ruling.switch(name, enabled=enabled, actor=actor, reason=reason)
+        self.ingest.stir()
+        return changed
+
     # ── One thing under many names ───────────────────────────────────────────────────────────
 
     def merge(

@@ -265,6 +265,15 @@ class Explanation(TypedDict):
     reasons: list[Reason]
 
 
+class RuleEdge(TypedDict):
+    """An edge that stands by a rule, and one of the reasons for it."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    why: str
+
+
 class Change(TypedDict):
     """What an attribute was, and what it became."""
 

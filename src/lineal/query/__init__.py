@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING
 
 from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
-from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
+from lineal.query import (
+    alike,
+    concluded,
+    diff,
+    finding,
+    identity,
+    impact,
+    pages,
+    schema,
+    use,
+    walks,
+    ways,
+)
 from lineal.query.alike import COMPARABLE, Alike
 from lineal.query.changing import OF, Change
+from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
@@ -46,6 +59,7 @@ __all__ = [
     "Brief",
     "Change",
     "Common",
+    "Concluded",
     "Consumer",
     "Cycle",
     "Differences",
@@ -127,6 +141,15 @@ class Questions:
             start, end = end, start
         with self._things(viewer, moment) as things:
             return pages.explain(things, things.key(start), found.name, things.key(end))
+
+    def concluded(
+        self, viewer: Viewer, rule: str, moment: Moment = NOW, *, limit: int = 50
+    ) -> Answer[tuple[Concluded, ...]]:
+        """Which edges stand by this rule?"""
+        if limit < 0:
+            raise Invalid("limit cannot be negative.")
+        with self._things(viewer, moment) as things:
+            return concluded.concluded(things, rule, limit=limit)
 
     def history(
         self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 200

@@ -329,6 +329,24 @@ class Links(Snapshot):
             for source, version, why, kept in self._found(query)
         ]
 
+    def concluded(self, documents: Collection[int], most: int) -> list[tuple[int, str, int, str]]:
+        """Which edges stand by these documents of rules, each with a reason? At most *most*."""
+        row = schema.derivation.c
+        edge = (row.src, row.kind, row.dst)
+        query = sa.select(*edge, sa.func.min(row.why)).where(
+            row.document.in_(sorted(documents)), self._alive(schema.derivation)
+        )
+        found = self._found(query.group_by(*edge).order_by(*edge), most)
+        return [(src, self.kind(kind), dst, why) for src, kind, dst, why in found]
+
+    def count_concluded(self, documents: Collection[int]) -> int:
+        """How many edges stand by these documents of rules?"""
+        row = schema.derivation.c
+        query = sa.select(row.src, row.kind, row.dst).where(
+            row.document.in_(sorted(documents)), self._alive(schema.derivation)
+        )
+        return self._counted(sa.select(sa.func.count()).select_from(query.distinct().subquery()))
+
     def transactions(self, ts: Iterable[int]) -> dict[int, tuple[Instant, str, str]]:
         """When, by whom and why were these transactions made?"""
         table = schema.tx

@@ -126,8 +126,8 @@ class Deed(_Model):
 
     at: str = _time("When.")
     actor: str
-    what: Literal["release", "replay", "purge"]
-    source: str
+    what: Literal["release", "replay", "purge", "enable rule", "disable rule"]
+    source: str = Field(description="The source; or the rule.")
     reason: str
     count: int
 

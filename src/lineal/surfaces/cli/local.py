@@ -16,10 +16,12 @@ from lineal.surfaces import (
     differing,
     formats,
     formats_identity,
+    formats_rules,
     formats_walks,
     formats_work,
     walking,
 )
+from lineal.surfaces.cli.importing import bar
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         Neighbour,
         Path,
         Preview,
+        RuleEdge,
         SchemaChanges,
         Suggestion,
         Times,
@@ -217,6 +220,47 @@ class Local:
     def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
         """Let the removals go that are held back of a source; each is asked for once more."""
         return {"count": self._lineal.release(source, actor=actor, reason=reason)}
+
+    def rules(self) -> dict[str, Json]:
+        """Return every rule, how it stands, and how much they have still to do."""
+        ruling = self._lineal.ruling
+        return formats_rules.rules(ruling.standing(), ruling.pending(), self._lineal.shapes)
+
+    def rule(self, name: str) -> dict[str, Json]:
+        """Return one rule: what it says, how it stands, and where it fails."""
+        ruling = self._lineal.ruling
+        return formats_rules.shown(ruling.stands(name), ruling.failures(name), self._lineal.shapes)
+
+    def rule_edges(
+        self, name: str, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[list[RuleEdge]]:
+        """Return edges that stand by a rule, each with a reason."""
+        self._lineal.ruling.rule(name)
+        found = self._ask.concluded(LOCAL, name, _moment(times), limit=limit)
+        return _as(formats_rules.concluded(found))
+
+    def dry_run(
+        self, name: str | None = None, *, text: str | None = None, file: str | None = None
+    ) -> dict[str, Json]:
+        """Return what a rule would give over all that is known now; nothing is written."""
+        ruling = self._lineal.ruling
+        rule = ruling.rule(name or "") if text is None else ruling.read(text, file or "rule.yaml")
+        with bar() as progress:
+            done = ruling.dry_run(
+                rule, None if progress is None else lambda at, of: progress(at, of, "looked at")
+            )
+        return formats_rules.dry_run(done)
+
+    def switch_rule(
+        self, name: str, *, enabled: bool, actor: str, reason: str = ""
+    ) -> dict[str, Json]:
+        """Let a rule conclude, or have all that it concluded withdrawn; all of that is done."""
+        changed = self._lineal.switch_rule(name, enabled=enabled, actor=actor, reason=reason)
+        with bar() as progress:
+            self._lineal.ruling.follow(
+                None if progress is None else lambda done, of: progress(done, of, "pieces")
+            )
+        return {"name": name, "enabled": enabled, "changed": changed}
 
     def lineage(
         self,
