@@ -222,6 +222,23 @@ def test_a_rule_that_is_disabled_has_nothing_and_enabled_all_again(
     assert "wrong" in deeds.stdout
 
 
+def test_the_page_of_a_rule_switches_it(lineal: Lineal, client: TestClient) -> None:
+    said = {"do": "disable", "actor": "mo", "reason": "it is wrong"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    nobody = client.post("/rules/trained_for", content="do=disable", headers=form)
+    done = client.post("/rules/trained_for", data=said)
+    waits = client.get("/rules").text
+    lineal.ruling.follow()
+    page = client.get("/rules/trained_for").text
+
+    assert nobody.status_code == 422
+    assert (done.status_code, done.headers["location"]) == (303, "/rules/trained_for")
+    assert "being withdrawn" in waits
+    assert "Not all is concluded yet" in waits
+    assert "mo, disable rule: it is wrong" in page
+    assert "Enable it" in page
+
+
 def test_a_server_switches_in_the_background_and_keeps_who_did_so(lineal: Lineal) -> None:
     with serving(lineal) as url, Client(url) as remote:
         done = remote.switch_rule("trained_for", enabled=False, actor="mo", reason="it is wrong")

@@ -121,12 +121,24 @@ class Claim(Said):
     layer: str
 
 
+class Finding(TypedDict):
+    """Something that may be wrong, as an edge says it of both its ends."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    meaning: str
+    #: The reasons of the rules that concluded it; none where a source states it.
+    why: list[str]
+
+
 class Entity(Thing):
     """A thing as all its sources together say."""
 
     attributes: dict[str, Json]
     said: list[Said]
     also: list[str]
+    findings: list[Finding]
     confirmed_at: str | None
 
 

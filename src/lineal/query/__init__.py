@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lineal.errors import Invalid
-from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
+from lineal.model import NOW, Answer, Budget, Moment, Uri, Viewer
 from lineal.query import (
     alike,
     concluded,
@@ -32,6 +32,7 @@ from lineal.query.changing import OF, Change
 from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
 from lineal.query.finding import Found
+from lineal.query.findings import Described, Finding
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.impact import Hit, Impact, Touched
 from lineal.query.pages import Explanation, Happening, Neighbour
@@ -62,10 +63,12 @@ __all__ = [
     "Concluded",
     "Consumer",
     "Cycle",
+    "Described",
     "Differences",
     "Evidence",
     "Explanation",
     "Feeds",
+    "Finding",
     "Found",
     "Happening",
     "Hit",
@@ -120,8 +123,8 @@ class Questions:
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
 
-    def get(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Entity]:
-        """What is this, as all its sources together say?"""
+    def get(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Described]:
+        """What is this, as all its sources together say, and what may be wrong with it?"""
         with self._things(viewer, moment) as things:
             return pages.entity(things, things.key(uri))
 

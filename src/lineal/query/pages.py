@@ -13,13 +13,13 @@ from lineal.model import (
     Claim,
     Cut,
     Edge,
-    Entity,
     Instant,
     Json,
     Response,
     Said,
     iso,
 )
+from lineal.query.findings import Described, described
 from lineal.query.things import Brief, Things, answer, plain, spoken
 from lineal.store import Derived
 
@@ -83,11 +83,11 @@ class Happening:
     other: Brief | None = None
 
 
-def entity(things: Things, key: int) -> Answer[Entity]:
-    """Return a thing as all its names and sources together say."""
-    value = things.merged([key])[key]
+def entity(things: Things, key: int) -> Answer[Described]:
+    """Return a thing as all its names and sources together say, and what may be wrong with it."""
+    value, cut = described(things, key)
     notes = [told for member in things.groups([key])[key] for told in _forgotten(things, member)]
-    return answer(things.reader, value, total=1, fresh_at=value.confirmed_at, notes=notes)
+    return answer(things.reader, value, why=cut, total=1, fresh_at=value.confirmed_at, notes=notes)
 
 
 def _forgotten(things: Things, key: int) -> list[str]:

@@ -37,6 +37,7 @@ _WORDS = {
     ("list", "things counted"): "{done} of {total} things are listed; counts are of all",
     ("list", "edges counted"): "{done} of {total} edges are listed; counts are of all",
     ("list", "names counted"): "{done} of {total} names are listed; counts are of all",
+    ("list", "findings"): "{done} of {total} findings are listed",
     ("list", "compared"): "{done} of the {total} that share any were compared",
     ("candidates", ""): "more than {done} things fit; the best of them are ranked",
     ("candidates", "newest"): "only the {done} newest things were compared",

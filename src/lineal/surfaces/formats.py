@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from lineal.query import (
         Brief,
         Consumer,
+        Described,
         Explanation,
         Feeds,
+        Finding,
         Found,
         Happening,
         Neighbour,
@@ -92,9 +94,20 @@ def things(briefs: Iterable[Brief]) -> list[Json]:
     return [thing(brief) for brief in briefs]
 
 
-def entity(answer: Answer[Entity]) -> Object:
-    """Return a thing as all its sources together say, and each source's own word."""
-    return envelope(answer, _entity(answer.value))
+def entity(answer: Answer[Described]) -> Object:
+    """Return a thing as all its sources together say, each source's own word, and findings."""
+    found = [_finding(one) for one in answer.value.findings]
+    return envelope(answer, {**_entity(answer.value), "findings": found})
+
+
+def _finding(one: Finding) -> Json:
+    return {
+        "start": thing(one.start),
+        "kind": one.kind,
+        "end": thing(one.end),
+        "meaning": one.meaning,
+        "why": list(one.why),
+    }
 
 
 def _entity(found: Entity) -> Object:

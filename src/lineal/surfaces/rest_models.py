@@ -87,12 +87,23 @@ class Said(_Life):
     response: SourceResponse | None
 
 
+class Finding(_Model):
+    """Something that may be wrong, as an edge says it of both its ends."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    meaning: str = Field(description="What edges of this kind say.")
+    why: list[str] = Field(description="The reasons of the rules that concluded it.")
+
+
 class Entity(Thing):
     """A thing as all its sources together say."""
 
     attributes: dict[str, Any]
     said: list[Said]
     also: list[str] = Field(description="Other URIs of the same thing.")
+    findings: list[Finding] = Field(description="What may be wrong with it.")
     confirmed_at: str | None = _time(
         "When a source last confirmed it; about the past, when its word was last recorded."
     )

@@ -47,6 +47,9 @@ def entity(value: Entity) -> Parts:
     yield line(value["uri"])
     for uri in value["also"]:
         yield line(f"also {uri}")
+    for one in value["findings"]:
+        edge = f"{one['start']['name']} {one['kind']} {one['end']['name']}"
+        yield line(f"finding: {edge}. {' '.join(one['why']) or one['meaning']}")
     yield table(("attribute", "value"), value["attributes"].items())
     yield table(
         ("source", "document", "since", "until", "answered by"),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from lineal.model import SCHEME, Answer, Entity, Moment, State, Uri
-from lineal.query import Brief, Lineage, Neighbour
+from lineal.query import Brief, Described, Lineage, Neighbour
 from lineal.surfaces import asked
 from lineal.surfaces.drawing import layout, svg_inline
 from lineal.surfaces.picture import shown
@@ -62,7 +62,7 @@ class Desk:
             query=request.query_params.get("q", ""), **values,
         )  # fmt: skip
 
-    def head(self, seen: Sight, uri: str) -> tuple[Answer[Entity], dict[str, Any]]:
+    def head(self, seen: Sight, uri: str) -> tuple[Answer[Described], dict[str, Any]]:
         """Ask what the head of every page of a thing shows."""
         answer = self.ask.get(seen.viewer, Uri(uri), seen.moment)
         pinned = seen.pinned(answer)

@@ -47,6 +47,7 @@ class Thing:
         relations = [
             one for one in views.relations(neighbours.value, self._desk.shapes)
             if one.name not in views.ELSEWHERE
+            and not self._desk.shapes.kind_of(one.name)[0].finding
         ]  # fmt: skip
         return self._desk.page(
             "entity.html", request, seen, answer, **head,
