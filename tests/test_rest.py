@@ -75,7 +75,7 @@ def test_every_answer_says_what_it_is_worth(client):
     assert body["notes"] == []
     assert set(body) == {
         *("value", "complete", "why", "cuts", "total", "basis_t", "known_at", "valid_at"),
-        *("fresh_at", "notes"),
+        *("fresh_at", "notes", "inferred_t", "pending"),
     }
 
 

@@ -222,6 +222,42 @@ def test_a_rule_that_is_disabled_has_nothing_and_enabled_all_again(
     assert "wrong" in deeds.stdout
 
 
+def test_what_is_not_concluded_yet_is_said_wherever_it_may_be_missed(
+    lineal: Lineal, client: TestClient
+) -> None:
+    t = client.get("/api/v1/counts").json()["basis_t"]
+    lineal.ruling.switch("trained_for", enabled=False, actor="mo")
+    paths = {
+        "lineage": f"/api/v1/lineage?uri={world.V5}",
+        "declared": f"/api/v1/lineage?uri={world.V5}&layers=declared",
+        "entity": f"/api/v1/entities?uri={world.V5}",
+        "why": f"/api/v1/edges/explain?from={world.V5}&kind=trained_for&to={world.TEST}",
+        "past": f"/api/v1/lineage?uri={world.V5}&known_at=t:{t}",
+        "counts": "/api/v1/counts",
+    }
+    told = {name: client.get(path).json() for name, path in paths.items()}
+    page = client.get(f"/lineage?uri={world.V5}").text
+    numbers = client.get("/metrics").text
+    ready = client.get("/readyz").status_code
+    status = client.get("/api/v1/health").json()["rules"]
+    lineal.ruling.follow()
+    after = client.get(paths["lineage"]).json()
+
+    behind = {name: (one["inferred_t"], one["pending"]) for name, one in told.items()}
+    waiting = (status["since_t"] - 1, 1)
+    assert behind == {
+        "lineage": waiting, "entity": waiting, "why": waiting,
+        "declared": (None, 0), "past": (None, 0), "counts": (None, 0),
+    }  # fmt: skip
+    assert "inferred is complete through transaction" in told["lineage"]["notes"][-1]
+    assert "Rules have not concluded everything yet" in page
+    assert "lineal_rules_pending 1.0" in numbers
+    assert "lineal_rules_failed 0.0" in numbers
+    assert ready == 200
+    assert status["rules"] == ["trained_for"]
+    assert (after["inferred_t"], after["pending"], after["notes"]) == (None, 0, [])
+
+
 def test_the_page_of_a_rule_switches_it(lineal: Lineal, client: TestClient) -> None:
     said = {"do": "disable", "actor": "mo", "reason": "it is wrong"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -114,7 +114,7 @@ class Lineal:
     ) -> None:
         self.config, self.store = config, store
         self.ruling = Ruling(store, rules)
-        self.ask = Questions(store, platforms=config.platform_order)
+        self.ask = Questions(store, platforms=config.platform_order, skew=config.skew)
         self._clock = clock
         self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)

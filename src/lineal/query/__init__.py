@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lineal.errors import Invalid
-from lineal.model import NOW, Answer, Budget, Moment, Uri, Viewer
+from lineal.model import NOW, Answer, Budget, Instant, Moment, Uri, Viewer
 from lineal.query import (
     alike,
     concluded,
     diff,
+    explaining,
     finding,
     identity,
     impact,
@@ -31,11 +32,12 @@ from lineal.query.alike import COMPARABLE, Alike
 from lineal.query.changing import OF, Change
 from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
+from lineal.query.explaining import SKEW, Explanation
 from lineal.query.finding import Found
 from lineal.query.findings import Described, Finding
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.impact import Hit, Impact, Touched
-from lineal.query.pages import Explanation, Happening, Neighbour
+from lineal.query.pages import Happening, Neighbour
 from lineal.query.schema import TYPES as SCHEMA_TYPES
 from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
@@ -107,14 +109,21 @@ class Questions:
     """Every question, over one store."""
 
     def __init__(
-        self, store: Store, *, platforms: Sequence[str] = (), index: Index | None = None
+        self,
+        store: Store,
+        *,
+        platforms: Sequence[str] = (),
+        index: Index | None = None,
+        skew: Instant = SKEW,
     ) -> None:
         """
         Take the store, and which platforms' names stand first for things of several names.
 
-        With an *index*, walks of now are answered from memory; without, by the store, alike.
+        With an *index*, walks of now are answered from memory; without, by the store, alike. What
+        a conclusion rests on is told to lie apart if it does by more than *skew*.
         """
         self._store, self._platforms, self.index = store, tuple(platforms), index
+        self._skew = skew
 
     @contextlib.contextmanager
     def _things(self, viewer: Viewer, moment: Moment, budget: Budget = _USUAL) -> Iterator[Things]:
@@ -143,7 +152,9 @@ class Questions:
         if inverted:
             start, end = end, start
         with self._things(viewer, moment) as things:
-            return pages.explain(things, things.key(start), found.name, things.key(end))
+            return explaining.explain(
+                things, things.key(start), found.name, things.key(end), bound=self._skew
+            )
 
     def concluded(
         self, viewer: Viewer, rule: str, moment: Moment = NOW, *, limit: int = 50
@@ -218,7 +229,8 @@ class Questions:
     def counts(self, viewer: Viewer, moment: Moment = NOW) -> Answer[dict[str, int]]:
         """How many things of each type are known?"""
         with self._things(viewer, moment) as things:
-            return answer(things.reader, dict(sorted(things.reader.counts().items())))
+            counts = dict(sorted(things.reader.counts().items()))
+            return answer(things.reader, counts, inferred=False)
 
     # ── Walks ────────────────────────────────────────────────────────────────────────────────
 

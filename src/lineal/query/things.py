@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from lineal.enrich.identity import representative
-from lineal.errors import NotFound, NotObserved
+from lineal.errors import NotFound, NotObserved, OutOfTime
 from lineal.lineage import Graph
 from lineal.model import Answer, Budget, Cut, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
@@ -328,15 +328,39 @@ def answer(
     total: int | None = None,
     fresh_at: int | None = None,
     notes: Iterable[str] = (),
+    inferred: bool = True,
 ) -> Answer[Value]:
-    """Put a value into an answer that says at which basis it was computed."""
+    """
+    Put a value into an answer that says at which basis it was computed.
+
+    What is *inferred* says of now whether rules have still to conclude; what they had to by then is
+    not known of the past.
+    """
     basis, meter = reader.basis, reader.meter
-    cut = tuple(dict.fromkeys([*why, *(() if meter is None else meter.why)]))
+    said, told = list(notes), list(why)
+    through, pieces = None, 0
+    if inferred and basis.is_now:
+        try:
+            behind = reader.behind()
+        except OutOfTime:
+            behind = None
+            told.append(Cut("time", "inferred"))
+        if behind is not None:
+            through, pieces = behind
+            said.append(_BEHIND.format(through=through, pieces=pieces))
+    cut = tuple(dict.fromkeys([*told, *(() if meter is None else meter.why)]))
     if meter is not None and meter.why:
         total = None
     return Answer(
-        value, basis.t, basis.known_at, basis.valid_at, cut, total, fresh_at, tuple(notes)
-    )
+        value, basis.t, basis.known_at, basis.valid_at, cut, total, fresh_at, tuple(said), through,
+        pieces,
+    )  # fmt: skip
+
+
+_BEHIND = (
+    "Rules have not concluded everything yet: what is inferred is complete through transaction "
+    "{through}, and {pieces:,} pieces of work wait."
+)
 
 
 def deadline(budget: Budget) -> Callable[[], bool]:

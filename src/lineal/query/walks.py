@@ -88,6 +88,11 @@ class Ask:
     #: Only things of these types are told; None: of all.
     types: frozenset[str] | None = None
 
+    @property
+    def infers(self) -> bool:
+        """Whether what rules conclude may be in the answer."""
+        return bool(self.layers & {"inferred", "suggested"})
+
 
 def grain_of(things: Things, keys: Collection[int], asked: str | None) -> str:
     """Return the grain of a walk: as asked, else exact if it starts at runs and versions only."""
@@ -175,7 +180,15 @@ def lineage(
     notes = [
         note for _, sign in sides for note in impossible(things, keys, upstream=sign < 0, ask=ask)
     ]
-    return answer(things.reader, value, why=every, total=total, fresh_at=fresh, notes=notes)
+    return answer(
+        things.reader,
+        value,
+        why=every,
+        total=total,
+        fresh_at=fresh,
+        notes=notes,
+        inferred=ask.infers,
+    )
 
 
 def _sides(

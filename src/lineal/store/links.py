@@ -339,6 +339,11 @@ class Links(Snapshot):
         found = self._found(query.group_by(*edge).order_by(*edge), most)
         return [(src, self.kind(kind), dst, why) for src, kind, dst, why in found]
 
+    def behind(self) -> tuple[int, int] | None:
+        """Through which transaction have rules concluded all, and how much waits? None: all is."""
+        ((pieces, since),) = self._driver.rows(_BEHIND)
+        return (int(since) - 1, int(pieces)) if pieces else None
+
     def count_concluded(self, documents: Collection[int]) -> int:
         """How many edges stand by these documents of rules?"""
         row = schema.derivation.c
@@ -366,6 +371,8 @@ def _hull(
     return min(one[0], other[0]), ends
 
 
+#: How much do rules have still to do, and since which transaction?
+_BEHIND = "SELECT count(*), min(t) FROM rule_work WHERE error IS NULL"
 #: Which claims of a kind begin, or end, at these things? By whether they begin.
 _CLAIMED = {
     outward: (

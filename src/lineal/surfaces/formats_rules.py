@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from lineal.enrich.rules.telling import in_words, written
 from lineal.model import Answer, Json, Uri
-from lineal.surfaces.formats import Object, envelope, thing, when
+from lineal.surfaces.formats import Object, envelope, thing
+from lineal.surfaces.formats_work import waits
 
 if TYPE_CHECKING:
     from lineal.app.ruling import DryRun, Failure, RuleStanding
@@ -22,17 +23,6 @@ def rules(standing: Sequence[RuleStanding], pending: Pending, shapes: Shapes) ->
     """Return every rule and how it stands, and how much they have still to do."""
     value: list[Json] = [rule(one, shapes) for one in standing]
     return {"value": value, "pending": waits(pending)}
-
-
-def waits(pending: Pending) -> Object:
-    """Return how much rules have still to do, and for how many things they fail."""
-    return {
-        "pieces": pending.pieces,
-        "rules": list(pending.rules),
-        "since_t": pending.since_t,
-        "since": when(pending.since),
-        "failed": sum(pending.failing.values()),
-    }
 
 
 def rule(stand: RuleStanding, shapes: Shapes) -> Object:

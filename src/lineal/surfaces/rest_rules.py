@@ -11,7 +11,8 @@ from starlette.responses import Response
 from lineal.errors import Invalid
 from lineal.surfaces import formats_rules as formats
 from lineal.surfaces.rest import PREFIX, Limit, Read, answered, json_response, problems
-from lineal.surfaces.rest_models import Answered, EdgeName, Thing, _Model, _time
+from lineal.surfaces.rest_models import Answered, EdgeName, Thing, _Model
+from lineal.surfaces.rest_work import RulesWaiting
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -44,21 +45,11 @@ class Rule(_Model):
     failed: int = Field(description="For how many things there are too many ways to conclude.")
 
 
-class Waiting(_Model):
-    """How much rules have still to do."""
-
-    pieces: int
-    rules: list[str]
-    since_t: int | None = Field(description="Since which transaction the oldest waits.")
-    since: str | None = _time("Since when.")
-    failed: int = Field(description="For how many things rules conclude nothing.")
-
-
 class Rules(_Model):
     """Every rule, in the order in which they conclude."""
 
     value: list[Rule]
-    pending: Waiting
+    pending: RulesWaiting
 
 
 class RuleFailure(_Model):

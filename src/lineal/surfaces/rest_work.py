@@ -91,12 +91,23 @@ class Inbox(BaseModel):
     most_bytes: int
 
 
+class RulesWaiting(_Model):
+    """How much rules have still to do."""
+
+    pieces: int
+    rules: list[str]
+    since_t: int | None = Field(description="Since which transaction the oldest waits.")
+    since: str | None = _time("Since when.")
+    failed: int = Field(description="For how many things rules conclude nothing.")
+
+
 class Sources(_Model):
     """How each source stands, and which promises are broken."""
 
     value: list[Source]
     broken: list[Broken]
     inbox: Inbox
+    rules: RulesWaiting
 
 
 class DeadLetter(_Model):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lineal.surfaces.cli import tables
+from lineal.surfaces.cli import tables, tables_why
 from lineal.surfaces.cli.naming import uri_of
 from lineal.surfaces.cli.places import Asked, compared, placed, timed
 from lineal.surfaces.cli.showing import note, show, write, write_json
@@ -55,7 +55,7 @@ def explain(asked: Asked, start: str, kind: str, end: str) -> None:
     with asked.answers() as answers:
         ends = [uri_of(answers, text, asked.times) for text in (start, end)]
         answer = answers.explain(ends[0], kind, ends[1], **asked.times)
-    show(answer, asked.form, tables.explanation)
+    show(answer, asked.form, tables_why.explanation)
 
 
 @click.command()

@@ -120,6 +120,7 @@ class Thing:
             "edge.html", request, seen, told,
             api=address("/api/v1/edges/explain", query), told=told.value,
             kind=self._desk.shapes.kinds[told.value.edge.kind],
+            rules={rule.name for rule in self._desk.lineal.ruling.rules},
         )  # fmt: skip
 
 
