@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from starlette.testclient import TestClient
 from lineal.app import Lineal
 from lineal.client import Client
 from lineal.config import Config
+from lineal.enrich.rules import reading, reference
 from lineal.surfaces.cli import main
 from lineal.surfaces.server import create
 from tests import world
 from tests.test_client import serving
 
+DOCS = Path(__file__).parent.parent / "docs"
 BASE = "http://127.0.0.1:8585"
 MINE = """\
 name: trains_for_team
@@ -291,3 +294,26 @@ def test_a_server_switches_in_the_background_and_keeps_who_did_so(lineal: Lineal
         "at": "2026-11-23T06:40:00Z", "actor": "mo", "what": "disable rule",
         "source": "trained_for", "reason": "it is wrong", "count": 1,
     }  # fmt: skip
+
+
+# ── The docs ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_reference_is_that_of_the_rules() -> None:
+    assert (DOCS / "reference/rules.md").read_text("utf-8") == reference.markdown(), (
+        "run python -m lineal.enrich.rules.reference docs/reference/rules.md"
+    )
+
+
+def test_the_rule_of_the_how_to_holds_and_every_key_is_in_it(tmp_path: Path) -> None:
+    page = (DOCS / "how-to/write-a-rule.md").read_text("utf-8")
+    rule, fixture = re.findall(r"```(?:yaml)?\n((?:name|#).*?)```", page, re.S)
+    (tmp_path / "team_reads.yaml").write_text(rule)
+    (tmp_path / "team_reads.txt").write_text(fixture)
+
+    tried = run("rules", "test", "team_reads.yaml")
+
+    assert tried.exit_code == 0, tried.output
+    assert "2 of 2 cases" in tried.stdout
+    for key in reading._ALLOWED:
+        assert f"`{key}`" in page, key

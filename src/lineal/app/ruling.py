@@ -91,7 +91,9 @@ def rules_of(folders: Iterable[Path], shapes: Shapes) -> tuple[Rule, ...]:
 
 def rule_in(path: Path, shapes: Shapes) -> Rule:
     """Read a rule from a file that need not be in use; raises `RuleError`."""
-    return read_rule(_text(path), file=str(path), shapes=shapes)
+    # A name without a folder is that of a rule that comes with Lineal.
+    file = str(path) if len(path.parts) > 1 else f"./{path}"
+    return read_rule(_text(path), file=file, shapes=shapes)
 
 
 def try_rule(rule: Rule, shapes: Shapes, fixture: Path | None = None) -> Iterator[Tried]:
