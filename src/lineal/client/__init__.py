@@ -42,7 +42,7 @@ from lineal.client.answers import (
 )
 from lineal.client.errors import ClientError, segment
 from lineal.client.keeping import Keeping
-from lineal.client.walks import Parameter, Walks
+from lineal.client.walks import Parameter, Walks, said_layers
 
 __all__ = ["Answer", "Client", "ClientError", "Cost", "Json", "Sent", "Times", "Walk"]
 
@@ -107,10 +107,16 @@ class Client(Walks, Keeping):
         return self._ask("/entities", uri=uri, **times)
 
     def neighbours(
-        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Neighbour]]:
         """Return what a thing is joined to, by which relation."""
-        return self._ask("/entities/neighbours", uri=uri, limit=limit, **times)
+        asked: dict[str, Parameter] = {"uri": uri, "limit": limit, **said_layers(layers)}
+        return self._ask("/entities/neighbours", **asked, **times)
 
     def explain(
         self, start: str, kind: str, end: str, **times: Unpack[Times]
@@ -204,10 +210,12 @@ class Client(Walks, Keeping):
         *,
         limit: int | None = None,
         offset: int | None = None,
+        layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[Found]:
         """Return what fits a search text, such as ``type:model owner:team-rank ranking``."""
-        return self._ask("/search", q=text, limit=limit, offset=offset, **times)
+        asked: dict[str, Parameter] = {"limit": limit, "offset": offset, **said_layers(layers)}
+        return self._ask("/search", q=text, **asked, **times)
 
     def counts(self, **times: Unpack[Times]) -> Answer[dict[str, int]]:
         """Return how many things of each type are known."""
@@ -223,9 +231,12 @@ class Client(Walks, Keeping):
 
     # ── The thirteen questions ───────────────────────────────────────────────────────────────
 
-    def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
+    def ask(
+        self, question: str, uri: str, *, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[Json]:
         """Return the answer to one of the thirteen questions, ``q1`` to ``q13``, about a thing."""
-        return self._ask(f"/questions/{segment(question)}", uri=uri, **times)
+        path = f"/questions/{segment(question)}"
+        return self._ask(path, uri=uri, **said_layers(layers), **times)
 
     # ── Sending ──────────────────────────────────────────────────────────────────────────────
 

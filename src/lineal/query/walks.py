@@ -76,6 +76,10 @@ class Cycle:
     feedback: bool
 
 
+#: Of which layers edges are looked at, unless others are asked for: none that is only suggested.
+BELIEVED = frozenset({"declared", "observed", "inferred"})
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """How a walk is asked for."""
@@ -83,7 +87,7 @@ class Ask:
     budget: Budget = field(default_factory=Budget)
     grain: str | None = None
     kinds: frozenset[str] | None = None
-    layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
+    layers: frozenset[str] = BELIEVED
     columns: bool = False
     #: Only things of these types are told; None: of all.
     types: frozenset[str] | None = None

@@ -62,10 +62,16 @@ class Links(Snapshot):
             numbers = self.kinds(kinds)
             for some in slices(keys) if numbers else ():
                 query = sa.select(sa.func.count()).where(
-                    end.in_(some), table.c.kind.in_(numbers), self._alive(table)
+                    end.in_(some), table.c.kind.in_(numbers), self._believed(table)
                 )
                 found += self._counted(query)
         return found
+
+    def _believed(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """The rows that were so at the moment, of the layers that are read."""
+        if self.layers is None:
+            return self._alive(table)
+        return sa.and_(self._alive(table), table.c.layer.in_(sorted(self.layers)))
 
     def _links(
         self,
@@ -89,7 +95,7 @@ class Links(Snapshot):
                     row.valid_from,
                     row.valid_to,
                 )
-                .where(end.in_(some), row.kind.in_(numbers), self._alive(table))
+                .where(end.in_(some), row.kind.in_(numbers), self._believed(table))
                 .order_by(end, row.kind, row.src, row.dst, row.document)
             )
             left = None if most is None else most + 1 - len(found)
