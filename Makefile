@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak browser check bench bench-store bench-lineage bench-product format lock clean
+.PHONY: help demo test soak promises browser check bench bench-store bench-lineage bench-product bench-rules format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -16,10 +16,12 @@ demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before ser
 test: .venv/lineal browser ## Run the tests (ARGS="-k walks" chooses)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-soak: .venv/lineal ## Hub of a million edges, 20 million runs, the index compared 1,000 times (4 GiB)
-	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/contract/test_budgets.py $(ARGS)
-	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/test_thinning.py -k millions $(ARGS)
-	@LINEAL_SOAK=1 $(BIN)/python -m pytest tests/test_index_campaign.py -s $(ARGS)
+soak: .venv/lineal ## The night sizes of every promise: three hours and 4 GiB (ARGS="-k crashes")
+	@LINEAL_SOAK=1 $(BIN)/python -m pytest -s --timeout=0 -m promise $(ARGS)
+	@LINEAL_SOAK=1 $(BIN)/python -m pytest --timeout=0 tests/test_thinning.py -k millions $(ARGS)
+
+promises: .venv/lineal ## Write docs/reference/promises.md from what ran since it was last written
+	@$(BIN)/python -m tests.promises.page
 
 check: .venv/lineal ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check
@@ -38,6 +40,9 @@ bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can inst
 
 bench-product: .venv/lineal ## Measure the product's answers over a database of M (it fills one first)
 	@$(BIN)/python -m bench product --size M $(ARGS)
+
+bench-rules: .venv/lineal ## Measure rules at M: changes, a hub, everything anew (ten minutes)
+	@$(BIN)/python -m bench rules --size M $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 from rich.console import Console
 
-from bench import reports, store, walks
+from bench import accuracy, reports, rules, store, walks
 from bench.graph import SIZES, Graph
 from bench.lineage import graph as estates
 from bench.lineage import peers, product, run
@@ -31,6 +31,7 @@ def main() -> None:
     storing.add_argument("--seed", type=int, default=7)
     _lineage_options(kinds.add_parser("lineage", help="walks, beside C and what can be installed"))
     _product_options(kinds.add_parser("product", help="walks of the product over a database"))
+    _rules_options(kinds.add_parser("rules", help="rules: changes, a hub, everything anew"))
     chosen = parser.parse_args()
     if chosen.what == "store":
         _store(chosen)
@@ -38,6 +39,8 @@ def main() -> None:
         _lineage(chosen)
     elif chosen.what == "product":
         _product(chosen)
+    elif chosen.what == "rules":
+        _rules(chosen)
     else:
         walks.run(getattr(chosen, "projects", 400))
 
@@ -60,6 +63,33 @@ def _lineage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, default=cache, metavar="FOLDER", help="where peers are installed"
     )
+
+
+def _rules_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", choices=sorted(SIZES), default="S")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the example estate")
+    parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=7)
+    cache = platformdirs.user_cache_path("lineal") / "bench"
+    parser.add_argument(
+        "--cache", type=Path, default=cache, metavar="FOLDER", help="where peers are installed"
+    )
+
+
+def _rules(chosen: argparse.Namespace) -> None:
+    """Measure at S and at the size asked for, so that the two can be compared."""
+    console = Console()
+    sizes = ["S"] if chosen.size == "S" else ["S", chosen.size]
+    every = [
+        rules.measure(
+            size, SIZES[size], seed=chosen.seed, cache=chosen.cache,
+            progress=lambda what, size=size: console.print(f"{size}: {what} …"),
+        )
+        for size in sizes
+    ]  # fmt: skip
+    console.print("the example estate …")
+    told = accuracy.measure(seed=chosen.seed, scale=chosen.scale)
+    console.print(rules.write(chosen.reports, every, told, chosen.seed))
 
 
 def _product_options(parser: argparse.ArgumentParser) -> None:

@@ -89,7 +89,7 @@ def _page(
         lines += [f"## {one.engine}", "", "| what | figure | target | met | plain | ratio |"]
         lines += [
             "| --- | ---: | ---: | --- | ---: | ---: |",
-            *(_line(row) for row in one.rows),
+            *(table_line(row) for row in one.rows),
             "",
         ]
         if one.tables:
@@ -100,7 +100,8 @@ def _page(
     return "\n".join(lines)
 
 
-def _line(row: Row) -> str:
+def table_line(row: Row) -> str:
+    """Return a figure as a line of a table: what, how much, the target, and the peer's."""
     met = {True: "yes", False: "**no**", None: ""}[row.met]
     peer = "" if row.peer is None else _number(row.peer)
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"

@@ -241,7 +241,7 @@ def _batches(found: Measured, store: Store, graph: Graph, count: int, progress: 
         total = sum(len(records) for records in made[WARM_UP:])
         found.add(name, total / sum(times), "things/s", least, at_most=False)
         found.add(f"{name}: batch of {BATCH}, p50", statistics.median(times) * 1e3, "ms")
-        found.add(f"{name}: batch of {BATCH}, p99", _part(times, 0.99) * 1e3, "ms", 200)
+        found.add(f"{name}: batch of {BATCH}, p99", part(times, 0.99) * 1e3, "ms", 200)
         found.add(f"{name}: batch of {BATCH}, longest", max(times) * 1e3, "ms", 350)
 
 
@@ -283,8 +283,8 @@ def _singles(
     theirs = None if peer is None else _timed(peer.change, graph, things)
     median = None if theirs is None else statistics.median(theirs) * 1e3
     found.add("single change, durable, p50", statistics.median(times) * 1e3, "ms", 0.6, median)
-    late = None if theirs is None else _part(theirs, 0.99) * 1e3
-    found.add("single change, durable, p99", _part(times, 0.99) * 1e3, "ms", peer=late)
+    late = None if theirs is None else part(theirs, 0.99) * 1e3
+    found.add("single change, durable, p99", part(times, 0.99) * 1e3, "ms", peer=late)
 
 
 def _timed(
@@ -324,6 +324,6 @@ def _each(look: Callable[[Uri], object], uris: Sequence[Uri]) -> float:
     return statistics.median(times) * 1e6
 
 
-def _part(times: Sequence[float], share: float) -> float:
+def part(times: Sequence[float], share: float) -> float:
     """Return the time that this share of all stays below."""
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]

@@ -6,6 +6,24 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# What pytest finds here by name are its hooks.
+from tests.promises.recording import (
+    pytest_collection_modifyitems,
+    pytest_runtest_logreport,
+    pytest_runtest_setup,
+    pytest_sessionfinish,
+    pytest_sessionstart,
+)
+
+__all__ = [
+    "ROOT",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_logreport",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_sessionstart",
+]
+
 ROOT = Path(__file__).parent.parent
 
 # No deadlines: a slow machine is not a fault. In CI a failure must come back on the next run.

@@ -1,7 +1,7 @@
 """A proxy between a store and its server that cuts the connection around a COMMIT.
 
-It listens on a Unix socket in a folder of its own and hands every byte on, until it is told how
-the next COMMIT is to be cut.
+It listens on a port of this machine and hands every byte on, until it is told how the next COMMIT
+is to be cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -40,16 +39,14 @@ Choose = Callable[[], "str | None"]
 class Cutter:
     """The proxy, its URL, and how many connections it has cut."""
 
-    def __init__(self, url: str, folder: Path, choose: Choose) -> None:
+    def __init__(self, url: str, choose: Choose) -> None:
         self._upstream, self._choose = conninfo_to_dict(url), choose
         self.cuts = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / ".s.PGSQL.5432"))
-        self._listener.listen()
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
         self._over = False
         user, name = self._upstream.get("user", ""), self._upstream["dbname"]
-        self.url = f"postgresql://{user}@/{name}?host={folder}&port=5432"
+        self.url = f"postgresql://{user}@127.0.0.1:{self._listener.getsockname()[1]}/{name}"
         self._start(self._accept)
 
     def _start(self, task: Callable[..., None], *arguments: object) -> None:
@@ -111,9 +108,9 @@ def _ready(sockets: list[socket.socket]) -> list[socket.socket]:
 
 
 @contextmanager
-def cutter(url: str, folder: Path, choose: Choose) -> Iterator[Cutter]:
+def cutter(url: str, choose: Choose) -> Iterator[Cutter]:
     """Run a proxy before the database of *url* until the block ends."""
-    made = Cutter(url, folder, choose)
+    made = Cutter(url, choose)
     try:
         yield made
     finally:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -39,7 +40,8 @@ def server() -> str:
     return named or _started()
 
 
-def _started() -> str:
+def _server_in(folder: str) -> Any:
+    """Start the server that comes as a wheel."""
     with warnings.catch_warnings():
         # It tells where it would put its own files; ours are in a folder of their own.
         warnings.simplefilter("ignore")
@@ -47,8 +49,27 @@ def _started() -> str:
             get_server,
         )
 
+    return get_server(folder, cleanup_mode="stop")
+
+
+@contextmanager
+def mortal(folder: Path) -> Iterator[str]:
+    """Yield an empty database on a server of its own, which may be killed; skip like `server`."""
+    if os.environ.get("LINEAL_TEST_POSTGRES", "") == "none":
+        pytest.skip("LINEAL_TEST_POSTGRES=none: PostgreSQL is left out")
+    started = _server_in(str(folder))
+    try:
+        url = str(started.get_uri())
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute('CREATE DATABASE "graph" TEMPLATE template0')
+        yield _named(url, "graph")
+    finally:
+        started.cleanup()
+
+
+def _started() -> str:
     folder = tempfile.mkdtemp(prefix="lineal-pg-")
-    started = get_server(folder, cleanup_mode="stop")
+    started = _server_in(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(started.cleanup)
     # Tests ask what is written, not whether it outlives a power cut: that is the server's promise.

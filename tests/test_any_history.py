@@ -10,25 +10,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from hypothesis import settings
+import pytest
+from hypothesis import seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lineal.errors import SourceDown, SourceError, SourceGarbled, SourceMoved
 from lineal.model import Json
 from lineal.sources import Habits
 from lineal.store import Store
 from tests.databases import blank
+from tests.promises.recording import SOAK, found, ran
 from tests.simulated import Clock, Held, Rig, Thing, Tool, opened
 
 #: A disk in memory, where there is one: what is tried here is no power cut.
 SHM = Path("/dev/shm")  # a folder of our own is made in it
 IDENTS = [f"t{number}" for number in range(6)]
-HISTORIES, STEPS = (10_000, 80) if os.environ.get("LINEAL_SOAK") else (150, 40)
+HISTORIES, STEPS = (10_000, 80) if SOAK else (300, 40)
 
 FAULTS: dict[str, SourceError | None] = {
     "none": None,
@@ -183,7 +194,31 @@ def work_off(rig: Rig, held: Held) -> None:
         rig.clock.wait(301)
 
 
-Histories.TestCase.settings = settings(
-    max_examples=HISTORIES, stateful_step_count=STEPS, deadline=None
-)
-test_any_history_ends_as_the_source_is = Histories.TestCase
+@pytest.mark.promise("P3", "P11")
+@pytest.mark.timeout(0 if SOAK else 900)
+def test_any_history_ends_as_the_source_is() -> None:
+    """Repeat a run by its seed: ``LINEAL_SEED=… make test ARGS="-k any_history"``."""
+    given = os.environ.get("LINEAL_SEED")
+    chosen = int(given) if given else random.SystemRandom().randrange(1 << 31)
+    print(f"LINEAL_SEED={chosen}")
+
+    count, checks = [0], [0]
+
+    class Counted(Histories):
+        """They are counted, and so are the checks of their accounts."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            count[0] += 1
+
+        def check_invariants(self, *arguments: Any, **named: Any) -> None:
+            checks[0] += 1
+            super().check_invariants(*arguments, **named)
+
+    how = settings(max_examples=HISTORIES, stateful_step_count=STEPS, deadline=None)
+    run_state_machine_as_test(seed(chosen)(Counted), settings=how)
+
+    ran("P3", "histories", min(count[0], HISTORIES))
+    ran("P3", "steps of each history", STEPS)
+    ran("P11", "checks of the accounts", checks[0])
+    found(seed=chosen)

@@ -29,6 +29,7 @@ from lineal.surfaces.events import declared
 from lineal.surfaces.events.doors import Backoff, Doors
 from lineal.surfaces.events.opening import made
 from tests import buses
+from tests.promises.recording import ran
 
 SOURCES = """
 source: tool
@@ -138,8 +139,10 @@ class Open:
 # ── Kafka ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.promise("P1")
 def test_kafka_is_committed_only_after_it_is_kept(lineal: Lineal) -> None:
     """A consumer that dies in between gets everything again; poison does not hold up the rest."""
+    ran("P1", "buses", 1)
     with buses.closing(buses.Kafka()) as kafka:
         kafka.send("ml", [event(0), POISON, *(event(n) for n in range(1, 40)), b'{"what": 1}'])
         cloud = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "tool",
@@ -224,9 +227,11 @@ def test_a_queue_takes_sns_raw_delivery_and_event_bridge(lineal: Lineal, aws: bu
     assert [body["unread"] for body in dead(lineal)] == [POISON.decode()]
 
 
+@pytest.mark.promise("P1")
 def test_a_queue_is_asked_again_for_what_was_kept_and_not_deleted(
     lineal: Lineal, aws: buses.Aws
 ) -> None:
+    ran("P1", "buses", 1)
     queue, sqs = aws.queue("again"), aws.client("sqs")
     order = [*range(20), *range(0, 20, 2)]
     random.Random(5).shuffle(order)
@@ -257,9 +262,11 @@ def nats_of(peer: buses.Nats, **more: Any) -> dict[str, Any]:
     return {"nats": {"servers": [peer.url], "stream": "ml", "subject": "ml.>", **more}}
 
 
+@pytest.mark.promise("P1")
 def test_a_stream_is_acknowledged_only_after_it_is_kept(
     lineal: Lineal, jetstream: buses.Nats
 ) -> None:
+    ran("P1", "buses", 1)
     jetstream.send("ml.a", [event(n) for n in (*range(30), *range(5))])
     jetstream.send("ml.b", [POISON, b"[]", b'{"what": 1}'])
     cloud = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/elsewhere",
@@ -309,6 +316,7 @@ def test_a_server_that_is_killed_is_listened_to_again_when_it_is_back(
         until(lambda: kept(lineal)["m2"] > 0 and door.state == "open", "the second came")
 
 
+@pytest.mark.promise("P1")
 def test_what_a_killed_lineal_acknowledged_is_there(tmp_path: Path, jetstream: buses.Nats) -> None:
     """Killed at any moment and begun again, until every message is acknowledged; then all are
     there."""

@@ -62,6 +62,7 @@ READS: dict[str, list[str]] = {
     "shared": ["shared", "--type", "feature-set", *AT],
     "unused": ["unused", "Data Platform", "--days", "3", *AT],
     "similar": ["similar", "ranking-model", *AT],
+    "wanted": ["wanted", "ranking-model", *AT],
     "explain": ["explain", world.V5, "trained_for", world.TEST, *AT],
     "history": ["history", "ranking-model", "--valid-at", "2026-11-21", *AT],
     "names": ["identity", "show", world.PLAYS, *AT],

@@ -40,13 +40,14 @@ READS: dict[str, Callable[[Client], object]] = {
     "/schema-changes": lambda lineal: lineal.schema_changes({"known_at": "t:0"}, types=["dataset"]),
     "/shared": lambda lineal: lineal.shared(types=["dataset", "feature-set"], limit=5),
     "/unused": lambda lineal: lineal.unused(world.DATA_TEAM, days=0, known_at="2030-01-01"),
+    "/wanted-features": lambda lineal: lineal.wanted(world.MODEL, limit=5),
     "/similar": lambda lineal: lineal.similar(world.MODEL, limit=5),
     "/rules": lambda lineal: lineal.rules(),
     "/rules/trained_for/edges": lambda lineal: lineal.rule_edges("trained_for", limit=5),
     "/questions/q1": lambda lineal: lineal.ask("Q1", world.MODEL),
 }
 #: No model of this world is like another, nothing that is there is unused, all was taken in.
-EMPTY = {"/similar", "/unused", "/dead-letters", "/deeds"}
+EMPTY = {"/wanted-features", "/similar", "/unused", "/dead-letters", "/deeds"}
 
 
 @contextmanager

@@ -24,9 +24,10 @@ from lineal.config import Config
 from lineal.store import Batch, copies, migrations
 from lineal.surfaces.cli import failing, main
 from tests import world
+from tests.promises.recording import SOAK, ran
 
 #: How many backups are made while somebody writes; P16 asks for 100 in a night.
-ROUNDS = int(os.environ.get("LINEAL_BACKUP_ROUNDS", "10"))
+ROUNDS = 100 if SOAK else 10
 
 
 @pytest.fixture
@@ -64,6 +65,8 @@ def say(graph: Lineal, rows: int) -> int:
 # ── Backup ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.promise("P16")
+@pytest.mark.timeout(0 if SOAK else 300)
 def test_every_backup_under_write_load_restores_to_what_was_so_at_its_transaction(
     graph: Lineal, tmp_path: Path
 ) -> None:
@@ -94,6 +97,7 @@ def test_every_backup_under_write_load_restores_to_what_was_so_at_its_transactio
         copies.restore(target, one.path)
         assert digest(target) == digests[one.standing.t]
     assert len({one.standing.t for one in made}) > 1
+    ran("P16", "backups under load", len(made))
 
 
 def test_a_backup_by_another_process_does_not_stop_the_writer(

@@ -176,6 +176,7 @@ def test_time_that_has_run_out_ends_a_walk_over_many_edges(kernel) -> None:
     assert closure(graph, [0], kernel=kernel).why == ()
 
 
+@pytest.mark.promise("P13")
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_long_chain_and_a_wide_hub_are_walked_to_their_ends(kernel) -> None:
     """P13: 10,000 steps, and 1,000,000 edges at one node."""
@@ -201,7 +202,12 @@ def test_a_large_graph_takes_few_bytes_an_edge() -> None:
     sources, targets = dice.integers(0, 250_000, (2, 1_000_000))
     graph = Adjacency.of(sources, targets)
 
-    assert graph.nbytes / graph.down.targets.size < 14
+    # Five each way, and four where a row begins; what most walks leave out takes one a thing.
+    assert graph.nbytes / graph.down.targets.size < 12.1
+    layers = dice.integers(0, 4, 1_000_000)
+    some = Adjacency.of(sources, targets, layers=layers)
+    assert some.down.rest is not None
+    assert some.nbytes / some.down.targets.size < 12.6
 
 
 def test_the_engine_is_imported_without_the_compiler() -> None:
@@ -285,7 +291,7 @@ def _bad(part: str, at: int, value: int) -> Rows:
     parts = {name: getattr(rows, name).copy() for name in ("first", "end", "targets", "codes")}
     parts[part][at] = value
     end = parts["end"]
-    return Rows(parts["first"], end, end, end, parts["targets"], parts["codes"])
+    return Rows(parts["first"], end, None, None, parts["targets"], parts["codes"])
 
 
 @pytest.mark.skipif(not compiled_is_there(), reason="numba is not installed")
@@ -313,7 +319,7 @@ def test_rows_that_lead_beyond_themselves_are_never_given_to_a_compiled_walk(
 def test_rows_that_do_not_fit_together_or_to_their_scratch_are_refused() -> None:
     small, large = (Adjacency.of(np.arange(at), np.arange(1, at + 1)) for at in (5, 9))
     rows = small.down
-    few = Rows(rows.first, rows.middle, rows.last, rows.end, rows.targets, rows.codes[:3])
+    few = Rows(rows.first, rows.end, None, None, rows.targets, rows.codes[:3])
 
     with pytest.raises(ValueError, match="fit together"):
         closure(Adjacency(6, few, small.up, small.legend), [0], kernel="numba")

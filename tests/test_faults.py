@@ -25,6 +25,7 @@ from lineal.sources.guard import GuardedTransport
 from lineal.sources.http import HttpSource
 from lineal.store import Store, work
 from lineal.testing.faults import KINDS, FaultSource
+from tests.promises.recording import ran
 
 SPEC = """
 source: faulty
@@ -136,6 +137,7 @@ def test_there_are_all_kinds_that_are_promised():
     assert len(KINDS) >= 25
 
 
+@pytest.mark.promise("P10")
 @pytest.mark.parametrize("kind", PLAIN)
 def test_an_error_ends_nothing_and_is_over_when_it_is_over(lineal, source, clock, kind):
     """Events and sweeps meet the fault, hours go by, and nothing is retracted or changed."""
@@ -158,6 +160,7 @@ def test_an_error_ends_nothing_and_is_over_when_it_is_over(lineal, source, clock
     assert during == (digest, before)
     assert (swept.listed, swept.absent) == (len(source.things), 0)
     assert (lineal.store.digest(), ended(lineal)) == (digest, before)
+    ran("P10", "kinds of fault", 1)
 
 
 def test_a_real_change_and_a_real_removal_are_seen_after_all_that(lineal, source, clock):
@@ -221,6 +224,7 @@ def test_the_rig_sees_a_retraction_where_there_is_one(source, clock, tmp_path):
         assert ended(credulous) > 0
 
 
+@pytest.mark.promise("P10")
 def test_retry_after_is_kept(source):
     asked = HttpSource(parse(SPEC, variables={"URL": source.url}))
     with source.suffering("429_retry_after"), pytest.raises(SourceDown) as caught:
@@ -242,6 +246,7 @@ def served(authority: trustme.CA, *, days: int) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.promise("P10")
 def test_an_expired_certificate_ends_nothing(tmp_path):
     """The authority is trusted, so that nothing but the date is wrong."""
     authority, clock = trustme.CA(), Clock()
@@ -270,6 +275,7 @@ def test_an_expired_certificate_ends_nothing(tmp_path):
                     ingest.sweep("faulty")
                 assert store.digest() == digest
             assert asked.fetch(Key("thing", "t1")).record is not None
+    ran("P10", "kinds of fault", 1)
 
 
 def settle(ingest: Ingest, documents: int, store: Store) -> None:

@@ -17,6 +17,7 @@ from lineal.model import Event
 from lineal.sources import Habits
 from lineal.store import schema, work
 from tests.databases import ENGINES, fresh
+from tests.promises.recording import ran
 from tests.simulated import SECOND, Clock, Held, Here, Rig, Tool
 
 DOWN = SourceDown("down")
@@ -126,6 +127,7 @@ def test_what_one_asks_for_is_not_asked_for_twice_though_its_lease_ran_out(
         assert rig.value("a") == 1
 
 
+@pytest.mark.promise("P20")
 def test_a_lease_is_of_the_clock_of_the_server(tmp_path: Path) -> None:
     """P20: a process whose clock is a day ahead believes no lease to have run out."""
     with fresh("postgres", tmp_path) as url:
@@ -388,6 +390,7 @@ def test_a_source_that_is_left_alone_is_half_open_before_it_is_asked_again(
 
 
 @pytest.mark.parametrize("seconds", [1, 77, 3_600])
+@pytest.mark.promise("P10")
 def test_a_source_that_says_when_to_come_again_is_left_alone_to_the_second(
     file: Path | str, seconds: int
 ) -> None:
@@ -422,6 +425,7 @@ def test_waits_differ_so_that_what_failed_together_does_not_come_together(
         assert sorted(waits) == [500_000, 750_000, 875_000, SECOND]
 
 
+@pytest.mark.promise("P10")
 def test_one_slow_source_keeps_no_other_waiting(place: Path | str) -> None:
     """Its question is on its way, for hours; what others say is written meanwhile."""
     held = Held()
@@ -448,6 +452,7 @@ def test_one_slow_source_keeps_no_other_waiting(place: Path | str) -> None:
 # ── Gone ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.promise("P10")
 def test_where_too_many_answer_404_unasked_none_is_believed(place: Path | str) -> None:
     """H4, P10: a deploy that lost its database looks just like that."""
     with rigged(place) as rig:
@@ -603,6 +608,28 @@ def test_a_sweep_that_broke_off_does_not_ask_again_for_what_it_found(place: Path
         assert standing(rig).whole_at == Clock().at, "what it knows is of when it first began"
 
 
+def test_a_sweep_whose_process_was_killed_keeps_nobody_from_the_next(tmp_path: Path) -> None:
+    """Of a file: nobody else can be at it."""
+    tool, clock = Tool(), Clock()
+    tool.put("a", 1)
+
+    class Killed(Tool):
+        def list(self) -> Iterator[Any]:
+            yield from tool.list()
+            raise KeyboardInterrupt
+
+    before = Rig(tmp_path / "graph.db", Killed(), clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        before.ingest.sweep("tool")
+    before.store.close()
+
+    with rigged(tmp_path / "graph.db", tool, clock=clock) as rig:
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.value("a") == 1
+
+
 def test_two_processes_do_not_sweep_one_source_at_once(tmp_path: Path) -> None:
     with fresh("postgres", tmp_path) as url:
         tool, clock = Tool(), Clock()
@@ -625,6 +652,7 @@ def test_two_processes_do_not_sweep_one_source_at_once(tmp_path: Path) -> None:
             other.ingest.sweep("tool")
 
 
+@pytest.mark.promise("P5")
 def test_a_lost_event_costs_at_most_one_sweep(file: Path | str) -> None:
     """P5: for an hour every event is lost; one sweep finds all of it."""
     with rigged(file) as rig:
@@ -641,6 +669,7 @@ def test_a_lost_event_costs_at_most_one_sweep(file: Path | str) -> None:
 
         assert stale == dict.fromkeys(names, 1)
         assert rig.known() == {name: thing.value for name, thing in rig.tool.things.items()}
+        ran("P5", "minutes in which all is lost", 60)
 
 
 # ── Dead letters ─────────────────────────────────────────────────────────────────────────────────

@@ -311,6 +311,23 @@ def test_models_are_alike_by_the_rare_features_that_they_share(graph: Graph) -> 
     assert next(one.score for one in back if one.thing.uri == uri("m.a")) == found["m.b"].score
 
 
+def test_features_are_suggested_that_models_alike_consume(graph: Graph) -> None:
+    consumed = {"a": "xy", "b": "xyw", "c": "xv", "d": "q"}
+    lines = [f"m.{model} consumes f.{one}" for model, some in consumed.items() for one in some]
+    graph.say(*told(*lines))
+    alike = {name(one.thing.uri): one.score for one in graph.ask.similar(LOCAL, uri("m.a")).value}
+
+    found = graph.ask.wanted(LOCAL, uri("m.a"))
+
+    assert [name(one.thing.uri) for one in found.value] == ["f.w", "f.v"]
+    assert found.value[0].score == pytest.approx(alike["m.b"] / sum(alike.values()), abs=1e-3)
+    assert found.value[0].reason == "1 of the 2 models that are alike consume it: b."
+    held_out = graph.ask.wanted(LOCAL, uri("m.b"), without=[uri("f.y")]).value
+    assert "f.y" in {name(one.thing.uri) for one in held_out}
+    with pytest.raises(InvalidQuery):
+        graph.ask.wanted(LOCAL, uri("f.x"))
+
+
 def test_features_are_alike_by_the_choosy_models_that_consume_both(graph: Graph) -> None:
     lines = [f"m.{model} consumes f.{feature}" for model, features in
              {"a": "xy", "b": "xyzw", "c": "xz"}.items() for feature in features]  # fmt: skip

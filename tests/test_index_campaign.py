@@ -23,6 +23,7 @@ from lineal.query.index import Index
 from lineal.store import Batch, Reader, Store
 from lineal.store.schema import LAYERS
 from tests.lineage_reference import Reference, Row
+from tests.promises.recording import ran
 from tests.test_engine_walks import LEVEL, NUMBER, OTHER, STEP, WIDE
 from tests.test_index import KINDS
 from tests.test_lineage import DAY, SHAPES, empty, uri
@@ -156,6 +157,7 @@ def _compared(estate: Estate, index: Index, reader: Reader, seen: Counter[str]) 
         assert {min(found[1](at)): tuple(rest) for at, *rest in told} == expected, (uris[key], way)
 
 
+@pytest.mark.promise("P7")
 def test_after_random_batches_and_restarts_the_index_is_the_database(tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     for seed in range(max(2, COMPARED // 50)):
@@ -190,9 +192,11 @@ def test_after_random_batches_and_restarts_the_index_is_the_database(tmp_path: P
     assert seen["from memory"] == seen["compared"], dict(seen)
     for feature in ("restarted, from its file", "built anew", "on rows", "over changed rows"):
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
+    ran("P7", "comparisons", seen["compared"])
     print(dict(seen))
 
 
+@pytest.mark.promise("P7")
 def test_every_lost_row_of_the_feed_is_noticed_and_none_is_served(tmp_path: Path) -> None:
     estate, seen = Estate(tmp_path, 99), Counter[str]()
     estate.tell()
@@ -221,3 +225,4 @@ def test_every_lost_row_of_the_feed_is_noticed_and_none_is_served(tmp_path: Path
             with estate.store.read(LOCAL) as reader:
                 _compared(estate, index, reader, seen)
     assert seen["noticed"] == LOST
+    ran("P7", "gaps noticed", LOST)

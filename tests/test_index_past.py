@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +21,16 @@ from lineal.query.index import Index
 from lineal.store import Batch, Policy, Reader, Store
 from tests.databases import fresh
 from tests.lineage_reference import Reference
-from tests.test_engine_walks import ALWAYS, PHASES, WIDE, Told, _word, histories, reference
+from tests.test_engine_walks import (
+    ALWAYS,
+    PHASES,
+    WIDE,
+    Told,
+    _word,
+    by_hops,
+    histories,
+    reference,
+)
 from tests.test_index import KINDS, _opened
 from tests.test_lineage import DAY, SHAPES, documents, uri
 
@@ -46,7 +56,9 @@ def _then(store: Store, index: Index, moment: Moment, seen: Counter[str]) -> Non
                 continue
             for upstream in (True, False):
                 for logical in (True, False):
-                    _walked(reader, graph, key, Way(upstream, logical), plain)
+                    way = Way(upstream, logical)
+                    _walked(reader, graph, key, way, plain)
+                    on_rows_of_then(reader, index, key, way, seen)
         seen["ended since"] += any(
             row.reason is not None and row.held(plain.t) for row in plain.now
         )
@@ -68,6 +80,24 @@ def _walked(reader: Reader, graph: Graph, key: int, way: Way, plain: Reference) 
     )  # fmt: skip
     told = plain.walk(key, upstream=way.upstream, logical=way.logical)
     assert {min(plain.names(at)) for at in here.reached} == set(told)
+
+
+def on_rows_of_then(reader: Reader, index: Index, key: int, way: Way, seen: Counter[str]) -> None:
+    """Hold a walk over rows compiled for the moment, if it is one, against the store's."""
+    over, back = index.over, index.back
+    found = index.reach(reader, [key], way, WIDE)
+    if found is None:
+        seen["left to claims"] += 1
+        return
+    seen["on rows of then"] += index.back > back
+    seen["on rows made anew"] += index.back > back and index.over > over
+    reach, names = found
+    columns = (reach.things, reach.depths, reach.possible, reach.approximate)
+    answer = {
+        min(names(thing)): tuple(rest)
+        for thing, *rest in zip(*(one.tolist() for one in columns), strict=True)
+    }
+    assert answer == by_hops(reader, key, way, WIDE)[0], (reader.uris([key]), way)
 
 
 def _moments(t: int) -> list[Moment]:
@@ -110,6 +140,7 @@ def test_walks_in_the_past_are_answered_from_memory_as_by_the_store(tmp_path_fac
         follow(Told([*ALWAYS, more, {"b": None, "d": []}]), built)
     for feature in (
         "from memory", "names then", "ended since", "ended before", "ends by itself", "asked",
+        "on rows of then", "on rows made anew",
     ):  # fmt: skip
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
     assert seen["by the store"] == 0
@@ -184,3 +215,50 @@ def test_the_past_of_what_was_dropped_is_not_told_from_memory(tmp_path: Path) ->
         assert store.drop(Policy(frozenset({"run"}), 25 * DAY, keep=0), actor="test").things
         with store.read(LOCAL, Moment(known_t=1)) as reader:
             assert index.graph(reader) is reader
+
+
+def test_a_moment_is_compiled_when_it_is_asked_about_again_and_few_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whoever asks where no server runs, else in the background; the memory is counted."""
+    monkeypatch.setattr("lineal.query.index.QUICK", 0)
+    down = Way(upstream=False, logical=True)
+    with closing(_opened(tmp_path)) as store:
+        for day in range(10, 16):
+            told = [f"x{day}: d.{day} derived_from d.{day - 1}"]
+            store.commit(Batch(documents(told, day), "test", "test"))
+        index = Index(store)
+        assert index.build()
+        assert index._standing is not None
+        moments = index._standing.moments
+
+        def asked(t: int) -> int | None:
+            with store.read(LOCAL, Moment(known_t=t)) as reader:
+                (key,) = reader.keys([uri("d.9")]).values()
+                found = index.reach(reader, [key], down, WIDE)
+                return None if found is None else len(found[0])
+
+        assert [asked(2), asked(2), asked(2)] == [None, 3, 3]
+        one = moments.nbytes
+        assert one > 0
+        # The same claims at another instant are compiled once.
+        with store.read(LOCAL, Moment(known_t=2, valid_at=19 * DAY)) as reader:
+            (key,) = reader.keys([uri("d.9")]).values()
+            index.reach(reader, [key], down, WIDE)
+            assert index.reach(reader, [key], down, WIDE) is not None
+        assert moments.nbytes == one
+        moments._memory = 2 * one + one // 2
+        assert [asked(t) for t in (3, 3, 4, 4, 5, 5)] == [None, 4, None, 5, None, 6]
+        assert moments.nbytes <= moments._memory
+        assert asked(5) == 6
+        assert index.back == 7
+        index.start()
+        try:
+            assert asked(1) is None
+            for _ in range(300):
+                if (found := asked(1)) is not None:
+                    break
+                time.sleep(0.02)
+            assert found == 2
+        finally:
+            index.stop()

@@ -587,6 +587,7 @@ def test_the_health_of_a_source_tells_what_waits_and_what_fails(known: Joined) -
     assert abs(failing.confirmed_at - known.clock.at) < SECOND
 
 
+@pytest.mark.promise("P11")
 def test_no_event_is_unaccounted_for(both: Joined) -> None:
     """P11: what was accepted is applied, waiting or put aside."""
     both.estate.garble("registry")

@@ -19,7 +19,11 @@ from lineal.ingest.judging import Judge, Word
 from lineal.sources import Fetched, Key
 from lineal.store import Batch, work
 from lineal.store.work import Dirty
+from tests.promises.recording import SOAK, found, ran
 from tests.simulated import Rig, Tool, uri
+
+#: Random runs, and the steps of each.
+RUNS, STEPS = (5_000, 100) if SOAK else (20, 100)
 
 
 def orders(*counts: int) -> Iterator[tuple[int, ...]]:
@@ -167,6 +171,7 @@ def judge(rig: Rig) -> Judge:
     )  # fmt: skip
 
 
+@pytest.mark.promise("P4")
 def test_of_all_orders_of_two_fetches_the_store_ends_right_in_each(tmp_path: Path) -> None:
     """And on the way no value is ever followed by an older one."""
     rig = Rig(tmp_path / "graph.db", Tool())
@@ -194,6 +199,7 @@ def test_of_all_orders_of_two_fetches_the_store_ends_right_in_each(tmp_path: Pat
     assert count == 924
     assert wrong == []
     assert (accounts["tool"].accepted, accounts["tool"].pending) == (1_848, 0)
+    ran("P4", "orders of two fetches", count)
 
 
 def value_of(rig: Rig, ident: str) -> int:
@@ -201,25 +207,35 @@ def value_of(rig: Rig, ident: str) -> int:
     return found if isinstance(found, int) else 0
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_many_fetches_of_some_things_in_any_order_end_right(seed: int, tmp_path: Path) -> None:
-    """P4: four workers and eight things, whose leases never hold."""
+@pytest.mark.promise("P4")
+@pytest.mark.timeout(0 if SOAK else 120)
+def test_many_fetches_of_some_things_in_any_order_end_right(tmp_path: Path) -> None:
+    """P4: in each run four workers and eight things, whose leases never hold."""
+    seed = random.SystemRandom().randrange(1 << 31)
     dice, rig = random.Random(seed), Rig(tmp_path / "graph.db", Tool())
-    workers: list[Fetching | None] = [None] * 4
-    newest = dict.fromkeys((f"t{number}" for number in range(8)), 0)
-    for value in range(1, 500):
-        at = dice.randrange(4)
-        fetch = workers[at]
-        if fetch is None or fetch.step == 6:
-            fetch = workers[at] = Fetching(rig, dice.choice(sorted(newest)), value)
-        fetch.go_on()
-        if fetch.step == 6:
-            check_no_older(rig, newest)
-    rig.work()
-
-    assert rig.known() == {name: thing.value for name, thing in rig.tool.things.items()}
+    found(seed=seed)
+    for run in range(RUNS):
+        workers: list[Fetching | None] = [None] * 4
+        newest = dict.fromkeys((f"t{run}-{number}" for number in range(8)), 0)
+        for value in range(run * STEPS + 1, (run + 1) * STEPS + 1):
+            at = dice.randrange(4)
+            fetch = workers[at]
+            if fetch is None or fetch.step == 6:
+                fetch = workers[at] = Fetching(rig, dice.choice(sorted(newest)), value)
+            fetch.go_on()
+            if fetch.step == 6:
+                check_no_older(rig, newest)
+        for fetch in workers:
+            while fetch is not None and fetch.step < 6:
+                fetch.go_on()
+        check_no_older(rig, newest)
+        rig.work()
+        assert {name: value_of(rig, name) for name in newest} == {
+            name: rig.tool.things[name].value if name in rig.tool.things else 0 for name in newest
+        }, f"seed {seed}, run {run}"
     rig.accounts()
     rig.close()
+    ran("P4", "random runs", RUNS)
 
 
 def check_no_older(rig: Rig, newest: dict[str, int]) -> None:

@@ -37,6 +37,7 @@ EDGES = [
     EdgeStatement(ONE, "consumes", SET, layer=Layer.SUGGESTED),
     EdgeStatement(ONE, "owned_by", TEAM, layer=Layer.SUGGESTED),
     EdgeStatement(OTHER, "consumes", SET),
+    EdgeStatement(OTHER, "consumes", here("feature", "more")),
     EdgeStatement(FEATURE, "in_set", SET),
     EdgeStatement(SET, "derived_from", DATA),
     EdgeStatement(LIVE, "deploys", ONE),
@@ -96,6 +97,7 @@ QUESTIONS: dict[str, Asked] = {
         LOCAL, types=["dataset"], days=0, ask=Ask(SWEEP.budget, layers=of)
     ).value,
     "similar": lambda ask, of: bool(ask.similar(LOCAL, ONE, layers=of).value),
+    "wanted": lambda ask, of: bool(ask.wanted(LOCAL, ONE, layers=of).value),
     "search": lambda ask, of: bool(ask.search(LOCAL, "owner:t", layers=of).value.hits),
     "feeds": lambda ask, of: bool(ask.feeds(LOCAL, ONE, layers=of).value.features),
     "data_behind": lambda ask, of: bool(ask.data_behind(LOCAL, ONE, layers=of).value),
@@ -167,13 +169,19 @@ def test_every_surface_takes_them(lineal: Lineal) -> None:
         unknown = client.get(f"/api/v1/similar?uri={ONE}&layers=dreamt").json()["code"]
     asked = [
         *("entities/neighbours", "search", "lineage", "paths", "between", "common", "impact"),
-        *("shared", "unused", "similar", *(f"questions/q{n}" for n in range(1, 14))),
+        *(
+            "shared",
+            "unused",
+            "similar",
+            "wanted-features",
+            *(f"questions/q{n}" for n in range(1, 14)),
+        ),
     ]
     for name in asked:
         given = {one["name"] for one in paths[f"/api/v1/{name}"]["get"]["parameters"]}
         assert "layers" in given, name
     for name in ("neighbours", "search", "lineage", "path", "between", "common", "impact",
-                 "shared", "unused", "similar", "ask"):  # fmt: skip
+                 "shared", "unused", "similar", "wanted", "ask"):  # fmt: skip
         options = {one.name for one in main.commands[name].params if isinstance(one, click.Option)}
         assert "layers" in options, name
     assert by_rest == 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def sweep_all(both: Joined) -> None:
     assert both.lineal.drain(timeout=240).complete
 
 
+@pytest.mark.promise("P3")
 @settings(max_examples=4)
 @given(seed=st.integers(0, 2**32), changes=st.permutations(range(len(CHANGES))))
 def test_any_order_loss_and_repetition_give_one_digest(seed: int, changes: list[int]) -> None:

@@ -66,9 +66,9 @@ def test_whatever_is_new_is_walked_to_and_what_was_parted_or_joined_too(tmp_path
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
 
 
-def _reaches(index: Index, reader: Reader, seen: Counter[str]) -> None:
-    """Hold every walk that the index answers against the store's."""
-    for key in (key for key in range(1, 60) if reader.known([key])):
+def _reaches(index: Index, reader: Reader, seen: Counter[str], *, every: int = 1) -> None:
+    """Hold walks that the index answers against the store's."""
+    for key in (key for key in range(1, 60, every) if reader.known([key])):
         for way in (Way(up, logical) for up in (True, False) for logical in (True, False)):
             found = index.reach(reader, [key], way, WIDE)
             if found is None:
@@ -155,3 +155,47 @@ def test_a_hub_whose_rows_are_too_many_to_make_is_walked_step_by_step(
             assert _reached(index, reader, "d.a") is None
             assert index.left == 2
             _same(index, reader, Counter())
+
+
+def test_what_a_later_change_does_not_touch_is_kept_and_what_it_does_is_made_anew(
+    tmp_path: Path,
+) -> None:
+    """Steps come and go, of new things too, while nothing is another's part or name by them."""
+    seen: Counter[str] = Counter()
+    first = _said(
+        "d.1 derived_from d.0", "d.2 derived_from d.1", "c.0 column_of d.1", "f.0 derived_from c.0",
+        "f.0 in_set fs.0", "v.0 consumes fs.0", "v.0 version_of m.0", "svc.0 calls svc.1",
+        "r.0 run_of p.0", "r.0 reads d.2",
+    )  # fmt: skip
+    later: list[Words] = [
+        {"b": _said("d.3 derived_from d.2")},
+        {"c": _said("d.4 derived_from d.3", "d.5 derived_from d.1")},
+        {"b": _said("d.3 derived_from d.0")},
+        {"d": _said("f.1 derived_from c.0", "f.1 derived_from d.4", "svc.1 calls svc.2")},
+        {"c": _said("d.4 derived_from d.2", "r.0 reads d.4")},
+        {"d": None},
+        {"e": _said("c.1 column_of d.4", "f.2 derived_from c.1")},
+        {"c": _said("d.6 derived_from d.4", "d.6 derived_from c.1")},
+        {"e": None, "b": _said("d.3 derived_from d.6")},
+    ]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch([_word("a", first, 10), _word("z", KINDS, 10)], "t", "t"))
+        index = Index(store)
+        index.build()
+        for words in later:
+            store.commit(Batch([_word(*one, 11) for one in words.items()], "t", "t"))
+            with store.read(LOCAL) as reader:
+                index.graph(reader)
+                assert index._standing is not None
+                for one in index._standing.overlays:
+                    for side in one._sides.values():
+                        seen["kept"] += bool(side.made)
+                        seen["new and kept"] += bool(side._keys.keys() & side.made)
+                        seen["new and gone"] += bool(side._keys.keys() - side.made)
+                # Twice: over rows just made, and over those that are there.
+                _reaches(index, reader, seen, every=2)
+                _reaches(index, reader, seen, every=8)
+        assert index.builds == 1
+    for feature in ("kept", "new and kept", "new and gone"):
+        assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
+    assert seen["left to the store"] < index.over / 10

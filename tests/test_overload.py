@@ -26,6 +26,7 @@ from tests.test_client import serving
 ROOMS, SENDERS, EACH = 40, 8, 60
 
 
+@pytest.mark.promise("P12")
 def test_senders_that_are_too_many_are_told_to_wait_and_lose_nothing(tmp_path: Path) -> None:
     """Eight senders, an inbox of forty; each goes on only when its event is acknowledged."""
     with Estate(seed=7, scale=0.1) as estate:
@@ -117,6 +118,7 @@ def loading(db: Path, url: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.promise("P1")
 def test_a_first_load_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     """What was fetched before the kill is not asked for again; the graph ends as the source is."""
     db = tmp_path / "graph.db"

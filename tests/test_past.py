@@ -39,9 +39,10 @@ from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from lineal.store import work as marks
 from lineal.surfaces import differing, formats, formats_walks
+from tests.promises.recording import SOAK, found, ran
 
 #: How many answers are recorded over all histories. More is more of the same, only slower.
-ANSWERS = 1_000
+ANSWERS = 10_000 if SOAK else 1_000
 #: How many histories they are spread over, and how many steps each has.
 HISTORIES, STEPS = 16, 8
 
@@ -293,6 +294,8 @@ class Past:
         self.store = self._open()
 
 
+@pytest.mark.promise("P8")
+@pytest.mark.timeout(0 if SOAK else 300)
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_answers_about_the_past_never_change(seed: int, tmp_path: Path) -> None:
     past = Past(tmp_path / "past.db", seed)
@@ -310,6 +313,8 @@ def test_answers_about_the_past_never_change(seed: int, tmp_path: Path) -> None:
     assert len({*past.given.values()}) > len(past.given) // 3
     refused = sum(answer == b"refused" for answer in past.given.values())
     assert refused < len(past.given) // 2
+    ran("P8", "answers asked again", len(past.given))
+    found(times_asked=past.asked)
 
 
 def _in_a_copy(past: Past, copy: Path) -> None:

@@ -310,6 +310,7 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/unused", {}),
     ("/unused", {"uri": world.DATA_TEAM, "days": 1, "types": "datasets"}),
     ("/similar", {"uri": MODEL}),
+    ("/wanted-features", {"uri": MODEL}),
     ("/identity", {"uri": PLAYS}),
     ("/identity/preview", {"one": PLAYS, "other": world.TITLES}),
     ("/identity/preview", {"one": PLAYS, "deed": "split"}),

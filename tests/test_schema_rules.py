@@ -213,6 +213,7 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "schema_changes": lambda ask, at: ask.schema_changes(LOCAL, Moment(known_t=0), at),
     "shared": lambda ask, at: ask.shared(LOCAL, at),
     "unused": lambda ask, at: ask.unused(LOCAL, world.DATA_TEAM, at),
+    "wanted": lambda ask, at: ask.wanted(LOCAL, world.MODEL, at),
     "similar": lambda ask, at: ask.similar(LOCAL, world.MODEL, at),
 }
 

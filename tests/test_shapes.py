@@ -903,4 +903,4 @@ def test_declarations_are_values():
 
     assert one == EntityType("a", "as", "d", "A", "An a.")
     assert {type(kind) for kind in SHAPES.kinds.values()} == {EdgeKind}
-    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 58
+    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 61

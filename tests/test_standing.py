@@ -22,6 +22,7 @@ from lineal.store.work import Standing
 from lineal.surfaces.cli import main
 from lineal.surfaces.server import create
 from tests.estate import SOURCES
+from tests.promises.recording import ran
 from tests.simulated import SECOND
 from tests.test_ingest import Clock, Joined, small
 
@@ -87,6 +88,7 @@ def test_a_source_that_is_well_looks_well(both: Joined, client: TestClient) -> N
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.promise("P22")
 def test_a_source_that_is_down_is_seen_and_breaks_no_promise(
     both: Joined, client: TestClient
 ) -> None:
@@ -106,8 +108,10 @@ def test_a_source_that_is_down_is_seen_and_breaks_no_promise(
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.promise("P22")
 def test_a_source_that_is_late_breaks_a_promise(both: Joined, client: TestClient) -> None:
     """Its sweeps come once a night; two of them are missed."""
+    ran("P22", "states made and seen", 1)
     both.lineal.sweep("registry")
     both.work()
     swept = source(client)
@@ -133,9 +137,11 @@ def test_a_source_that_is_late_breaks_a_promise(both: Joined, client: TestClient
     assert client.get("/readyz").status_code == 200, "and it turns well by itself"
 
 
+@pytest.mark.promise("P22")
 def test_a_source_that_is_held_is_seen_and_let_go_by_a_form(
     both: Joined, client: TestClient
 ) -> None:
+    ran("P22", "states made and seen", 1)
     both.lineal.sweep("registry")
     both.work()
     for ident in sorted(both.estate.world.instances)[:11]:
@@ -179,7 +185,9 @@ def bury(both: Joined, ident: str = "ranking-v5") -> None:
     both.estate.heal()
 
 
+@pytest.mark.promise("P11", "P22")
 def test_a_dead_letter_is_listed_shown_and_replayed(both: Joined, client: TestClient) -> None:
+    ran("P22", "states made and seen", 1)
     bury(both)
     (letter,) = client.get("/api/v1/dead-letters", params={"source": "registry"}).json()["value"]
     alone = client.get(f"/api/v1/dead-letters/{letter['id']}").json()
@@ -235,6 +243,7 @@ def test_a_page_of_a_source_that_is_not_there_says_so(client: TestClient) -> Non
 # ── Promises ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.promise("P11", "P22")
 def test_a_notice_that_is_lost_turns_readiness_red(both: Joined, client: TestClient) -> None:
     both.tell()
     both.work()
@@ -248,6 +257,7 @@ def test_a_notice_that_is_lost_turns_readiness_red(both: Joined, client: TestCli
     assert metric(client, "lineal_promises_broken", promise="accounting") == 1
 
 
+@pytest.mark.promise("P22")
 def test_work_that_fails_again_and_again_turns_readiness_red(tmp_path: Path) -> None:
     """Each turn fails, since the database may not be written; after a minute that is a promise."""
     clock = Clock()
@@ -271,6 +281,7 @@ def test_work_that_fails_again_and_again_turns_readiness_red(tmp_path: Path) -> 
     assert (later.status_code, "the disk is gone" in later.json()["detail"]) == (503, True)
 
 
+@pytest.mark.promise("P22")
 def test_a_background_that_died_turns_readiness_red(tmp_path: Path) -> None:
     with Lineal.open(Config(db=tmp_path / "graph.db", index=False)) as lineal:
         client = TestClient(create(lineal), base_url=BASE)

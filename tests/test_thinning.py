@@ -26,7 +26,7 @@ from lineal.lineage.engine.closure import ENDLESS
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.thinning import Rule, thinned
 from lineal.lineage.engine.walkgraph import WalkGraph
-from lineal.model import EdgeStatement
+from lineal.model import EdgeStatement, Moment
 from lineal.query import Questions
 from lineal.query.index import Index
 from lineal.store import Batch, Reader
@@ -34,6 +34,7 @@ from tests.conftest import ROOT
 from tests.databases import fresh
 from tests.test_engine_walks import PHASES, WIDE, Told, _said, _word, by_hops, histories
 from tests.test_index import _opened, _same
+from tests.test_index_past import on_rows_of_then
 from tests.test_lineage import DAY, SHAPES, documents, name, uri
 
 EXAMPLES = int(os.environ.get("LINEAL_WALK_EXAMPLES", "2"))
@@ -83,6 +84,9 @@ def test_with_few_occurrences_held_every_answer_is_the_stores(tmp_path_factory) 
                 with store.read(LOCAL) as reader:
                     _same(index, reader, seen)
                     _unheld(index, reader, seen)
+            for moment in (Moment(known_t=1), Moment(valid_at=10 * DAY + 1)):
+                with store.read(LOCAL, moment) as reader:
+                    _before(index, reader, seen)
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=PHASES)
     @given(histories(), st.sampled_from(RULES))
@@ -95,6 +99,7 @@ def test_with_few_occurrences_held_every_answer_is_the_stores(tmp_path_factory) 
     for feature in (
         "not held", "stand-in", "several in one", "parts of what is not held", "held by a version",
         "from memory", "left to the store", "on rows", "asked of one not held", "left", "vague",
+        "on rows of then", "left to claims",
     ):  # fmt: skip
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
 
@@ -113,6 +118,13 @@ def _count(picture: Picture, seen: Counter[str]) -> None:
     runs = picture.of_type(("run",))[picture.types[:held]]
     seen["held by a version"] += bool(runs.any())
     seen["vague"] += bool(picture.vague.any())
+
+
+def _before(index: Index, reader: Reader, seen: Counter[str]) -> None:
+    """Of the past, too, nothing is told from rows in which something is missing."""
+    for key in (key for key in range(1, 60, 3) if reader.known([key])):
+        for way in (Way(up, logical) for up in (True, False) for logical in (True, False)):
+            on_rows_of_then(reader, index, key, way, seen)
 
 
 def _unheld(index: Index, reader: Reader, seen: Counter[str]) -> None:

@@ -31,12 +31,12 @@ from lineal.model import Json
 from lineal.store import Batch, trouble
 from lineal.surfaces.cli import failing
 from tests import past, world
+from tests.promises.recording import SOAK, found, ran
 from tests.test_client import serving
 
 #: How often the room is filled at a random point (P14 asks for 200 in a night), and how many bits
 #: are flipped (P15 asks for 1,000).
-ROUNDS = int(os.environ.get("LINEAL_FULL_ROUNDS", "20"))
-FLIPS = int(os.environ.get("LINEAL_FLIPS", "50"))
+ROUNDS, FLIPS = (200, 1_000) if SOAK else (20, 50)
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
 
@@ -187,6 +187,8 @@ def is_sound(path: Path) -> bool:
         return file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.promise("P14")
+@pytest.mark.timeout(0 if SOAK else 300)
 def test_no_room_refuses_writes_and_loses_none_that_was_acknowledged(graph: Lineal) -> None:
     refusals = rounds_of_no_room(graph, Limited(graph))
     out = io.BytesIO()
@@ -194,9 +196,11 @@ def test_no_room_refuses_writes_and_loses_none_that_was_acknowledged(graph: Line
 
     assert refusals >= 10
     assert is_sound(graph.store.path)
+    found(fillings=ROUNDS, refused=refusals)
 
 
-@pytest.mark.timeout(1_800)
+@pytest.mark.promise("P14")
+@pytest.mark.timeout(0 if SOAK else 1_800)
 def test_a_full_disk_refuses_writes_and_loses_none_that_was_acknowledged(disk: Path) -> None:
     with world.told(disk) as graph:
         refusals = rounds_of_no_room(graph, Disk(disk))
@@ -206,8 +210,11 @@ def test_a_full_disk_refuses_writes_and_loses_none_that_was_acknowledged(disk: P
 
     assert refusals >= 10
     assert is_sound(path)
+    ran("P14", "fillings", ROUNDS)
+    found(refused=refusals)
 
 
+@pytest.mark.promise("P14")
 def test_a_server_says_that_there_is_no_room_and_goes_on_by_itself(graph: Lineal) -> None:
     room = Limited(graph)
     with serving(graph) as url:
@@ -223,6 +230,7 @@ def test_a_server_says_that_there_is_no_room_and_goes_on_by_itself(graph: Lineal
     assert [before, during, after] == [(200, "ok"), (507, "storage_full"), (200, "ok")]
 
 
+@pytest.mark.promise("P14")
 def test_a_full_disk_turns_readiness_red_until_there_is_room(disk: Path) -> None:
     room = Disk(disk)
     with world.told(disk) as graph, serving(graph) as url:
@@ -350,6 +358,8 @@ def outcome(path: Path, whole: bytes) -> str:
         return "refused"
 
 
+@pytest.mark.promise("P15")
+@pytest.mark.timeout(0 if SOAK else 300)
 def test_a_flipped_bit_is_refused_or_found_or_touched_no_fact(tmp_path: Path) -> None:
     path, clock = tmp_path / "lineal.db", world.Clock(world.FIRST)
     with Lineal.open(Config(db=path), clock=clock) as lineal:
@@ -369,6 +379,8 @@ def test_a_flipped_bit_is_refused_or_found_or_touched_no_fact(tmp_path: Path) ->
         outcomes.append(outcome(path, whole))
 
     assert {"refused", "found", "harmless"} == set(outcomes)
+    ran("P15", "bits flipped", FLIPS)
+    found(**{one: outcomes.count(one) for one in sorted(set(outcomes))})
 
 
 @pytest.mark.parametrize("what", ["record", "edge_out", "derivation", "document", "tx", "entity"])
@@ -396,6 +408,7 @@ def test_a_server_does_not_start_on_a_file_whose_pages_are_damaged(
     assert "Restore a backup" in ran.stderr
 
 
+@pytest.mark.promise("P15")
 def test_a_page_that_is_damaged_while_it_is_served_turns_readiness_red(tmp_path: Path) -> None:
     """And it stays red: what was damaged is looked at again only after a while."""
     with world.told(tmp_path) as graph:
@@ -434,6 +447,7 @@ def test_damage_that_is_over_is_over_once_the_file_was_read_again() -> None:
 # ── Two servers ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.promise("P18")
 def test_a_second_server_on_one_file_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lineal.surfaces.cli", "serve", "--port", "0"]
     path = tmp_path / "lineal.db"

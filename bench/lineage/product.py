@@ -192,7 +192,7 @@ def _overlay(told: dict[str, Any], kernel: str) -> list[Line]:
             share = f"{len(some)} of {len(told[name])}"
             lines.append(
                 Line(f"{moved:,} moved edges, {name}, {how} ({share})", kernel, ratio, "×", bound,
-                     f"before {_ms(some, 'before')}, after {_ms(some, 'after')},"
+                     f"merged {_ms(some, 'before')}, so {_ms(some, 'after')},"
                      f" the first time {_ms(some, 'first')}")
             )  # fmt: skip
     return lines
@@ -205,13 +205,17 @@ def _past(told: dict[str, Any], kernel: str) -> list[Line]:
             if some := told[name][sort]:
                 ratio = statistics.median(one["then"] / one["lean"] for one in some)
                 reached = statistics.median(one["reached"] for one in some)
-                cut = " until cut at its budget" if some[0]["cut"] else ""
                 lines.append(
                     Line(f"as of a past that {name} ({told[name]['lacks']:.1%}), {sort},"
                          f" {reached:,.0f} reached", kernel, ratio, "×", bound,
-                         f"{_ms(some, 'then')}{cut};"
-                         f" rows compiled for then {_ms(some, 'lean')}")
+                         f"{_ms(some, 'then')}; a lean walk {_ms(some, 'lean')}")
                 )  # fmt: skip
+        lines += [
+            Line(f"the first question about a past that {name}, claim by claim", kernel,
+                 told[name]["first"] * 1e3, "ms"),
+            Line("the second, for which its rows are compiled where no server runs", kernel,
+                 told[name]["second"], "s"),
+        ]  # fmt: skip
     return lines
 
 
@@ -230,8 +234,8 @@ def _sizes(told: dict[str, Any]) -> list[Line]:
              rows + columns - source, "B", 32.0, f"rows {rows:.1f}, claims {columns - source:.1f}"),
         Line("the same with source times", "", rows + columns, "B", 40.0,
              f"source times {source:.1f}"),
-        Line("all that is held: the rows of the exact grain too", "",
-             rows + columns + exact, "B", None, f"exact rows {exact:.1f}; file {told['file']:.1f}"),
+        Line("all that is held: the exact grain, nodes, parts and wholes too", "",
+             told["all"], "B", None, f"exact rows {exact:.1f}; file {told['file']:.1f}"),
     ]  # fmt: skip
 
 

@@ -242,9 +242,8 @@ def _lean(found: Found) -> Iterable[str]:
             )  # fmt: skip
     yield ""
     yield (
-        "What is not measured here is not asked of rows alone: fresh changes and the past are"
-        " answered by the rows together with the claims beside them, as is measured below, over a"
-        " database."
+        "What is not measured here is not asked of rows alone: rows are made anew, or compiled for"
+        " a moment, from the claims beside them, as is measured below, over a database."
     )
     yield ""
 
@@ -335,8 +334,8 @@ def _loads(found: Found, graph: Mapping[str, Any]) -> Iterable[str]:
             yield _row(what, name, figure, _judged(target, value))
         yield ""
         yield (
-            "An edge takes five bytes each way. A thing takes eight each way: where its row ends,"
-            " and up to where it is walked by default."
+            "An edge takes five bytes each way. A thing takes four each way for where its row"
+            " begins, and one, two or four for how much of it is not walked by default."
         )
         yield ""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from lineal.access import LOCAL
+from lineal.errors import Unreachable
 from lineal.model import Instant, Json, Uri
 from lineal.search import describe
 from lineal.shapes import Shapes
@@ -21,6 +22,11 @@ from tests import crowd
 from tests.cutting import WAYS, cutter
 from tests.databases import fresh
 from tests.graphs import PLAYS, TEAM, TITLES, said
+from tests.promises.recording import SOAK, found, ran
+from tests.simulated import Rig, Tool
+
+#: How many connections are cut: around commits of facts, and anywhere on the write path.
+CUTS, PATHS = (1_000, 400) if SOAK else (40, 24)
 
 
 @pytest.fixture
@@ -67,20 +73,21 @@ class Chance:
         return self.ways[-1]
 
 
+@pytest.mark.promise("P19")
+@pytest.mark.timeout(0 if SOAK else 120)
 def test_a_cut_around_commit_loses_nothing_and_writes_nothing_twice(
     place: str, tmp_path: Path
 ) -> None:
     """P19: the answer names the transaction of the words, whether the server acted on it or not."""
     chance = Chance(19)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        cutter(place, Path(folder), chance) as proxy,
+        cutter(place, chance) as proxy,
         closing(crowd.opened(proxy.url)) as store,
         closing(crowd.opened(tmp_path / "uncut.db")) as uncut,
     ):
         chance.on = True
         told = 0
-        while len(chance.ways) < 40:
+        while len(chance.ways) < CUTS:
             told += 1
             word = said(PLAYS, [(PLAYS, "owned_by", TEAM)], document=f"d{told}", rows=told)
             batch = Batch([word], "test", f"word {told}")
@@ -93,7 +100,65 @@ def test_a_cut_around_commit_loses_nothing_and_writes_nothing_twice(
         assert verdict.sound, verdict.disagreements
         assert verdict.digest == expected
     assert set(chance.ways) == set(WAYS)
-    assert proxy.cuts == len(chance.ways) >= 40
+    assert proxy.cuts == len(chance.ways) >= CUTS
+    ran("P19", "cuts around COMMIT", proxy.cuts)
+    found(seed=19, words=told)
+
+
+@pytest.mark.promise("P19", "P1")
+@pytest.mark.timeout(0 if SOAK else 120)
+def test_events_through_cut_connections_are_kept_once_they_are_acknowledged(
+    place: str, tmp_path: Path
+) -> None:
+    """The whole write path: inbox, marks, leases, answers. A sender sends until it is told yes."""
+    dice, chance, tool = random.Random(20), Chance(20), Tool()
+    with cutter(place, chance) as proxy:
+        rig = Rig(proxy.url, tool)
+        chance.on = True
+        told = again = number = 0
+        while len(chance.ways) < PATHS:
+            number += 1
+            ident = f"t{dice.randrange(12)}"
+            tool.put(ident, number, f"t{dice.randrange(12)}")
+            while not sent(rig, ident):
+                again += 1
+            told += 1
+            worked_on(rig)
+        chance.on = False
+        rig.work()
+        rig.clock.wait(3_600)
+        rig.work()
+        accounts = rig.accounts()["tool"]
+        known, verdict = rig.known(), rig.store.verify()
+        rig.close()
+    scratch = Rig(tmp_path / "scratch.db", tool, clock=rig.clock)
+    scratch.tell(*sorted(tool.things))
+    scratch.work()
+    expected = scratch.store.digest()
+    scratch.close()
+
+    assert verdict.sound, verdict.disagreements
+    assert verdict.digest == expected
+    assert known == {name: thing.value for name, thing in tool.things.items()}
+    assert told <= accounts.accepted <= told + again
+    assert accounts.pending == 0
+    ran("P19", "cuts around COMMIT", proxy.cuts)
+    found(seed=20, acknowledged=told, sent_again=again)
+
+
+def sent(rig: Rig, ident: str) -> bool:
+    """Send an event; False where it is not acknowledged."""
+    try:
+        rig.tell(ident)
+    except Unreachable:
+        return False
+    return True
+
+
+def worked_on(rig: Rig) -> None:
+    """Do a turn; one that breaks off is tried again later, as the background work does."""
+    with contextlib.suppress(Unreachable):
+        rig.ingest.turn()
 
 
 # ── Killed by the server ─────────────────────────────────────────────────────────────────────────

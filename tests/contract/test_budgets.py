@@ -27,6 +27,7 @@ from lineal.store import Reader
 from lineal.surfaces.cuts import worded
 from tests import crowd, hubs
 from tests.databases import ENGINES, fresh
+from tests.promises.recording import ran
 
 SOAK = os.environ.get("LINEAL_SOAK") == "1"
 #: How many edges the hub has, how long the chain is, and how many things all feed each other.
@@ -36,7 +37,7 @@ SLACK = 3.0
 #: The most memory (bytes) that Python takes for an answer within the usual budget.
 MEMORY = 200 << 20
 USUAL = Budget()
-pytestmark = pytest.mark.timeout(1_800 if SOAK else 300)
+pytestmark = [pytest.mark.timeout(1_800 if SOAK else 300), pytest.mark.promise("P13")]
 
 
 @contextmanager
@@ -124,6 +125,7 @@ def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions)
 
     assert answer.truncated
     assert any(cut.limit == "edges" and cut.total == HUB for cut in answer.why)
+    ran("P13", "edges at one hub", HUB)
     assert len(answer.value.nodes) <= USUAL.nodes * 1.1
     assert len(answer.value.nodes) > USUAL.nodes * 0.9
     assert peak < MEMORY
@@ -241,6 +243,7 @@ def test_a_chain_is_walked_as_far_as_its_budget_goes(ask: Questions) -> None:
     assert len(usual.value.nodes) == 21
     assert usual.why == (Cut("depth", done=20, part=("downstream",)),)
     assert len(far.value.nodes) == 301
+    ran("P13", "length of a chain", CHAIN)
     assert len(ends.value[0].arrows) == 200
 
 
@@ -255,6 +258,7 @@ def test_among_things_that_all_feed_each_other_no_way_is_lost(ask: Questions) ->
     assert len(whole.value.nodes) == ALL
     (cycle,) = whole.value.cycles
     assert cycle.size == ALL
+    ran("P13", "things all joined to each other", ALL)
     assert len(cycle.things) == 2
 
 

@@ -29,6 +29,7 @@ from lineal.store import Batch, Fence, Store, work
 from tests import crowd
 from tests.databases import fresh
 from tests.graphs import said
+from tests.promises.recording import ran
 
 WRITERS = 16
 
@@ -166,6 +167,7 @@ def write(
                 found.append(t)
 
 
+@pytest.mark.promise("P8", "P18")
 def test_sixteen_writers_leave_one_history_without_a_gap(place: str, tmp_path: Path) -> None:
     """H10, P8: no row appears at or below a transaction that was answered; the last words count."""
     documents, hands = crowd.history(16, versions=6, writers=WRITERS)
@@ -189,6 +191,8 @@ def test_sixteen_writers_leave_one_history_without_a_gap(place: str, tmp_path: P
             assert [t for t, _ in feed] == list(range(1, verdict.t + 1))
             assert [instant for _, instant in feed] == sorted({instant for _, instant in feed})
     assert verdict.digest == told_in_order(tmp_path / "in-order.db", documents)
+    ran("P18", "writers at once", WRITERS)
+    ran("P8", "answers asked again", len(onlookers.answers))
 
 
 # ── Killed ───────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +245,7 @@ class Writer:
         assert self._process.wait(timeout=120) == 0, self._log.read_text()
 
 
+@pytest.mark.promise("P18")
 def test_killed_writers_lose_nothing_and_write_nothing_twice(place: str, tmp_path: Path) -> None:
     """P18: eight processes; ten are killed at random moments and say all of their words again."""
     chance = random.Random()
@@ -266,6 +271,7 @@ def test_killed_writers_lose_nothing_and_write_nothing_twice(place: str, tmp_pat
         verdict = store.verify()
     assert verdict.sound, verdict.disagreements
     assert verdict.digest == told_in_order(tmp_path / "in-order.db", documents)
+    ran("P18", "kills of a writer", sum(writer.kills for writer in writers))
 
 
 def wait_for_more(writers: Sequence[Writer]) -> None:

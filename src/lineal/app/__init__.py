@@ -45,6 +45,9 @@ from lineal.store.work import DeadLetter, Deed, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
+#: How long (seconds) turns, sweeps and answers on their way are waited for at the end.
+ENDING = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class LogReceipt:
@@ -192,9 +195,10 @@ class Lineal:
             lineal.close()
 
     def close(self) -> None:
-        """Stop working and close what is open."""
-        self.stop()
-        self.ingest.close()
+        """Stop working and close what is open; what hangs is waited for no longer than `ENDING`."""
+        until = time.monotonic() + ENDING
+        self.stop(until)
+        self.ingest.close(until)
         self.store.close()
 
     @property
@@ -309,11 +313,11 @@ class Lineal:
             self.ask.index = Index(self.store, file=file)
             self.ask.index.start()
 
-    def stop(self) -> None:
-        """Stop the background work after the turn that is being done."""
-        self._background.stop()
+    def stop(self, until: float | None = None) -> None:
+        """Stop the background work after the turn that is being done; wait for it until then."""
+        self._background.stop(until)
         if self.ask.index is not None:
-            self.ask.index.stop()
+            self.ask.index.stop(until)
             self.ask.index = None
 
     # ── Imports ──────────────────────────────────────────────────────────────────────────────

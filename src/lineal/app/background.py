@@ -40,7 +40,7 @@ class Pace:
 
 #: The pace of an installation.
 PACE = Pace()
-#: So long (seconds) threads are waited for when they are to stop.
+#: So long (seconds) threads are waited for when they are to stop, where nobody says how long.
 PATIENCE = 10.0
 
 
@@ -98,12 +98,12 @@ class Background:
             self._threads.append(thread)
             thread.start()
 
-    def stop(self) -> None:
-        """Stop after the turn that is being done."""
+    def stop(self, until: float | None = None) -> None:
+        """Stop after the turn that is being done; wait for it until then, by the steady clock."""
         threads, self._threads = self._threads, []
         self._stopping.set()
         self._ingest.stir()
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + PATIENCE if until is None else until
         for thread in (*threads, *self._sweepers.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
 

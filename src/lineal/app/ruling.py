@@ -145,7 +145,7 @@ class Ruling:
         return [
             RuleStanding(
                 rule,
-                rule.name not in kept or kept[rule.name].enabled,
+                kept[rule.name].enabled if rule.name in kept else rule.enabled,
                 rule.name in pending.rules,
                 pending.failing.get(rule.name, 0),
             )

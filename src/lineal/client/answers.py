@@ -599,6 +599,15 @@ class Unused(Thing):
     owners: list[Thing]
 
 
+class Wanted(TypedDict):
+    """A feature that a model does not consume and that models like it do."""
+
+    thing: Thing
+    score: float
+    by: list[Thing]
+    reason: str
+
+
 class Alike(TypedDict):
     """A model or feature that is like another, with its score and a reason."""
 

@@ -20,6 +20,7 @@ from lineal.client.answers import (
     Unused,
     Value,
     Walk,
+    Wanted,
 )
 
 #: What goes into a query; several values are said one after the other.
@@ -145,6 +146,17 @@ class Walks(ABC):
         """Return what of an owner, or of all, nothing live or recent is made from, since when."""
         said = {**_types(types), **said_layers(layers)}
         return self._ask("/unused", uri=uri, days=days, limit=limit, **said, **times)
+
+    def wanted(
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
+    ) -> Answer[list[Wanted]]:
+        """Return the features that models like one consume and it does not, most wanted first."""
+        return self._ask("/wanted-features", uri=uri, limit=limit, **said_layers(layers), **times)
 
     def similar(
         self,

@@ -35,6 +35,7 @@ from lineal.ingest.sweeping import Stopped, Sweeps
 from lineal.ingest.tally import Progress, Room, Swept, Tally
 from lineal.ingest.understanding import BATCH, Understanding
 from lineal.model import Event, Instant, Json, Record
+from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Refused
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Dirty, Standing
@@ -65,6 +66,8 @@ INBOX, INBOX_BYTES, FOLDING, PAUSE = 100_000, 256_000_000, 100_000, 5.0
 GATHER, TOGETHER = 0.005, 32
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
+#: Later than every clock.
+NEVER = 1 << 62
 #: A lease outlives the longest request by so much, in microseconds.
 LEASE = 60 * SECOND
 
@@ -106,6 +109,10 @@ class Ingest:
             **{name: Fold(one, self._answers, store) for name, one in self._logs.items()},
         }
         self._turn = threading.Lock()
+        #: What time it was in the last turn; before the first one nothing is known.
+        self._looked: Instant = NEVER
+        #: Whether the last that came in was refused for want of room.
+        self._is_full = False
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -118,12 +125,18 @@ class Ingest:
             Overloaded: too much waits already; then none is kept, and the error says when to
                 send them again.
         """
+        if self._is_full:
+            # To understand what will be refused would take the time of what was accepted.
+            self._refuse_overload(self._depth(), len(events))
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
+        reached("event-addressed")
         with self._store.working() as ledger:
-            self._refuse_overload(ledger, len(addressed))
+            self._refuse_overload(work.depth(ledger.driver), len(addressed))
             count = work.receive(ledger, addressed, [notices for _, notices in of])
+            reached("inbox-written")
+        reached("inbox-committed")
         self._answers.stir()
         return count
 
@@ -135,6 +148,7 @@ class Ingest:
         some later turn, unless `is_busy` says that nothing is on its way.
         """
         with self._turn:
+            self._follow_clock()
             self._references.recover()
             understood = self._understanding.understand()
             asked = self._ask()
@@ -146,6 +160,23 @@ class Ingest:
                 words = self._settling.settle(answered, tally or Tally())
                 self._references.follow(words)
             return understood + asked + len(answered)
+
+    def _follow_clock(self) -> None:
+        """Where the clock was set back, also before a start, wait for nothing that it once said."""
+        now = self._store.now()
+        if now >= self._looked:
+            self._looked = now
+            return
+        with self._store.working() as ledger:
+            count = work.bring_back(ledger, now)
+            for name, known in work.standings(ledger.driver).items():
+                if known.down_since is not None and known.down_since > now:
+                    work.stand(ledger, name, down_since=now, closed_until=None)
+        if count:
+            log.warning(
+                "the clock was set back: what was marked after that is due now", count=count
+            )
+        self._looked = now
 
     def _ask(self) -> int:
         """Take what is due, of each source as much as may be asked now, and ask for it."""
@@ -163,6 +194,8 @@ class Ingest:
         with self._store.working() as ledger:
             wanted = {name: most[name] * self._lanes[name].batch for name in ready}
             taken = work.take(ledger, wanted, now=now, holder=self._holder, lease=self._lease())
+            reached("lease-written")
+        reached("lease-committed")
         too_much: list[Dirty] = []
         for name in ready:
             some = [dirty for dirty in taken if dirty.source == name]
@@ -177,23 +210,28 @@ class Ingest:
 
     def room(self, source: str | None = None) -> Room:
         """Return how many events may be sent now; a consumer pauses where there is no room."""
-        with self._store.looking() as driver:
-            if source in self._logs:
+        if source in self._logs:
+            with self._store.looking() as driver:
                 left = self._folding - work.pending(driver, source)
-            else:
-                events, size = work.depth(driver)
-                left = self._inbox - events if size < self._inbox_bytes else 0
+        else:
+            events, size = self._depth()
+            left = self._inbox - events if size < self._inbox_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
 
-    def _refuse_overload(self, ledger: Ledger, count: int) -> None:
-        events, size = work.depth(ledger.driver)
+    def _refuse_overload(self, depth: tuple[int, int], count: int) -> None:
+        events, size = depth
         # What is more than there is room for at all must get in some time.
-        if events and (events + count > self._inbox or size >= self._inbox_bytes):
+        self._is_full = events > 0 and (events + count > self._inbox or size >= self._inbox_bytes)
+        if self._is_full:
             raise Overloaded(
                 f"{events:,} events ({size:,} bytes) wait to be taken in; no more may.",
                 retry_after=PAUSE,
                 fix="Send them again later; nothing of this was kept.",
             )
+
+    def _depth(self) -> tuple[int, int]:
+        with self._store.looking() as driver:
+            return work.depth(driver)
 
     # ── Asking ───────────────────────────────────────────────────────────────────────────────
 
@@ -305,6 +343,7 @@ class Ingest:
             chosen = work.chosen(ledger, ids=ids, source=source)
             work.purge(ledger, chosen, self._store.now())
             self._noted(ledger, chosen, "purge", actor, reason)
+            reached("letters-purged")
         return len(chosen)
 
     def _noted(
@@ -322,15 +361,20 @@ class Ingest:
                 count=count,
             )  # fmt: skip
 
-    def close(self) -> None:
-        """Stop asking; what was not answered is due again at once, for whoever comes next."""
-        until = time.monotonic() + CLOSING
+    def close(self, until: float | None = None) -> None:
+        """
+        Stop asking; what was not answered is due again at once, for whoever comes next.
+
+        Answers on their way are waited for until then, by the steady clock.
+        """
+        until = time.monotonic() + CLOSING if until is None else until
         left = [dirty for lane in self._lanes.values() for dirty in lane.close(until)]
         left += [asked.dirty for asked in self._answers.taken(len(self._lanes) * BATCH)]
         if left:
             try:
                 with self._store.working() as ledger:
                     work.hand_back(ledger, left)
+                    reached("handed-back")
             except StoreError as error:
                 log.warning("leases run out by themselves", error=str(error), count=len(left))
 

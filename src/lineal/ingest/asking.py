@@ -6,17 +6,20 @@ together in one queue, in the order in which they come.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
 from lineal.errors import LinealError, SourceDown, SourceGarbled
+from lineal.points import reached
 from lineal.sources import Fetched, FetchedSource, Key, LogSource
 from lineal.store import Store, work
 from lineal.store.work import Dirty
@@ -43,7 +46,49 @@ Workers: TypeAlias = Callable[[str, int], Executor]
 
 def threads(source: str, places: int) -> Executor:
     """Return workers for the places of a source's lane."""
-    return ThreadPoolExecutor(places, thread_name_prefix=f"fetch-{source}")
+    return Askers(places, f"fetch-{source}")
+
+
+class Askers(Executor):
+    """
+    Threads that ask, and that no process waits for when it ends.
+
+    The standard library's are waited for then, and one whose source is silent may take minutes.
+    """
+
+    def __init__(self, places: int, name: str) -> None:
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._places, self._name, self._begun = places, name, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have something done as soon as a thread is free; only one thread may ask for it."""
+        future: Future[Any] = Future()
+        self._tasks.put((future, partial(fn, *args, **kwargs)))
+        if self._begun < self._places:
+            name = f"{self._name}_{self._begun}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._begun += 1
+        return future
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            future, does = task
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(does())
+            except BaseException as error:
+                future.set_exception(error)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the threads end when they have done what waits, or at once what they are at."""
+        if cancel_futures:
+            with contextlib.suppress(Empty):
+                while (task := self._tasks.get_nowait()) is not None:
+                    task[0].cancel()
+                    task[0].set_running_or_notify_cancel()
+        for _ in range(self._begun):
+            self._tasks.put(None)
 
 
 class Answers:
@@ -162,7 +207,9 @@ class Lane:
         began = time.monotonic()
         outcomes: Sequence[Fetched | LinealError | None] = [None] * len(some)
         if not self._is_down and began - since < STALE:
+            reached("asking")
             outcomes = self._outcomes(some)
+            reached("answered")
             self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
         if any(isinstance(outcome, SourceDown) for outcome in outcomes):
             self._is_down = True

@@ -10,6 +10,7 @@ from lineal.ingest.guard import too_many
 from lineal.ingest.tally import Progress, Tally
 from lineal.ingest.understanding import BATCH, chunks
 from lineal.model import Instant, Record, Removal, Uri
+from lineal.points import reached
 from lineal.sources import Refused
 from lineal.store import Batch, Store, work
 
@@ -53,8 +54,10 @@ class Loading:
             tally.read += len(some)
             seen.update(record.document for record in records)
             tally.add(self._store.commit(Batch(records, actor="import", cause=cause)))
+            reached("snapshot-part-committed")
             if progress is not None:
                 progress(tally.read, None, source)
+        reached("snapshot-committed")
         if scope is not None and len(tally.refused) == before:
             self._remove_absent(source, scope, seen, tally, cause, said_at, removing=removing)
 

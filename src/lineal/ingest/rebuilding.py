@@ -13,6 +13,7 @@ from lineal.errors import LinealError, NotFound
 from lineal.ingest.judging import Word
 from lineal.ingest.tally import Progress
 from lineal.ingest.understanding import BATCH
+from lineal.points import reached
 from lineal.sources import FetchedSource, Key, LogSource
 from lineal.store import Store, work
 from lineal.store.work import Dirty, Raw
@@ -79,6 +80,7 @@ class Rebuilding:
                 ledger, source.name, [one.document for one in some],
                 now=now, holder=self._holder, lease=LEASE,
             )  # fmt: skip
+        reached("rewording")
         kept = {one.document: one for one in some}
         words, unfit = list[Word](), list[Dirty]()
         for dirty, due_at in taken:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from lineal.ingest.judging import Word
 from lineal.model import Record, Uri
+from lineal.points import reached
 from lineal.sources import FetchedSource
 from lineal.store import Store, work
 
@@ -52,6 +53,7 @@ class References:
         if unseen:
             with self._store.working() as ledger:
                 work.mark_unknown(ledger, unseen, self._store.now())
+                reached("stubs-marked")
             if len(self._known) > REMEMBERED:
                 self._known.clear()
             self._known.update(unseen)

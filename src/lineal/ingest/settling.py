@@ -13,6 +13,7 @@ from lineal.ingest.judging import Dead, Judge, Later, Word
 from lineal.ingest.patience import WELL, after_failure
 from lineal.ingest.tally import Tally
 from lineal.model import Instant, Uri
+from lineal.points import reached
 from lineal.sources import FetchedSource, Key, LogSource
 from lineal.store import Batch, Ledger, Store, work
 from lineal.store.work import Dirty
@@ -39,6 +40,7 @@ class Settling:
             of = [one for one in answered if one.dirty.source == name and one.outcome is not None]
             judge = self._judge(name, [asked.dirty for asked in of])
             verdicts += [judge.verdict(asked) for asked in of]
+        reached("judged")
         words = [one for one in verdicts if isinstance(one, Word)]
         self.write(words, tally)
         failed = [one for one in verdicts if not isinstance(one, Word)]
@@ -118,6 +120,7 @@ class Settling:
                 )  # fmt: skip
             self._note_held(ledger, failed, now)
             self._note_down(ledger, answered, now)
+            reached("answers-noted")
 
     def _note_down(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> None:
         for asked in answered:

@@ -15,6 +15,7 @@ from lineal.ingest.guard import too_many
 from lineal.ingest.patience import SECOND
 from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
+from lineal.points import reached
 from lineal.sources import FetchedSource
 from lineal.store import Store, work
 from lineal.store.work import Standing
@@ -51,6 +52,7 @@ class Sweeps:
         source = self._source(name)
         for again in range(RESTARTS):
             sweep = self._begun(name)
+            reached("sweep-begun")
             try:
                 self._list(source, sweep, progress)
             except SourceMoved as error:
@@ -99,8 +101,10 @@ class Sweeps:
                     now=self._store.now(),
                     lease=LEASE,
                 )
+                reached("sweep-page-taken")
             if progress is not None:
                 progress(count, None, f"listed by {source.name}")
+        reached("sweep-listed")
 
     def _broke(self, name: str, error: SourceError | None) -> None:
         said = None if error is None else str(error)
@@ -123,6 +127,7 @@ class Sweeps:
                 held_at=(known.held_at or now) if held else None, held=gone if held else 0,
                 leased_by=None, leased_until=None,
             )  # fmt: skip
+            reached("absence-counted")
         if held:
             log.warning("removals held", source=name, absent=gone, living=living)
         return Swept(name, known.listed, known.marked, gone, held)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from lineal.errors import InvalidEvent
 from lineal.model import Event, Instant, Json
+from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Marked
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Waiting
@@ -101,6 +102,7 @@ class Understanding:
                 self._one(ledger, marks, one, now)
             marks.write()
             work.done(ledger, waiting)
+            reached("events-marked")
         return len(waiting)
 
     def _one(self, ledger: Ledger, marks: Marks, waiting: Waiting, now: Instant) -> None:
@@ -134,6 +136,7 @@ class Understanding:
             if not work.keep(ledger, event.source, digest, event.body, documents, now):
                 flow.add(event.source, "superseded", worth, now)
                 return
+            reached("entry-kept")
         for marked in found:
             marks.add(event.source, marked)
 
@@ -195,6 +198,7 @@ class Understanding:
                 self._take(ledger, marks, event, found, notices, now)
                 left += 1
             marks.write()
+            reached("letters-replayed")
         return left
 
     def _addressee(self, letter: DeadLetter) -> str:

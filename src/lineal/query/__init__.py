@@ -29,7 +29,7 @@ from lineal.query import (
     walks,
     ways,
 )
-from lineal.query.alike import COMPARABLE, Alike
+from lineal.query.alike import COMPARABLE, Alike, Wanted
 from lineal.query.changing import OF, Change
 from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
@@ -94,6 +94,7 @@ __all__ = [
     "Touched",
     "Trial",
     "Unused",
+    "Wanted",
 ]
 
 if TYPE_CHECKING:
@@ -395,6 +396,26 @@ class Questions:
         """Which models consume like features, or which features do like models consume?"""
         with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return alike.similar(things, asked, key, limit=limit)
+
+    def wanted(
+        self,
+        viewer: Viewer,
+        uri: Uri,
+        moment: Moment = NOW,
+        *,
+        limit: int = 20,
+        without: Collection[Uri] = (),
+        layers: Layers = BELIEVED,
+    ) -> Answer[tuple[Wanted, ...]]:
+        """
+        Which features does a model not consume that models like it do?
+
+        *without* are features that count as not consumed, so that what is suggested can be tried
+        against what is known.
+        """
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
+            kept = things.reader.keys(without).values()
+            return alike.wanted(things, asked, key, limit=limit, without=kept)
 
     # ── What differs ─────────────────────────────────────────────────────────────────────────
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
@@ -36,6 +36,41 @@ class Alike:
     only_this: int
     only_other: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A feature that a model does not consume, and that models like it do."""
+
+    thing: Brief
+    #: How much of the likeness of all that are alike is of those that consume it, from 0 to 1.
+    score: float
+    #: These, the most alike first.
+    by: tuple[Brief, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """One of the things that were compared."""
+
+    key: int
+    score: float
+    #: What both have, the rarest first, and what the other has.
+    both: tuple[int, ...]
+    theirs: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a thing has, and everything that has some of it, the most alike first."""
+
+    own: frozenset[int]
+    others: tuple[_Other, ...]
+    #: How many things have each of the traits, and how many things there are in all.
+    having: dict[int, int]
+    every: int
+    why: tuple[Cut, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +116,100 @@ def similar(things: Things, asked: Thirteen, key: int, *, limit: int) -> Answer[
     1972). So a feature that all consume makes few models alike.
     """
     sort = _sort(asked, things.reader.uris([key])[key].type)
-    own = sort.had_by(key)
+    compared = _compared(things, asked, sort, key)
+    shown = compared.others[:limit]
+    briefs = things.briefs({one for other in shown for one in (other.key, *other.both)})
+    found = tuple(_alike(other, compared, sort, briefs) for other in shown)
+    why = [*asked.why, *compared.why]
+    total = None if why else len(compared.others)
+    if len(compared.others) > limit:
+        why.append(Cut("list", done=limit, total=len(compared.others)))
+    return answer(things.reader, found, why=why, total=total)
+
+
+def wanted(
+    things: Things, asked: Thirteen, key: int, *, limit: int, without: Collection[int] = ()
+) -> Answer[tuple[Wanted, ...]]:
+    """
+    Return the features that a model does not consume and that models like it do, most wanted first.
+
+    The score of a feature is the likeness of the models that consume it, over that of all that are
+    alike (`similar`): a vote of neighbours, each weighed by how near it is. A suggestion is no
+    edge: it is in no lineage and no impact. *without* are features to hold for not consumed.
+    """
+    kind = things.reader.uris([key])[key].type
+    if kind not in ("model", "model-version"):
+        raise InvalidQuery(
+            f"Features are suggested for models, and this is a {kind}.",
+            fix="Ask of a model or of one of its versions.",
+        )
+    sort = _sort(asked, kind)
+    compared = _compared(things, asked, sort, key, frozenset(without))
+    every = math.fsum(other.score for other in compared.others)
+    votes: dict[int, list[_Other]] = defaultdict(list)
+    for other in compared.others:
+        for feature in other.theirs - compared.own:
+            votes[feature].append(other)
+    uris = things.reader.uris(votes)
+    score = {
+        feature: math.fsum(other.score for other in some) / every for feature, some in votes.items()
+    }
+    ordered = sorted(votes, key=lambda one: (-score[one], uris[one]))
+    shown = ordered[:limit]
+    briefs = things.briefs({*shown, *(o.key for one in shown for o in votes[one][:NAMED])})
+    found = tuple(
+        Wanted(
+            briefs[one],
+            round(score[one], 4),
+            tuple(briefs[other.key] for other in votes[one][:NAMED]),
+            _vote(votes[one], compared, briefs),
+        )
+        for one in shown
+    )
+    why = [*asked.why, *compared.why]
+    total = None if why else len(ordered)
+    if len(ordered) > limit:
+        why.append(Cut("list", done=limit, total=len(ordered)))
+    return answer(things.reader, found, why=why, total=total)
+
+
+def _vote(some: list[_Other], compared: _Compared, briefs: Mapping[int, Brief]) -> str:
+    names = ", ".join(briefs[other.key].name for other in some[:NAMED])
+    more = f" and {len(some) - NAMED} more" if len(some) > NAMED else ""
+    alike = len(compared.others)
+    return f"{len(some)} of the {alike} models that are alike consume it: {names}{more}."
+
+
+def _alike(other: _Other, compared: _Compared, sort: _Sort, briefs: Mapping[int, Brief]) -> Alike:
+    both, own = set(other.both), compared.own
+    names = [
+        f"{briefs[one].name} ({compared.having[one]} of {compared.every} {sort.type}s)"
+        for one in other.both[:NAMED]
+    ]
+    more = f" and {len(both) - NAMED} more" if len(both) > NAMED else ""
+    return Alike(
+        briefs[other.key],
+        round(other.score, 4),
+        tuple(briefs[one] for one in other.both),
+        len(own - both),
+        len(other.theirs - both),
+        sort.reason.format(
+            both=len(both),
+            union=len({*own, *other.theirs, *both}),
+            names=", ".join(names) + more,
+        ),
+    )
+
+
+def _compared(
+    things: Things,
+    asked: Thirteen,
+    sort: _Sort,
+    key: int,
+    without: frozenset[int] = frozenset(),
+) -> _Compared:
+    """Compare a thing with everything that has something that it has, those that share most."""
+    own = [one for one in sort.had_by(key) if one not in without]
     having = sort.having(own)
     itself = set(things.one([key]).values())
     if sort.type == "model":
@@ -110,33 +238,15 @@ def similar(things: Things, asked: Thirteen, key: int, *, limit: int) -> Answer[
         if things.must_end():
             why.append(Cut("time", "compared", done=at, total=len(ordered)))
             break
-        theirs = sort.had_by(other)
+        theirs = frozenset(sort.had_by(other))
         both = sorted(
-            set(own) & set(theirs) | set(shared[other]), key=lambda one: (-weights[one], uris[one])
+            set(own) & theirs | set(shared[other]), key=lambda one: (-weights[one], uris[one])
         )
-        union = sorted({*own, *theirs, *both})
-        score = weight(both) / weight(union)
-        briefs = things.briefs([other, *both])
-        names = [
-            f"{briefs[one].name} ({len(having[one])} of {every} {sort.type}s)"
-            for one in both[:NAMED]
-        ]
-        more = f" and {len(both) - NAMED} more" if len(both) > NAMED else ""
-        found.append(
-            Alike(
-                briefs[other],
-                round(score, 4),
-                tuple(briefs[one] for one in both),
-                len(set(own) - set(both)),
-                len(set(theirs) - set(both)),
-                sort.reason.format(both=len(both), union=len(union), names=", ".join(names) + more),
-            )
-        )
-    found.sort(key=lambda one: (-one.score, one.thing.uri))
-    total = len(found) if not why and not asked.why else None
-    if len(found) > limit:
-        why.append(Cut("list", done=limit, total=len(found)))
-    return answer(things.reader, tuple(found[:limit]), why=[*asked.why, *why], total=total)
+        score = weight(both) / weight(sorted({*own, *theirs, *both}))
+        found.append(_Other(other, score, tuple(both), theirs))
+    found.sort(key=lambda one: (-round(one.score, 4), uris[one.key]))
+    counts = {trait: len(some) for trait, some in having.items()}
+    return _Compared(frozenset(own), tuple(found), counts, every, tuple(why))
 
 
 def _weight(every: int, having: int) -> float:

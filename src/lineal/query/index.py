@@ -8,26 +8,36 @@ Not to be in the index never means not to exist.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
-from dataclasses import replace
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import structlog
 
-from lineal.lineage import Graph, Way
+from lineal.lineage import Graph, Way, newest
 from lineal.lineage.engine.adjacency import Ints
+from lineal.lineage.engine.claims import Numbers
+from lineal.lineage.engine.columns import Unsound
 from lineal.lineage.engine.held import Held
 from lineal.lineage.engine.then import Then
 from lineal.lineage.engine.thinning import Rule
-from lineal.lineage.engine.walkgraph import Reach
-from lineal.model import Budget, Instant, Viewer
+from lineal.lineage.engine.walkgraph import Reach, WalkGraph
+from lineal.model import Budget, Instant, Moment, Viewer
 from lineal.query import keeping
-from lineal.query.keeping import Standing, built, overlays
+from lineal.query.keeping import Standing, built
+from lineal.query.moments import Compiled, Key
 from lineal.store import Reader, Store
 
 log = structlog.get_logger("lineal")
 
+#: What walks at a moment stand on: the rows, the graph, who has which names, what has changed.
+_At: TypeAlias = tuple[
+    Compiled, Held, Mapping[int, frozenset[int]], Collection[int]
+]  # fmt: skip
 #: Who reads for the index.
 _INDEX = Viewer("index")
 #: How much memory its arrays may take, in bytes, unless something else is said.
@@ -36,6 +46,8 @@ MEMORY = 4 << 30
 PAST = 90 * 86_400_000_000
 #: From how many changed things on it is built anew in the background.
 FOLD = 5_000
+#: Up to how many claims a moment in the past is compiled when it is first asked about.
+QUICK = 20_000
 
 
 class Index:
@@ -67,12 +79,15 @@ class Index:
         self._lock = threading.Lock()
         self._standing: Standing | None = None
         self._refused = False
+        #: Must it be built anew? Which moments are to be compiled? Is there anything to do?
         self._due = threading.Event()
+        self._moments: deque[Key] = deque()
+        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         #: How often it was built, found a gap, left a walk to the store, was asked about the past,
-        #: and walked over rows that were made anew.
-        self.builds = self.gaps = self.left = self.then = self.over = 0
+        #: and walked over rows that were made anew, or over rows of a moment in the past.
+        self.builds = self.gaps = self.left = self.then = self.over = self.back = 0
         #: Up to which transaction it is known that nothing old was dropped since it was built.
         self._kept = 0
 
@@ -94,7 +109,11 @@ class Index:
         return standing is not None
 
     def recall(self) -> bool:
-        """Take it from its file; False where there is no sound one of this very database."""
+        """
+        Take it from its file; False where there is none of this very database.
+
+        Of the file is looked at what is read, until it is looked through (`settle`).
+        """
         if self._file is None:
             return False
         with self._store.read(_INDEX) as reader:
@@ -103,6 +122,32 @@ class Index:
             if self._standing is None:
                 self._standing = standing
         return standing is not None
+
+    def settle(self) -> bool:
+        """
+        Look through the file that it was taken from, so that the quickest kernel may walk.
+
+        False where it is damaged, or there is no index: then it is built anew.
+        """
+        with self._lock:
+            standing = self._standing
+        if standing is None:
+            return False
+        # What takes long is done once, and while others may ask.
+        keeping.settled(standing, self._shapes)
+        with self._lock:
+            if self._standing is not None:
+                self._standing = keeping.settled(self._standing, self._shapes)
+            if self._standing is None:
+                self._ask_to_build()
+            return self._standing is not None
+
+    def _unsound(self) -> None:
+        """Forget what a damaged file held."""
+        log.warning("the file of the lineage index is damaged: it is built anew")
+        with self._lock:
+            self._standing = None
+            self._ask_to_build()
 
     def start(self) -> None:
         """Build it in the background, and again whenever much has changed."""
@@ -113,13 +158,17 @@ class Index:
             self._thread = threading.Thread(target=self._work, name="index", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the background work."""
+    def stop(self, until: float | None = None) -> None:
+        """Stop the background work; wait for it until then, by the steady clock."""
         if self._thread is not None:
             self._stopping.set()
-            self._due.set()
-            self._thread.join()
+            self._wake.set()
+            self._thread.join(None if until is None else max(0.0, until - time.monotonic()))
             self._thread = None
+
+    def _ask_to_build(self) -> None:
+        self._due.set()
+        self._wake.set()
 
     def _warm(self) -> None:
         """Let the kernel be imported and compiled now, and not in the first question."""
@@ -131,45 +180,64 @@ class Index:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._wake.clear()
                 if self._due.is_set():
                     self._due.clear()
                     self.build()
-                self._warm()
+                if self.settle():
+                    self._warm()
+                    self._compile_asked()
             except Exception:
                 # The store answers meanwhile; the next question that finds it missing asks again.
                 log.exception("the lineage index could not be built")
-            self._due.wait()
+            self._wake.wait()
 
     # ── What is asked of it ──────────────────────────────────────────────────────────────────
 
     def graph(self, reader: Reader) -> Graph:
         """Return the graph at a reader's moment: from memory, where it stands there."""
-        standing = self._at(reader)
-        if standing is not None:
-            return Held(standing.shelves, reader, standing.changed)
-        return self._graph_then(reader) or reader
+        try:
+            standing = self._at(reader)
+            if standing is not None:
+                return Held(standing.shelves, reader, standing.changed)
+            return self._graph_then(reader) or reader
+        except Unsound:
+            self._unsound()
+            return reader
 
     def _graph_then(self, reader: Reader) -> Graph | None:
         """Return the graph at a moment in the past, or at an older snapshot; None if too old."""
+        past = self._past_of(reader)
+        if past is None:
+            return None
+        self.then += 1
+        return past.held
+
+    def _past_of(self, reader: Reader) -> _Past | None:
+        """Return what is held of a moment in the past; None where the store must be asked."""
         basis = reader.basis
         with self._lock:
             standing = self._standing
         ended = None if standing is None else standing.shelves.ended
         if standing is None or ended is None or not ended.past.within(basis.t, basis.valid_at):
             return None
-        last, dropped = reader.forgot(max(standing.built, self._kept))
-        if dropped:
-            return None
-        self._kept = last
-        changed = standing.changed if standing.t >= basis.t else None
-        if changed is None:
+        kept = max(standing.built, self._kept)
+        if not 0 < basis.published <= kept:
+            last, dropped = reader.forgot(kept)
+            if dropped:
+                return None
+            self._kept = last
+        things, claims = set[int](), frozenset[tuple[int, str, int]]()
+        if basis.t > standing.built:
             changes = reader.changes(standing.built)
             if changes is None:
                 return None
-            changed = changes.things | {end for src, _, dst in changes.claims for end in (src, dst)}
-        then = Then(standing.shelves.picture, ended, basis.t, basis.valid_at)
-        self.then += 1
-        return Held(standing.shelves, reader, changed, then)
+            claims = changes.claims
+            things |= changes.things | {end for src, _, dst in claims for end in (src, dst)}
+        then = Then(standing.shelves, ended, basis.t, basis.valid_at)
+        names = standing.moments.names(then, standing.shelves.members)
+        held = Held(standing.shelves, reader, things, then, names)
+        return _Past(standing, then, held, names, things, claims)
 
     def reach(
         self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
@@ -179,59 +247,149 @@ class Index:
 
         None where the index does not know, or a limit was hit: then the walk itself tells.
         """
-        standing = self._at(reader)
-        if standing is None:
+        try:
+            return self._reached(reader, starts, way, budget)
+        except Unsound:
+            self._unsound()
             return None
-        at = 0 if way.logical else 1
-        graph, spoiled = standing.graphs[at], standing.spoiled[at]
+
+    def _reached(
+        self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
+        standing = self._at(reader)
+        if standing is not None:
+            at = 0 if way.logical else 1
+            compiled = Compiled(standing.graphs[at], standing.spoiled[at], standing.overlays[at])
+            held = Held(standing.shelves, reader, standing.changed)
+            at_now = compiled, held, standing.shelves.members, standing.changed
+            return self._reach(at_now, starts, way, budget)
+        # A snapshot that commits have overtaken is not asked about again.
+        past = None if reader.basis.is_now else self._past_of(reader)
+        then = None if past is None else self._compiled(past, reader, logical=way.logical)
+        if past is None or then is None:
+            return None
+        found = self._reach((then, past.held, past.names, past.things), starts, way, budget)
+        self.back += found is not None
+        return found
+
+    def _reach(
+        self, at: _At, starts: Collection[int], way: Way, budget: Budget
+    ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
+        """Walk over compiled rows of a moment; over those made anew, where it must be."""
+        (graph, spoiled, overlay), held, members, changed = at
         numbers = graph.numbers.of(starts)
         if numbers.size < len(set(starts)):
-            return self._over(standing, reader, starts, way, budget)
+            return self._over(at, starts, way, budget)
         if not graph.knows(numbers.tolist()):
             return None
-        found = graph.walk(numbers.tolist(), way, budget)
+        view = overlay.view(upstream=way.upstream)
+        begun = view.graph.begin(numbers.tolist())
+        if view.graph is not graph and overlay.moved(begun):
+            return self._over(at, starts, way, budget)
+        found = view.graph.walk_from(begun, way, budget)
         if found.why or spoiled.everything:
             self.left += 1
             return None
-        if spoiled.touches(found.things):
-            return self._over(standing, reader, starts, way, budget)
-        members = standing.shelves.members
-        found = replace(found, things=graph.numbers.key(found.things))
-        return found, lambda key: members.get(key, frozenset((key,)))
+        if view.flags[found.things].any():
+            return self._over(at, starts, way, budget)
+        found = replace(found, things=view.keys(found.things))
+        if view.graph is graph:
+            return found, lambda key: members.get(key, frozenset((key,)))
+        self.over += 1
+        return found, _Names(graph.numbers, members, changed, held, found.things)
 
     def _over(
-        self, standing: Standing, reader: Reader, starts: Collection[int], way: Way, budget: Budget
+        self, at: _At, starts: Collection[int], way: Way, budget: Budget
     ) -> tuple[Reach, Callable[[int], frozenset[int]]] | None:
         """Walk from what is new, or where something changed: over rows that are made anew."""
-        at = 0 if way.logical else 1
-        held, found = Held(standing.shelves, reader, standing.changed), None
-        if standing.graphs[at].vague is None:
-            found = standing.overlays[at].walk(held, starts, way, budget)
+        (graph, _, overlay), held, members, changed = at
+        found = None if graph.vague is not None else overlay.walk(held, starts, way, budget)
         if found is None:
             self.left += 1
             return None
         self.over += 1
-        return found, _names(standing, held, found.things)
+        return found, _Names(graph.numbers, members, changed, held, found.things)
+
+    # ── The past ─────────────────────────────────────────────────────────────────────────────
+
+    def _compiled(self, past: _Past, reader: Reader, *, logical: bool) -> Compiled | None:
+        """Return the compiled graph of a moment; None where it is not there, or not yet."""
+        if not logical and past.standing.shelves.picture.partial is not None:
+            return None
+        key = (past.then.t, past.then.at, logical)
+        found = past.standing.moments.get(key)
+        if found is not None:
+            return found
+        often = past.standing.moments.asked(key)
+        if len(past.standing.shelves.picture.claims) <= QUICK:
+            return self._compile(past, reader, key)
+        if often > 1 and self._thread is None:
+            return self._compile(past, reader, key)
+        if often > 1:
+            self._moments.append(key)
+            self._wake.set()
+        return None
+
+    def _compile(self, past: _Past, reader: Reader, key: Key) -> Compiled | None:
+        """Compile the graph of a moment."""
+        if past.standing.mapped is not None:
+            again = self._past_of(reader) if self.settle() else None
+            if again is None:
+                return None
+            past = again
+
+        def graph() -> tuple[WalkGraph, bool]:
+            asked = False
+
+            def told(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
+                nonlocal asked
+                asked = asked or bool(models)
+                return newest(reader, models)
+
+            made = WalkGraph.of(past.then.picture(told), self._shapes, logical=key[2])
+            return made, not asked
+
+        try:
+            return past.standing.moments.prepare(
+                key, past.then, past.held, (past.things, past.claims), graph
+            )
+        except OverflowError:
+            return None
+
+    def _compile_asked(self) -> None:
+        """Compile the graphs of moments that were asked about more than once."""
+        while self._moments and not self._stopping.is_set():
+            key = self._moments.popleft()
+            moment = Moment(known_t=key[0], valid_at=key[1])
+            with self._store.read(_INDEX, moment) as reader:
+                past = self._past_of(reader)
+                if past is not None and past.standing.moments.get(key) is None:
+                    self._compile(past, reader, key)
+
+    # ── Following the feed ───────────────────────────────────────────────────────────────────
 
     def _at(self, reader: Reader) -> Standing | None:
         """Return where the index stands, if that is where the reader does, or can be brought to."""
         basis = reader.basis
         with self._lock:
             standing = self._standing
+            if standing is not None and standing.shelves.unsound:
+                standing = self._standing = None
             if standing is None:
                 if not self._refused:
-                    self._due.set()
+                    self._ask_to_build()
                 return None
             if not basis.is_now or basis.t < standing.t or basis.valid_at < standing.since:
                 return None
             standing = self._standing = self._followed(standing, reader)
             if standing is None or len(standing.changed) > self._fold:
-                self._due.set()
+                self._ask_to_build()
             return standing
 
     def _followed(self, standing: Standing, reader: Reader) -> Standing | None:
         """Bring the index to a reader's basis: mark what changed. None: it must be built anew."""
         things, claims = set[int](), set[tuple[int, str, int]]()
+        turns, turned, more = standing.turns, standing.turned, list[tuple[int, int, str, int]]()
         if reader.basis.t > standing.t:
             changes = reader.changes(standing.t)
             if changes is None:
@@ -240,10 +398,13 @@ class Index:
                 return None
             things |= changes.things
             claims |= changes.claims
-        turned = standing.turned
-        while turned < len(standing.turns) and standing.turns[turned][0] <= reader.basis.valid_at:
-            claims.add(standing.turns[turned][1:])
+            # What was said since may begin or end by itself, too.
+            more = reader.turns(things) if things else []
+        while turned < len(turns) and turns[turned][0] <= reader.basis.valid_at:
+            claims.add(turns[turned][1:])
             turned += 1
+        if more:
+            turns, turned = tuple(sorted({*turns[turned:], *more})), 0
         things |= {end for src, _, dst in claims for end in (src, dst)}
         if not things:
             return replace(standing, t=reader.basis.t)
@@ -255,20 +416,55 @@ class Index:
         ]
         both = spoiled[0], spoiled[1]
         return replace(
-            standing, t=reader.basis.t, turned=turned, changed=changed, spoiled=both,
-            overlays=overlays(standing.graphs, both, self._shapes),
+            standing, t=reader.basis.t, turns=turns, turned=turned, changed=changed, spoiled=both,
+            overlays=(
+                standing.overlays[0].after(both[0], things),
+                standing.overlays[1].after(both[1], things),
+            ),
         )  # fmt: skip
 
 
-def _names(standing: Standing, held: Held, things: Ints) -> Callable[[int], frozenset[int]]:
-    """Return what gives all names of a thing reached: asked anew only where they may be others."""
-    changed, members = standing.changed, standing.shelves.members
-    numbers = standing.shelves.picture.numbers
-    known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
-    fresh = things[~known].tolist()
-    fresh += [
-        key for key in things[known].tolist()
-        if key in changed or (key in members and not members[key].isdisjoint(changed))
-    ]  # fmt: skip
-    groups = held.groups(fresh)
-    return lambda key: groups.get(key) or members.get(key, frozenset((key,)))
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is held of a moment in the past, and what was said of it after the claims were read."""
+
+    standing: Standing
+    then: Then
+    held: Held
+    names: Mapping[int, frozenset[int]]
+    things: Collection[int]
+    claims: Collection[tuple[int, str, int]]
+
+
+class _Names:
+    """All names of a thing reached; asked anew, and when first wanted, where they may be others."""
+
+    def __init__(
+        self,
+        numbers: Numbers,
+        members: Mapping[int, frozenset[int]],
+        changed: Collection[int],
+        held: Held,
+        things: Ints,
+    ) -> None:
+        self._numbers, self._members, self._changed = numbers, members, changed
+        self._held, self._things = held, things
+        self._groups: dict[int, frozenset[int]] | None = None
+
+    def __call__(self, key: int) -> frozenset[int]:
+        if self._groups is None:
+            self._groups = self._held.groups(self._fresh())
+        return self._groups.get(key) or self._members.get(key, frozenset((key,)))
+
+    def _fresh(self) -> list[int]:
+        things, numbers = self._things, self._numbers
+        known = things < numbers.things if numbers.keys is None else np.isin(things, numbers.keys)
+        fresh: list[int] = things[~known].tolist()
+        fresh += [key for key in things[known].tolist() if self._may_differ(key)]
+        return fresh
+
+    def _may_differ(self, key: int) -> bool:
+        if key in self._changed:
+            return True
+        group = self._members.get(key)
+        return group is not None and not group.isdisjoint(self._changed)

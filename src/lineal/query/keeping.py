@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.overlay import Overlay
-from lineal.lineage.engine.packing import pack_graph, pack_shelves, unpack_graph, unpack_shelves
+from lineal.lineage.engine.packing import (
+    pack_graph,
+    pack_legend,
+    pack_shelves,
+    unpack_graph,
+    unpack_legend,
+    unpack_shelves,
+)
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.thinning import Rule
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.model import Instant
+from lineal.query.moments import Moments
 from lineal.shapes import Shapes
 from lineal.store import Reader, derived
 
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 2
+_MADE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,10 @@ class Standing:
     spoiled: tuple[Spoiled, Spoiled]
     #: The rows made anew of each grain since it last changed; made when they are first needed.
     overlays: tuple[Overlay, Overlay]
+    #: The compiled graphs of moments in the past.
+    moments: Moments
+    #: The file it comes from, as long as that was not looked through.
+    mapped: derived.Mapped | None = None
 
     @property
     def nbytes(self) -> int:
@@ -64,13 +80,19 @@ def built(
             shelves = Shelves(replace(picture, past=None))
         if shelves.nbytes > memory:
             raise OverflowError(f"It would take {shelves.nbytes} bytes and more.")
-        logical = WalkGraph.of(picture, shapes, logical=True)
-        graphs = (logical, WalkGraph.of(picture, shapes, logical=False))
+        graphs = (
+            WalkGraph.of(picture, shapes, logical=True),
+            WalkGraph.of(picture, shapes, logical=False),
+        )
+        # Which key stands for a thing hangs on no grain.
+        for graph in graphs:
+            graph.stands = shelves.stands
     except OverflowError as error:
         log.warning("walks go through the store", why=str(error))
         return None
     basis = reader.basis
-    standing = _fresh(basis.t, shelves, graphs, tuple(reader.turns()), basis.valid_at, shapes)
+    turns = tuple(reader.turns())
+    standing = _fresh(basis.t, shelves, graphs, turns, basis.valid_at, shapes, memory)
     if standing.nbytes > memory:
         log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
         return None
@@ -88,7 +110,7 @@ def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None
     about = {
         "made": _MADE, "t": standing.built, "hash": reader.chained(standing.built),
         "shapes": shapes.version, "since": standing.since, "turns": standing.turns,
-        "shelves": facts, "graphs": graphs,
+        "shelves": facts, "graphs": graphs, "legend": pack_legend(standing.graphs[0].legend),
     }  # fmt: skip
     try:
         derived.save(file, arrays, about)
@@ -98,25 +120,48 @@ def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None
 
 def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standing | None:
     """Return what a file holds, if it is of this very history and of these shapes."""
-    found = derived.load(file)
-    if found is None:
+    mapped = derived.load(file)
+    if mapped is None:
         return None
-    arrays, about = found
+    about = mapped.about
     t = about["t"]
     same = (about["made"], about["shapes"]) == (_MADE, shapes.version)
     if not same or t > reader.basis.t or not about["hash"]:
         return None
     if about["hash"] != reader.chained(t) or about["since"] > reader.basis.valid_at:
         return None
-    shelves = unpack_shelves(arrays, about["shelves"])
-    numbers = shelves.picture.numbers
-    graphs = [
-        unpack_graph(arrays, facts, name, shapes, numbers)
-        for name, facts in zip(_NAMES, about["graphs"], strict=True)
-    ]
+    shelves, graphs = _unpacked(mapped.columns(), about, shapes)
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
-    standing = _fresh(t, shelves, (graphs[0], graphs[1]), turns, about["since"], shapes)
-    return standing if standing.nbytes <= memory else None
+    standing = _fresh(t, shelves, graphs, turns, about["since"], shapes, memory)
+    return replace(standing, mapped=mapped) if standing.nbytes <= memory else None
+
+
+def _unpacked(
+    arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], shapes: Shapes
+) -> tuple[Shelves, tuple[WalkGraph, WalkGraph]]:
+    shelves = unpack_shelves(arrays, about["shelves"])
+    numbers, stands = shelves.picture.numbers, shelves.stands
+    legend = unpack_legend(about["legend"])
+    logical, exact = (
+        unpack_graph(arrays, facts, name, shapes, numbers, stands, legend)
+        for name, facts in zip(_NAMES, about["graphs"], strict=True)
+    )
+    return shelves, (logical, exact)
+
+
+def settled(standing: Standing, shapes: Shapes) -> Standing | None:
+    """Look through all of the file; return the same on plain arrays, or None if it is damaged."""
+    if standing.mapped is None:
+        return standing
+    arrays = None if standing.shelves.unsound else standing.mapped.arrays()
+    if arrays is None:
+        return None
+    shelves, graphs = _unpacked(arrays, standing.mapped.about, shapes)
+    first, second = (replace(one, flags=np.asarray(one.flags)) for one in standing.spoiled)
+    return replace(
+        standing, shelves=shelves, graphs=graphs, mapped=None, spoiled=(first, second),
+        overlays=overlays(graphs, (first, second), shapes),
+    )  # fmt: skip
 
 
 def _fresh(
@@ -126,12 +171,14 @@ def _fresh(
     turns: tuple[tuple[Instant, int, str, int], ...],
     since: Instant,
     shapes: Shapes,
+    memory: int,
 ) -> Standing:
     """Return arrays at one transaction, since which nothing has changed."""
     spoiled = Spoiled.none(graphs[0]), Spoiled.none(graphs[1])
+    left = memory - shelves.nbytes - sum(graph.nbytes for graph in graphs)
     return Standing(
         t, shelves, graphs, turns, since, t, 0, frozenset(), spoiled,
-        overlays(graphs, spoiled, shapes),
+        overlays(graphs, spoiled, shapes), Moments(t, shapes, left),
     )  # fmt: skip
 
 

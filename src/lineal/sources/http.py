@@ -26,6 +26,7 @@ from lineal.errors import (
     SourceMoved,
 )
 from lineal.model import Instant, Json, Record, Uri
+from lineal.points import reached
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
 from lineal.sources.allowed import allowed as kept_fields
 from lineal.sources.asking import Answer, Client
@@ -155,6 +156,7 @@ class HttpSource:
         """
         fetch, path, params = self._address(key)
         answer = self._client.ask(path, params, etag=etag)
+        reached("fetched")
         if not answer.changed:
             return Fetched(key, None, etag)
         document = self._document(key, fetch, answer.document)
@@ -211,6 +213,7 @@ class HttpSource:
         parts = {resource.key.parts(key.id)[resource.key.names[0]]: key for key in keys}
         given = plan.separator.join(parts) if plan.separator else list(parts)
         answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
+        reached("fetched")
         try:
             items = plan.items(answer.document, answer.document)
         except Invalid as error:

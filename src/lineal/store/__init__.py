@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from lineal.errors import ConfigError, Damaged, Undone, Unreachable
 from lineal.model import NOW, Budget, Instant, Json, Moment, Record, Uri, Viewer
+from lineal.points import reached
 from lineal.shapes import Shapes
 from lineal.store import (
     copies,
@@ -173,6 +174,7 @@ class Store:
             self._check()
             with self._writing() as connection:
                 migrations.upgrade(connection)
+                reached("migrated")
             self._project()
             return
         with self._reading() as connection:
@@ -228,6 +230,7 @@ class Store:
                 more = projecting.project_some(
                     connection, self._around.terms, self._around.facets, self._around.describe
                 )
+                reached("projected")
 
     @property
     def name(self) -> str:
@@ -277,6 +280,7 @@ class Store:
         with self._changing() as connection:
             transaction = Transaction(connection, self._around, now=self.now)
             committed = transaction.apply(batch)
+        reached("batch-committed")
         transaction.learned()
         if committed.t is not None:
             documents = committed.documents

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -20,6 +20,8 @@ class Basis:
     valid_at: Instant
     #: True where the question is about now, and not about what happens to be the newest past.
     is_now: bool = False
+    #: The last transaction there was when it was asked; 0 where that was not looked at.
+    published: int = field(default=0, compare=False)
 
 
 def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
@@ -39,7 +41,7 @@ def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
     else:
         t, known_at = clock.published, max(now, clock.instant)
     valid_at = known_at if moment.valid_at is None else moment.valid_at
-    return Basis(t, known_at, valid_at, moment.is_now)
+    return Basis(t, known_at, valid_at, moment.is_now, clock.published)
 
 
 def latest(connection: sa.Connection) -> Basis:

@@ -356,11 +356,17 @@ def forgot(driver: Driver, after: int) -> tuple[int, bool]:
     return last, last > after and driver.row(_FORGOT, after, last) is not None
 
 
-def turns(reader: Reader, driver: Driver) -> list[tuple[int, int, str, int]]:
+def turns(
+    reader: Reader, driver: Driver, things: Collection[int] | None = None
+) -> list[tuple[int, int, str, int]]:
     """When does a claim begin or end to be so after the moment, though nobody says it then?"""
     basis = reader.basis
     at, corrected = basis.valid_at, schema.REASONS.index("corrected")
-    rows = driver.rows(_TURNS, basis.t, at, at, basis.t, corrected, at)
+    values = basis.t, at, at, basis.t, corrected, at
+    if things is None:
+        rows = driver.rows(_TURNS, *values)
+    else:
+        rows = driver.among(f"{_TURNS} AND src {{among}}", things, *values)
     found = [
         (instant, src, reader.kind(kind), dst)
         for src, kind, dst, *instants in rows

@@ -78,7 +78,6 @@ class Concluding:
         """Hold all rules for concluded: whoever says so has just let them."""
         programs = [program for _, program in self._programs().values()]
         pending.agree(self._ledger, programs, self._turn.t, self._turn.instant, plan=False)
-        self._idle = frozenset()
 
     def by_starts(self, rules: Rules, name: str, starts: Sequence[int]) -> set[EdgeId]:
         """Conclude all that one rule says of some things."""

@@ -127,6 +127,8 @@ class Program:
     #: The types of the things by which its conclusions are kept.
     types: frozenset[str]
     version: str
+    #: Whether it is in use before anybody says so.
+    enabled: bool = True
 
 
 class Rules(Protocol):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from lineal.errors import NotFound
 from lineal.model import Instant, Uri
+from lineal.points import reached
 from lineal.store import schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Surroundings
@@ -186,6 +187,7 @@ class Forgetting:
         self._turn.publish(
             actor=actor, cause=cause, token=None, leaves=leaves, changed=changed, others=told
         )
+        reached("forgotten")
 
     def _blank_salts(self, ts: set[int]) -> None:
         self._driver.many("UPDATE tx SET salt = ? WHERE t = ?", [(b"", t) for t in sorted(ts)])

@@ -84,12 +84,13 @@ def agree(ledger: Ledger, programs: Sequence[Program], t: int, at: Instant, *, p
         if row is not None and bytes(row[2]) == program.digest:
             continue
         if row is None:
-            ledger.insert(schema.rule, [(name, program.version, program.digest, True)])
+            row_ = (name, program.version, program.digest, program.enabled)
+            ledger.insert(schema.rule, [row_])
         else:
             ledger.change(
                 schema.rule, [(row, {"version": program.version, "digest": program.digest})]
             )
-        enabled = row is None or bool(row[3])
+        enabled = program.enabled if row is None else bool(row[3])
         if plan:
             positions = [THROUGH, WITHDRAW] if enabled else [WITHDRAW]
             _begin_anew(ledger, name, positions, t, at)

@@ -25,6 +25,7 @@ from lineal.errors import (
     Undone,
     Unreachable,
 )
+from lineal.points import reached
 from lineal.store.driver import Driver
 
 try:
@@ -90,8 +91,12 @@ class PostgresDatabase:
         """Open a write transaction; it commits when the block ends well, else it is undone."""
         if not self.writable:
             raise ReadOnly(f"{self.name} was opened for reading only.")
-        with self._write_lock, translated(self.name), self._writer.begin() as connection:
-            yield connection
+        with self._write_lock, translated(self.name):
+            with self._writer.begin() as connection:
+                reached("transaction-begun")
+                yield connection
+                reached("transaction-written")
+            reached("transaction-committed")
 
     def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Return the rows of one query, which is a snapshot by itself."""

@@ -74,11 +74,11 @@ class Reader(Links):
 
         return bulk.chained(self._driver, t)
 
-    def turns(self) -> list[tuple[int, int, str, int]]:
-        """When will a claim begin or end to be so, and which?"""
+    def turns(self, things: Collection[int] | None = None) -> list[tuple[int, int, str, int]]:
+        """When will a claim (that begins at one of these) begin or end to be so, and which?"""
         from lineal.store import bulk  # noqa: PLC0415
 
-        return bulk.turns(self, self._driver)
+        return bulk.turns(self, self._driver, things)
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 

@@ -27,6 +27,7 @@ from lineal.errors import (
     StorageFull,
     StoreError,
 )
+from lineal.points import reached
 from lineal.store.owner import own
 
 _PRAGMAS = (
@@ -151,8 +152,12 @@ class SqliteDatabase:
                 f"{self.path} was opened for reading only.",
                 fix="Write through the server that owns it.",
             )
-        with self._write_lock, translated(self.path), self._writer.begin():
-            yield self._writer
+        with self._write_lock, translated(self.path):
+            with self._writer.begin():
+                reached("transaction-begun")
+                yield self._writer
+                reached("transaction-written")
+            reached("transaction-committed")
 
     def glance(self, text: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Return the rows of one query, which is a snapshot by itself."""
@@ -218,8 +223,10 @@ class SqliteDatabase:
             # They are empty, and must not be taken for those of the new file.
             for ending in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            reached("file-ready")
             try:
                 path.replace(self.path)
+                reached("file-replaced")
             finally:
                 self._writer = self._connected_writer()
 
@@ -248,7 +255,9 @@ class SqliteDatabase:
                 connection.exec_driver_sql(
                     f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
                 )
+                reached("text-merged")
         self._set("PRAGMA wal_checkpoint(PASSIVE)")
+        reached("log-moved")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:

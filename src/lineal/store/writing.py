@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lineal.model import Instant, Json, Record, Removal, Statement, Uri, Viewer
+from lineal.points import reached
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
@@ -62,14 +63,22 @@ class Transaction:
         if known is not None:
             self._turn.give_back()
             return Committed(known, {"same": len(batch.words)})
+        reached("clock-held")
         changed = self._changed(self._passing(batch))
+        reached("fences-passed")
         self._name(changed)
+        reached("things-named")
         self._replace(changed)
+        reached("facts-written")
         self._keep_raw(changed)
+        reached("raws-kept")
         if self._things or self._edges:
             self._conclude()
+            reached("rules-concluded")
             self._index(changed)
+            reached("search-written")
             self._publish(batch)
+            reached("published")
             documents = dict(self._documents)
             return Committed(self.t, documents, self._rows.begun, self._rows.ended)
         self._turn.give_back()
@@ -80,6 +89,7 @@ class Transaction:
         following = self._following()
         rule = following.next_piece(most)
         self._end_of_rules(following, f"rule:{rule}")
+        reached("rules-followed")
         return rule is not None
 
     def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> None:

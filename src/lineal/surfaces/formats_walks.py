@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SchemaChanges,
         Touched,
         Unused,
+        Wanted,
     )
 
 
@@ -226,6 +227,20 @@ def unused(answer: Answer[tuple[Unused, ...]]) -> Object:
             "last_used_at": when(one.last_used_at),
             "last_used_by": None if one.last_used_by is None else thing(one.last_used_by),
             "owners": things(one.owners),
+        }
+        for one in answer.value
+    ]
+    return envelope(answer, value)
+
+
+def wanted(answer: Answer[tuple[Wanted, ...]]) -> Object:
+    """Return the features that models like one consume, with their score and the reason."""
+    value: list[Json] = [
+        {
+            "thing": thing(one.thing),
+            "score": one.score,
+            "by": things(one.by),
+            "reason": one.reason,
         }
         for one in answer.value
     ]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lineal.errors import InvalidEvent
 from lineal.model import Json
+from lineal.points import reached
 from lineal.surfaces import bodies
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.bodies import Body
@@ -60,7 +61,9 @@ def _add_events(api: APIRouter, lineal: Lineal) -> None:
         """
         name, told = bodies.events(body, lineal.listened, source or None)
         events = lineal.worded(name, told)
-        return json_response({"accepted": lineal.receive(name, events)}, 202)
+        count = lineal.receive(name, events)
+        reached("acknowledging")
+        return json_response({"accepted": count}, 202)
 
 
 def _add_lineage(api: APIRouter, lineal: Lineal) -> None:
@@ -81,6 +84,7 @@ def _add_lineage(api: APIRouter, lineal: Lineal) -> None:
         receipt = lineal.receive_log(bodies.objects(value))
         if receipt.refused:
             raise InvalidEvent(receipt.refused[0][1])
+        reached("acknowledging")
         return json_response({"accepted": receipt.accepted}, 201)
 
     @api.post(
@@ -105,6 +109,7 @@ def _add_lineage(api: APIRouter, lineal: Lineal) -> None:
         if not isinstance(value, list):
             raise InvalidEvent("This takes a list of events.", fix="Send one to /api/v1/lineage.")
         outcome = _taken(lineal, value)
+        reached("acknowledging")
         return json_response(outcome) if outcome else Response(status_code=204)
 
 

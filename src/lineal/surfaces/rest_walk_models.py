@@ -170,6 +170,15 @@ class Unused(Thing):
     owners: list[Thing]
 
 
+class Wanted(_Model):
+    """A feature that a model does not consume, and that models like it do."""
+
+    thing: Thing
+    score: float = Field(description="The share of all likeness that votes for it, 0 to 1.")
+    by: list[Thing] = Field(description="Models that consume it, the most alike first.")
+    reason: str
+
+
 class Alike(_Model):
     """A model that consumes like features, or a feature that like models consume."""
 

@@ -229,6 +229,12 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
         )  # fmt: skip
         return json_response(formats.unused(answer))
 
+    @api.get("/wanted-features", tags=["use"], **answered(Answered[list[models.Wanted]], 404))
+    def wanted(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
+        """Features that a model does not consume and that models like it do, with a score."""
+        answer = ask.wanted(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
+        return json_response(formats.wanted(answer))
+
     @api.get("/similar", tags=["use"], **answered(Answered[list[models.Alike]], 404))
     def similar(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
         """Return what is like a model or feature, with a score and a reason."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lineal.enrich.rules.matching import Matching, TooMany, Way
 from lineal.enrich.rules.reading import in_order
 from lineal.enrich.rules.rule import Rule
-from lineal.enrich.rules.touching import START, Touched, Touching
+from lineal.enrich.rules.touching import START, Touching
 from lineal.model import Json, Uri
 from lineal.shapes import Shapes
 from lineal.store import (
@@ -29,8 +29,9 @@ from lineal.store import (
     Step,
 )
 
-#: How many ways of a rule are followed at once in a commit, and in a transaction of their own.
-ROOM, MOST = 10_000, 200_000
+#: How many ways of a rule are followed at once in a transaction, and how many for one thing, for
+#: which it is done whole or not at all.
+ROOM, MOST = 5_000, 200_000
 #: How many derivations of one edge are kept; of more only the number.
 KEPT = 20
 
@@ -47,6 +48,7 @@ class RuleBook:
         self.rules = in_order(rules)
         self._shapes = Shapes.builtin() if shapes is None else shapes
         self._named = {rule.name: rule for rule in self.rules}
+        self._allowed: dict[tuple[str, str, str], bool] = {}
 
     @property
     def seeds(self) -> frozenset[str]:
@@ -57,13 +59,9 @@ class RuleBook:
     def programs(self) -> tuple[Program, ...]:
         """The rules as the store keeps them up, in their order."""
         return tuple(
-            Program(rule.name, rule.digest, rule.path.types[0], self._version(rule))
+            Program(rule.name, rule.digest, rule.path.types[0], rule.version, rule.enabled)
             for rule in self.rules
         )
-
-    @staticmethod
-    def _version(rule: Rule) -> str:
-        return rule.version
 
     # ── In a commit ──────────────────────────────────────────────────────────────────────────
 
@@ -75,20 +73,15 @@ class RuleBook:
         *change* when the next one is asked.
         """
         for rule in self.rules:
-            if rule.name in change.idle:
+            if rule.name in change.idle or not rule.may_conclude(reader.kinds):
                 continue
             touching = Touching(rule, reader, self._shapes, change)
             touched = touching.by_change(_UNBOUND if most is None else most)
-            yield from self._followed(rule, touched, reader, MOST if most is None else ROOM)
-
-    def _followed(self, rule: Rule, touched: Touched, reader: Reader, room: int) -> Iterator[Step]:
-        if touched.later:
-            yield PutOff(rule.name, tuple(sorted(touched.later)))
-        if touched.starts:
-            try:
-                yield self._conclusion(rule, touched.starts, reader, room)
-            except TooMany:
-                yield PutOff(rule.name, tuple((START, key) for key in sorted(touched.starts)))
+            if touched.later:
+                yield PutOff(rule.name, tuple(sorted(touched.later)))
+            if touched.starts:
+                room = MOST if most is None else max(ROOM, most)
+                yield from self._for(rule, sorted(touched.starts), reader, room)
 
     # ── What was put off ─────────────────────────────────────────────────────────────────────
 
@@ -102,30 +95,49 @@ class RuleBook:
         """
         rule = self._named[name]
         if position == START:
-            yield from self.conclude_for(name, keys, reader)
+            yield from self._for(rule, keys, reader, ROOM)
             return
         touching = Touching(rule, reader, self._shapes, Change(frozenset(), frozenset()))
         touched, onward = touching.page(keys[0], position, after, most)
-        yield from self._followed(rule, touched, reader, MOST)
+        if touched.later:
+            yield PutOff(rule.name, tuple(sorted(touched.later)))
+        if touched.starts:
+            yield from self._for(rule, sorted(touched.starts), reader, ROOM)
         if onward is not None:
             yield PutOff(rule.name, ((position, keys[0]),), after=onward)
 
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterator[Step]:
-        """Conclude everything for these starts; in parts where there are too many ways."""
-        rule = self._named[name]
-        uris = reader.uris(starts)
-        fit = [key for key in starts if uris[key].type in rule.path.types[0]]
-        parts = [fit] if fit else []
+        """Conclude everything for these starts, however many ways there are from them."""
+        rule, parts = self._named[name], [list(starts)]
         while parts:
             part = parts.pop()
+            for step in self._for(rule, part, reader, MOST):
+                if isinstance(step, PutOff):
+                    left = [key for _, key in step.places]
+                    middle = len(left) // 2
+                    parts += [some for some in (left[middle:], left[:middle]) if some]
+                else:
+                    yield step
+
+    def _for(self, rule: Rule, starts: Sequence[int], reader: Reader, room: int) -> Iterator[Step]:
+        """Conclude for as many of these starts as there is room for; put off the rest."""
+        if not rule.may_conclude(reader.kinds):
+            # Nothing ever followed, and nothing does now.
+            return
+        uris = reader.uris(starts)
+        fit = [key for key in starts if uris[key].type in rule.path.types[0]]
+        while fit:
             try:
-                yield self._conclusion(rule, part, reader, MOST)
+                yield self._conclusion(rule, fit, reader, room if len(fit) > 1 else MOST)
             except TooMany as error:
-                if len(part) == 1:
-                    yield Failed(name, part[0], error.message)
-                    continue
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
+                if len(fit) == 1:
+                    yield Failed(rule.name, fit[0], error.message)
+                    return
+                middle = len(fit) // 2
+                yield PutOff(rule.name, tuple((START, key) for key in fit[middle:]))
+                fit = fit[:middle]
+            else:
+                return
 
     # ── Conclusions ──────────────────────────────────────────────────────────────────────────
 
@@ -133,15 +145,18 @@ class RuleBook:
         self, rule: Rule, starts: Collection[int], reader: Reader, room: int
     ) -> Conclusion:
         ways = Matching(rule, reader, self._shapes, room).ways(starts)
-        things = {key for way in ways for key in way.things}
-        things.update(key for way in ways for start, _, end in way.supports for key in (start, end))
-        things.update(starts)
-        uris = reader.uris(things)
+        things = set(starts)
         edges: dict[tuple[int, int], dict[tuple[tuple[int, str, int], ...], Way]] = defaultdict(
             dict
         )
         for way in ways:
-            edges[way.things[rule.start], way.things[rule.end]].setdefault(way.supports, way)
+            passed, _, supports, _, _ = way
+            things.update(passed)
+            for start, _, end in supports:
+                things.add(start)
+                things.add(end)
+            edges[passed[rule.start], passed[rule.end]].setdefault(supports, way)
+        uris = reader.uris(things)
         derivations: list[Derivation] = []
         concluded: dict[tuple[Uri, str, Uri], Concluded] = {}
         called: dict[int, str] = {}
@@ -164,7 +179,10 @@ class RuleBook:
         )
 
     def _allows(self, rule: Rule, start: Uri, end: Uri) -> bool:
-        return self._shapes.allows(rule.gives, start.type, end.type)
+        name = (rule.gives, start.type, end.type)
+        if name not in self._allowed:
+            self._allowed[name] = self._shapes.allows(*name)
+        return self._allowed[name]
 
 
 #: More than any change touches.
@@ -173,14 +191,16 @@ _UNBOUND = 1 << 60
 
 def _concluded(rule: Rule, ways: Sequence[Way]) -> Concluded:
     """Return an edge as its ways together give it: over all the time that any of them covers."""
-    ends = [way.until for way in ways if way.until is not None]
+    if len(ways) == 1 and rule.confidence == 1:
+        return Concluded(ways[0][3], ways[0][4])
+    ends = [until for _, _, _, _, until in ways if until is not None]
     until = max(ends) if len(ends) == len(ways) else None
     about: dict[str, Json] = {}
     if rule.confidence < 1:
         about["confidence"] = rule.confidence
     if len(ways) > KEPT:
         about["derivations"] = len(ways)
-    return Concluded(min(way.since for way in ways), until, about)
+    return Concluded(min(way[3] for way in ways), until, about)
 
 
 def _kept(ways: list[Way], uris: Mapping[int, Uri]) -> list[Way]:
@@ -188,7 +208,7 @@ def _kept(ways: list[Way], uris: Mapping[int, Uri]) -> list[Way]:
     if len(ways) <= KEPT:
         return ways
     named = sorted(
-        (tuple((uris[start], kind, uris[end]) for start, kind, end in way.supports), at)
+        (tuple((uris[start], kind, uris[end]) for start, kind, end in way[2]), at)
         for at, way in enumerate(ways)
     )
     return [ways[at] for _, at in named[:KEPT]]
@@ -201,14 +221,15 @@ def _derivation(
     uris: Mapping[int, Uri],
     called: dict[int, str],
 ) -> Derivation:
-    for key in way.things:
+    things, _, supports, since, until = way
+    for key in things:
         if key not in called:
             # The id of a thing never changes, so that a rename changes no reason.
             called[key] = "/".join(uris[key].segments)
     words = {
         name: called[key]
-        for name, key in zip(rule.path.names, way.things, strict=True)
+        for name, key in zip(rule.path.names, things, strict=True)
         if name is not None
     }
-    supports = tuple([(uris[start], kind, uris[end]) for start, kind, end in way.supports])
-    return Derivation(*edge, supports, way.since, way.until, rule.why.format_map(words))
+    told = tuple([(uris[start], kind, uris[end]) for start, kind, end in supports])
+    return Derivation(*edge, told, since, until, rule.why.format_map(words))

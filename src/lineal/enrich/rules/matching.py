@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from operator import itemgetter
+from typing import TypeAlias
 
 from lineal.enrich.rules.conditions import Condition, seen
 from lineal.enrich.rules.reading import conditions_at
@@ -23,19 +24,15 @@ from lineal.store import EQUAL, Reader
 Support: TypeAlias = "tuple[int, str, int]"
 
 
-class Way(NamedTuple):
-    """One way along a path, as far as it was followed."""
-
-    #: The things at the places that were passed, and where it stands: at the last of them, or on
-    #: the way to the next where an arrow is gone several times.
-    things: tuple[int, ...]
-    at: int
-    #: The edges it went over, and between them what joins the name reached to that gone on from.
-    supports: tuple[Support, ...]
-    since: Instant
-    until: Instant | None
+#: One way along a path, as far as it was followed: the things at the places that were passed; where
+#: it stands, which is the last of them, or on the way to the next where an arrow is gone several
+#: times; the edges it went over, and between them what joins the name reached to that gone on from;
+#: since when and until when all of it is so. A plain tuple: there are millions of them.
+Way: TypeAlias = "tuple[tuple[int, ...], int, tuple[Support, ...], Instant, Instant | None]"
 
 
+#: Where a way stands.
+_AT = itemgetter(1)
 #: From when a way is so that goes over nothing: always.
 ALWAYS = -(1 << 62)
 
@@ -89,54 +86,66 @@ class Matching:
         """Go over a leg, to things of these types; *named*: from all names of where one stands."""
         if leg.values is not None:
             return self._arrived(self._equal(leg.values, ways, types), types)
+        if leg.is_single:
+            return self._step(leg, ways, types, named=named)
         found = list(ways) if leg.least == 0 else []
         head = ways
         for step in range(1, leg.most + 1):
-            head = self._step(leg, head, named=named or step > 1)
+            head = self._step(leg, head, None, named=named or step > 1)
             if step >= leg.least:
                 found += head
-            if len(found) + len(head) > self._room:
-                raise TooMany(
-                    f"Rule {self._rule.name} has more than {self._room:,} ways from "
-                    f"{len({way.things[0] for way in ways}):,} things."
-                )
+            self._see_room(len(found) + len(head))
             if not head:
                 break
         return self._arrived(found, types)
 
+    def _see_room(self, count: int) -> None:
+        if count > self._room:
+            raise TooMany(f"Rule {self._rule.name} has more than {self._room:,} ways at once.")
+
     def _arrived(self, ways: Iterable[Way], types: frozenset[str]) -> list[Way]:
         """Keep the ways that stand at a thing of one of these types: a place is passed."""
         every = list(ways)
-        uris = self._reader.uris({way.at for way in every})
-        fits = {key for key, uri in uris.items() if uri.type in types}
+        fits = self._fitting(set(map(_AT, every)), types)
         return [
-            Way((*things, at), at, supports, since, until)
+            ((*things, at), at, supports, since, until)
             for things, at, supports, since, until in every
             if at in fits
         ]
 
-    def _step(self, leg: Leg, ways: Sequence[Way], *, named: bool) -> list[Way]:
-        """Go over one edge."""
-        reached = {way.at for way in ways}
+    def _fitting(self, keys: Collection[int], types: frozenset[str]) -> set[int]:
+        return {key for key, kind in self._reader.types(keys).items() if kind in types}
+
+    def _step(
+        self, leg: Leg, ways: Sequence[Way], types: frozenset[str] | None, *, named: bool
+    ) -> list[Way]:
+        """Go over one edge: to a place where *types* are said, else on the way to one."""
+        reached = set(map(_AT, ways))
         joints = joints_of(reached, self._reader) if named else None
         names = reached if joints is None else {n for key in reached for n in joints.group(key)}
         onward = self._onward(leg, names)
+        if types is not None:
+            fits = self._fitting({one[0] for some in onward.values() for one in some}, types)
+            onward = {
+                name: kept
+                for name, some in onward.items()
+                if (kept := [one for one in some if one[0] in fits])
+            }
         found: list[Way] = []
         for things, at, supports, since, until in ways:
             for name in (at,) if joints is None else sorted(joints.group(at)):
-                edges = onward.get(name)
-                if edges is None:
-                    continue
                 before = supports
-                if joints is not None and name != at:
+                if joints is not None and name != at and name in onward:
                     before = (*supports, *joints.way(at, name))
-                for other, edge, begun, ended in edges:
+                for other, edge, begun, ended in onward.get(name, ()):
                     if edge in before:
                         continue
                     start = begun if begun > since else since
                     end = until if ended is None or (until is not None and until < ended) else ended
                     if end is None or start < end:
-                        found.append(Way(things, other, (*before, edge), start, end))
+                        passed = things if types is None else (*things, other)
+                        found.append((passed, other, (*before, edge), start, end))
+        self._see_room(len(found))
         return found
 
     def _onward(self, leg: Leg, keys: Collection[int]) -> dict[int, list[_Onward]]:
@@ -146,11 +155,13 @@ class Matching:
             eventful = self._eventful[kind]
             claims = self._reader.claimed(kind, keys, outward=leg.forward, layers=leg.layers)
             for src, dst, since, until in claims:
-                near, far = (src, dst) if leg.forward else (dst, src)
                 ends = until
                 if until is not None and eventful(self._type(src), self._type(dst)):
                     ends = None
-                found[near].append((far, (src, kind, dst), since, ends))
+                if leg.forward:
+                    found[src].append((dst, (src, kind, dst), since, ends))
+                else:
+                    found[dst].append((src, (src, kind, dst), since, ends))
         return found
 
     def _type(self, key: int) -> str:
@@ -165,19 +176,18 @@ class Matching:
         That the two are equal is so since both are known: when a value was first said of a thing
         is not looked up, and what else is said of it must not move it.
         """
-        here = self._values({way.at for way in ways}, values[0])
+        here = self._values(set(map(_AT, ways)), values[0])
         there = self._reader.holding(types, values[1], {v for some in here.values() for v in some})
         since = self._reader.first_heard(
             {*here, *(key for some in there.values() for key in some)} if there else ()
         )
         kind = f"{EQUAL}{values[0]}={values[1]}"
-        for way in ways:
-            met = {other for value in here.get(way.at, ()) for other in there.get(value, ())}
-            for other in sorted(met - {way.at}):
-                support = (way.at, kind, other)
-                start = max(way.since, since[way.at], since[other])
-                if support not in way.supports and (way.until is None or start < way.until):
-                    yield Way(way.things, other, (*way.supports, support), start, way.until)
+        for things, at, supports, start, until in ways:
+            met = {other for value in here.get(at, ()) for other in there.get(value, ())}
+            for other in sorted(met - {at}):
+                support, begun = (at, kind, other), max(start, since[at], since[other])
+                if support not in supports and (until is None or begun < until):
+                    yield things, other, (*supports, support), begun, until
 
     def _values(self, keys: Collection[int], attribute: str) -> dict[int, set[str]]:
         """Return the values of an attribute, by things."""
@@ -197,12 +207,12 @@ class Matching:
 
     def _holding(self, condition: Condition, ways: list[Way]) -> list[Way]:
         places = [self._rule.path.names.index(name) for name in condition.names]
-        keys = {way.things[place] for way in ways for place in places}
+        keys = {way[0][place] for way in ways for place in places}
         said = said_of(keys, self._reader)
         known: dict[tuple[int, ...], bool] = {}
         found = []
         for way in ways:
-            things = tuple(way.things[place] for place in places)
+            things = tuple(way[0][place] for place in places)
             if things not in known:
                 named = zip(condition.names, things, strict=True)
                 known[things] = condition.holds({name: said[key] for name, key in named})
@@ -212,19 +222,18 @@ class Matching:
 
     def _without(self, absent: Absent, ways: list[Way]) -> list[Way]:
         """Leave out the ways beside which there is a path that there must not be."""
-        anchors = {way.things[absent.anchor] for way in ways}
+        anchors = {way[0][absent.anchor] for way in ways}
         found = self._reached(absent.path, anchors)
+        if not found:
+            return ways
         if absent.end is None:
-            return [way for way in ways if way.things[absent.anchor] not in found]
-        ends = {way.things[absent.end] for way in ways}
-        joints = joints_of(ends, self._reader)
+            return [way for way in ways if way[0][absent.anchor] not in found]
+        joints = joints_of({way[0][absent.end] for way in ways}, self._reader)
         return [
             way
             for way in ways
-            if found.get(way.things[absent.anchor], set()).isdisjoint(
-                (way.things[absent.end],)
-                if joints is None
-                else joints.group(way.things[absent.end])
+            if found.get(way[0][absent.anchor], _NOTHING).isdisjoint(
+                (way[0][absent.end],) if joints is None else joints.group(way[0][absent.end])
             )
         ]
 
@@ -234,17 +243,20 @@ class Matching:
         for place, leg in enumerate(path.legs, 1):
             ways = self._over(leg, ways, path.types[place], named=True)
             # Of several ways to one thing one is enough, and when they are so is nothing here.
-            ways = list(
-                {(way.things[0], way.at): _begin(way.things[0], way.at) for way in ways}.values()
-            )
+            ends = dict.fromkeys((things[0], at) for things, at, _, _, _ in ways)
+            ways = [_begin(start, at) for start, at in ends]
         found: dict[int, set[int]] = defaultdict(set)
-        for way in ways:
-            found[way.things[0]].add(way.at)
+        for things, at, _, _, _ in ways:
+            found[things[0]].add(at)
         return found
 
 
+#: Where no path leads.
+_NOTHING: frozenset[int] = frozenset()
+
+
 def _begin(key: int, at: int | None = None) -> Way:
-    return Way((key,), key if at is None else at, (), ALWAYS, None)
+    return (key,), key if at is None else at, (), ALWAYS, None
 
 
 def _eventful(shapes: Shapes, kind: str) -> Callable[[str, str], bool]:

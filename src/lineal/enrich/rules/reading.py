@@ -3,8 +3,8 @@
 A rule has ``name``, ``version``, ``match`` (paths), ``gives`` (the edge, between things of the
 path) and ``why`` (a sentence with the path's names in braces); and, where it needs them, ``where``
 (conditions), ``unless`` (paths that there must not be), ``layer`` (``inferred`` or ``suggested``),
-``confidence``, ``by`` (by which end of the edge conclusions are kept), ``means`` and
-``wrong_when``.
+``confidence``, ``by`` (by which end of the edge conclusions are kept), ``enabled`` (whether it
+concludes before anybody says so), ``means`` and ``wrong_when``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lineal.shapes import Shapes
 
 _NEEDED = frozenset({"name", "version", "match", "gives", "why"})
 _ALLOWED = _NEEDED | {
-    *("where", "unless", "layer", "confidence", "by", "means", "wrong_when"),
+    *("where", "unless", "layer", "confidence", "by", "enabled", "means", "wrong_when"),
 }
 _CALLED = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _GIVEN = re.compile(r"\(\s*(\w+)\s*\)-\s*\[\s*:\s*(\w+)\s*\]\s*->\(\s*(\w+)\s*\)")
@@ -71,6 +71,7 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
         _reason(str(document["why"]), named, file),
         str(document.get("means", "")),
         str(document.get("wrong_when", "")),
+        _switch(document.get("enabled", True), file),
         blake2b(
             msgspec.json.encode(sorted(document.items()), enc_hook=str), digest_size=16
         ).digest(),
@@ -155,6 +156,12 @@ def _word(value: object, words: Sequence[str], key: str, file: str) -> str:
     if value not in words:
         raise RuleError(f"{key} is {value!r}.", file=file, fix=f"Say {' or '.join(words)}.")
     return str(value)
+
+
+def _switch(value: object, file: str) -> bool:
+    if not isinstance(value, bool):
+        raise RuleError(f"enabled is {value!r}.", file=file, fix="Say true or false.")
+    return value
 
 
 def _confidence(value: object, file: str) -> float:

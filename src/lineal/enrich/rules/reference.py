@@ -44,7 +44,8 @@ def _rule(rule: Rule, shapes: Shapes) -> Iterator[str]:
     yield f"*Reason:* {rule.why}\n"
     finding = ", a finding: shown on the pages of both ends" if kind.finding else ""
     sure = "" if rule.confidence == 1 else f"; confidence {rule.confidence:g}"
-    yield f"Version {rule.version}; layer {rule.layer}{sure}; gives `{rule.gives}`{finding}.\n"
+    off = "" if rule.enabled else " Off until somebody enables it."
+    yield f"Version {rule.version}; layer {rule.layer}{sure}; gives `{rule.gives}`{finding}.{off}\n"
     yield "Its fixture:\n"
     yield f"```\n{(fixture_of(rule) or '').strip()}\n```\n"
 

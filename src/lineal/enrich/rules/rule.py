@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from lineal.enrich.rules.conditions import Condition
@@ -87,6 +87,8 @@ class Rule:
     #: What the edge means, and when it is wrong; for people.
     means: str
     wrong_when: str
+    #: Whether it concludes before anybody says so.
+    enabled: bool
     #: A digest of all that it says: what two databases agree on, and what a change of it shows.
     digest: bytes
     #: The text it was read from, and the name of the file.
@@ -103,6 +105,12 @@ class Rule:
         yield 0, self.path
         for number, absent in enumerate(self.unless, 1):
             yield number, absent.path
+
+    def may_conclude(self, knows: Callable[[Collection[str]], Collection[int]]) -> bool:
+        """Tell whether there ever was an edge for each leg that needs one, as *knows* says."""
+        return all(
+            knows(leg.kinds) for leg in self.path.legs if leg.values is None and leg.least > 0
+        )
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -99,16 +99,18 @@ def _onward(leg: Leg, to: Stop, shapes: Shapes) -> Onward:
 
 def in_words(rule: Rule, shapes: Shapes) -> str:
     """
-    Return the path of a rule as a sentence.
+    Return the pattern of a rule as a sentence.
 
     >>> from lineal.enrich.rules import builtin_rules
-    >>> rule = next(one for one in builtin_rules() if one.name == "trained_unserved")
-    >>> in_words(rule, Shapes.builtin())
-    'm (model version) trained for t (ab test)'
+    >>> rule = next(one for one in builtin_rules() if one.name == "superseded_version")
+    >>> in_words(rule, Shapes.builtin()).split(", ")[:2]
+    ['old (model version) version of m (model)', 'points to new (model version)']
     """
     path = drawn(rule, shapes)
     told = [_called(path.start), *(_step(one) for one in path.steps)]
-    return ", ".join([" ".join(told[:2]), *told[2:]])
+    text = written(rule)
+    rest = [f"where {one}" for one in text.where] + [f"unless {one}" for one in text.unless]
+    return ", ".join([" ".join(told[:2]), *told[2:], *rest])
 
 
 def _step(one: Onward) -> str:

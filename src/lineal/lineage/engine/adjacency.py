@@ -15,12 +15,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lineal.lineage.engine.columns import Column
 from lineal.lineage.engine.scratch import Scratch
 
 Ints: TypeAlias = "NDArray[np.int32]"
 Longs: TypeAlias = "NDArray[np.int64]"
 Bools: TypeAlias = "NDArray[np.bool_]"
 Codes: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
+#: How much shorter than it is each row is walked; None where all are walked to their ends.
+Less: TypeAlias = "NDArray[np.unsignedinteger[Any]] | None"
 
 #: How many bits of a packed edge hold an end, and how many its code.
 _NODE, _CODE = 27, 10
@@ -51,30 +54,51 @@ class Rows:
     """
     The rows of one direction.
 
-    Row *n* lies in ``targets[first[n]:end[n]]``; up to ``middle[n]`` it is walked by default and
-    certain, up to ``last[n]`` walked by default.
+    Row *n* lies in ``targets[first[n]:end[n]]``; but for ``rest[n]`` at its end it is walked by
+    default, but for ``unsure[n]`` it is that and certain. Most are few, and take one byte.
     """
 
     first: Ints
-    middle: Ints
-    last: Ints
     end: Ints
+    rest: Less
+    unsure: Less
     targets: Ints
     codes: Codes
+    #: The rows that these are but for some nodes, and those, where they are like others.
+    like: tuple[Rows, Ints] | None = field(default=None, repr=False, compare=False)
     #: What compiled loops know of them; see `jobs.bound`.
     bound: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def nbytes(self) -> int:
         """How much memory the arrays take."""
-        every = (self.first, self.middle, self.last, self.end, self.targets, self.codes)
+        parts: list[NDArray[Any]] = [self.first, self.targets, self.codes]
         # Where the next row begins is where one ends: then both are views of one array.
-        return sum(part.nbytes for part in {_root(part): part for part in every}.values())
+        if self.end.base is None or self.end.base is not self.first.base:
+            parts.append(self.end)
+        parts += {id(part): part for part in (self.rest, self.unsure) if part is not None}.values()
+        return sum(part.nbytes for part in parts)
+
+    @property
+    def unread(self) -> bool:
+        """Do they lie in a file of which not all was looked through?"""
+        return isinstance(self.first, Column)
+
+    def lasts(self, nodes: Ints, less: Less) -> Ints:
+        """Return where the rows of nodes end, each so much shorter."""
+        ends: Ints = self.end.take(nodes)
+        if less is not None:
+            ends -= less.take(nodes)
+        return ends
 
 
-def _root(part: NDArray[Any]) -> int:
-    base = part if part.base is None else part.base
-    return id(base)
+def few(counts: NDArray[Any]) -> Less:
+    """Return numbers in as few bytes as they need; None if none is above zero."""
+    most = int(counts.max(initial=0))
+    if not most:
+        return None
+    size = np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
+    return counts.astype(size)
 
 
 def pack(sources: NDArray[Any], codes: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.uint64]:
@@ -85,6 +109,24 @@ def pack(sources: NDArray[Any], codes: NDArray[Any], targets: NDArray[Any]) -> N
     packed <<= np.uint64(_NODE)
     packed |= targets.astype(np.uint64)
     return packed
+
+
+def distinct(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in order, each once: few of them, for which NumPy need import nothing."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if ordered.size else ordered
+
+
+#: Up to how many numbers are put in order rather than written to a place for each node.
+FEW = 2_000
+
+
+def firsts(numbers: NDArray[Any]) -> Bools:
+    """Return which of few numbers are the first of their kind."""
+    order = np.argsort(numbers, kind="stable")
+    ordered, found = numbers[order], np.ones(numbers.size, np.bool_)
+    found[order[1:][ordered[1:] == ordered[:-1]]] = False
+    return found
 
 
 def unique(packed: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -117,10 +159,9 @@ def rows_of(packed: NDArray[np.uint64], nodes: int, legend: Collection[Code]) ->
     counts = [np.bincount(sources[of == n], minlength=nodes) for n in range(3)]
     bounds = np.zeros(nodes + 1, np.int32)
     np.cumsum(counts[0] + counts[1] + counts[2], out=bounds[1:])
-    first, end = bounds[:-1], bounds[1:]
-    middle = (first + counts[0]).astype(np.int32)
-    last = end if not counts[2].any() else (middle + counts[1]).astype(np.int32)
-    return Rows(first, last if not counts[1].any() else middle, last, end, targets, codes)
+    rest = few(counts[2])
+    unsure = few(counts[1] + counts[2]) if counts[1].any() else rest
+    return Rows(bounds[:-1], bounds[1:], rest, unsure, targets, codes)
 
 
 @dataclass(slots=True)

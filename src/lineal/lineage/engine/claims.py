@@ -5,8 +5,10 @@ Things are keys, kinds and types small numbers that index their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ NEVER, ALWAYS = 1 << 62, -(1 << 62)
 class Claims:
     """Claims of edges, one to a place: parallel arrays."""
 
+    #: Empty where they lie in the order of their sources, and `Shelves` tells whose they are.
     sources: Ints
     kinds: NDArray[np.uint8]
     targets: Ints
@@ -36,7 +39,7 @@ class Claims:
     until: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __len__(self) -> int:
-        return int(self.sources.size)
+        return int(self.kinds.size)
 
     @property
     def nbytes(self) -> int:
@@ -47,13 +50,13 @@ class Claims:
 
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return some of the claims: places, or a yes or no for each."""
-        since, begun, until = self.since, self.begun, self.until
+
+        def some(column: NDArray[Any]) -> NDArray[Any]:
+            return column[places] if column.size else column
+
         return Claims(
-            self.sources[places], self.kinds[places], self.targets[places],
-            self.layers[places], self.documents[places],
-            since[places] if since.size else since,
-            begun[places] if begun.size else begun,
-            until[places] if until.size else until,
+            some(self.sources), self.kinds[places], self.targets[places], self.layers[places],
+            some(self.documents), some(self.since), some(self.begun), some(self.until),
         )  # fmt: skip
 
 
@@ -157,6 +160,10 @@ class Numbers:
         held: Longs = places[there]
         return held
 
+    def each(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of each of these keys, all of which are held."""
+        return keys if self.keys is None else np.searchsorted(self.keys, keys).astype(np.int64)
+
     def number(self, key: int) -> int | None:
         """Return the number of a key; None where it is not held."""
         if self.keys is None:
@@ -230,17 +237,46 @@ class Relation:
         self._first = np.zeros(size + 1, np.int32)
         np.cumsum(np.bincount(self.left, minlength=size), out=self._first[1:])
 
+    @classmethod
+    def again(cls, size: int, columns: Mapping[str, NDArray[Any]]) -> Relation:
+        """Return the relation of which these are the columns."""
+        found = cls.__new__(cls)
+        found._size, found.left, found.right = size, columns["left"], columns["right"]
+        found.said, found._first = columns["said"], columns["first"]
+        return found
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that it lies in."""
+        return {"left": self.left, "right": self.right, "said": self.said, "first": self._first}
+
     def __len__(self) -> int:
         return int(self.left.size)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return sum(column.nbytes for column in self.columns.values())
+
     def joined(self, keys: NDArray[Any]) -> tuple[Longs, Longs]:
         """Return for each match the place in *keys*, and that of the pair."""
-        begin = self._first[keys].astype(np.int64)
-        counts = self._first[keys + 1] - begin
-        of = np.repeat(np.arange(keys.size), counts)
+        if not self.left.size or not keys.size:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # Most have none: to ask that of one byte each is quicker than to read where rows begin.
+        some = np.flatnonzero(self._paired[keys]) if keys.size > 64 else np.arange(keys.size)
+        begin = self._first[keys[some]].astype(np.int64)
+        counts = self._first[keys[some] + 1] - begin
+        of = np.repeat(some, counts)
         ends = np.cumsum(counts)
         places = np.arange(of.size) + np.repeat(begin - (ends - counts), counts)
         return of, places
+
+    @cached_property
+    def _paired(self) -> NDArray[np.bool_]:
+        """Which keys have any pair at all?"""
+        paired = np.zeros(self._size, np.bool_)
+        paired[self.left] = True
+        return paired
 
     def turned(self) -> Relation:
         """Return the pairs the other way round."""
@@ -287,3 +323,69 @@ def representatives(things: int, same: NDArray[np.int64]) -> Ints:
     for key in list(found):
         stands[key] = first(key)
     return stands
+
+
+#: How many names are looked for before all are read.
+_FEW = 300
+
+
+class Groups(Mapping[int, frozenset[int]]):
+    """By its key the group of each name that has others beside it."""
+
+    def __init__(self, same: NDArray[np.int64]) -> None:
+        """Take pairs of keys that are names of one thing."""
+        named = np.unique(same)
+        stands = representatives(named.size, np.searchsorted(named, same))
+        order = np.argsort(stands, kind="stable")
+        begins = np.flatnonzero(np.append(True, np.diff(stands[order]) != 0)[: named.size])
+        of = np.zeros(named.size, np.int64)
+        of[order] = np.searchsorted(begins, np.arange(named.size), "right") - 1
+        self._set(
+            {"named": named, "of": of, "members": named[order],
+             "first": np.append(begins, named.size)}
+        )  # fmt: skip
+
+    @classmethod
+    def again(cls, columns: Mapping[str, NDArray[Any]]) -> Groups:
+        """Return the groups of which these are the columns."""
+        found = cls.__new__(cls)
+        found._set(columns)
+        return found
+
+    def _set(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self.columns = {name: columns[name] for name in ("named", "of", "members", "first")}
+        self._asked = 0
+        self._known: dict[int, frozenset[int]] | None = None
+
+    def __getitem__(self, key: int) -> frozenset[int]:
+        if self._known is None:
+            if self._asked < _FEW and self.columns["named"].size > _FEW:
+                self._asked += 1
+                return self._found(key)
+            self._known = self._every()
+        return self._known[key]
+
+    def _found(self, key: int) -> frozenset[int]:
+        named, of, members, first = self.columns.values()
+        at = int(np.searchsorted(named, key))
+        if at == named.size or named[at] != key:
+            raise KeyError(key)
+        begin, end = first[int(of[at])], first[int(of[at]) + 1]
+        return frozenset(np.asarray(members[begin:end]).tolist())
+
+    def _every(self) -> dict[int, frozenset[int]]:
+        members, first = (self.columns[name] for name in ("members", "first"))
+        bounds, every = np.asarray(first).tolist(), np.asarray(members).tolist()
+        groups = [frozenset(every[begin:end]) for begin, end in pairwise(bounds)]
+        return {key: group for group in groups for key in group}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(np.asarray(self.columns["named"]).tolist())
+
+    def __len__(self) -> int:
+        return int(self.columns["named"].size)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the columns take."""
+        return sum(column.nbytes for column in self.columns.values())

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Ints, Rows
+from lineal.lineage.engine.adjacency import Adjacency, Bools, Code, Less, Rows, distinct
 from lineal.lineage.engine.kernels import BEYOND, ENDS, kernel_of
 from lineal.lineage.engine.reached import Closure, Found
 from lineal.lineage.engine.scratch import Scratch
@@ -65,7 +65,7 @@ def closure(
     limits = ENDLESS if budget is None else budget
     return reach(
         graph, rows, starts,
-        last=rows.last, mask=mask, limits=limits, depth=depth, kernel=kernel, traced=traced,
+        less=rows.rest, mask=mask, limits=limits, depth=depth, kernel=kernel, traced=traced,
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def reach(
     rows: Rows,
     starts: Sequence[int] | NDArray[Any],
     *,
-    last: Ints,
+    less: Less,
     mask: Bools | None = None,
     limits: Budget = ENDLESS,
     depth: int | None = None,
@@ -82,7 +82,7 @@ def reach(
     traced: bool = False,
 ) -> Closure:
     """
-    Walk on rows as far as *last* says, or over all that *mask* allows; see `closure`.
+    Walk on rows but for *less* at their ends, or over all that *mask* allows; see `closure`.
 
     Raises:
         IndexError: a start is no node.
@@ -95,7 +95,7 @@ def reach(
     scratch = graph.borrow()
     count = _placed(starts, rows.first.size, scratch)
     high, scanned, ended = kernel_of(kernel).levels(
-        rows, last if mask is None else rows.end, mask, scratch, count, limits, deep, traced
+        rows, less if mask is None else None, mask, scratch, count, limits, deep, traced
     )
     found = Closure(scratch.queue[:high].copy(), scratch.depths[:high].copy(), scanned, ENDS[ended])
     if traced:
@@ -111,7 +111,7 @@ def _placed(starts: Sequence[int] | NDArray[Any], nodes: int, scratch: Scratch) 
             raise IndexError(f"{starts[0]} is none of the {nodes} nodes.")
         scratch.queue[0] = starts[0]
         return 1
-    ordered = np.unique(np.asarray(starts, np.int64))
+    ordered = distinct(np.asarray(starts, np.int64))
     if ordered.size and not (ordered[0] >= 0 and ordered[-1] < nodes):
         raise IndexError(f"{ordered[0]} or {ordered[-1]} is none of the {nodes} nodes.")
     scratch.queue[: ordered.size] = ordered
@@ -151,9 +151,7 @@ def shortest(
     if start == end:
         return Found((start,), ())
     sides = (
-        ((there, there.last), (back, back.last))
-        if mask is None
-        else ((there, there.end), (back, back.end))
+        ((there, there.rest), (back, back.rest)) if mask is None else ((there, None), (back, None))
     )
     scratch = graph.borrow(), graph.borrow()
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import time
 
-from lineal.lineage.engine.adjacency import Bools, Ints, Rows
+from lineal.lineage.engine.adjacency import Bools, Less, Rows
 from lineal.lineage.engine.jobs import (
     DEEP,
     DEPTH,
@@ -42,7 +42,7 @@ _OTHER = (
 
 def levels(
     rows: Rows,
-    last: Ints,
+    less: Less,
     mask: Bools | None,
     scratch: Scratch,
     count: int,
@@ -51,7 +51,7 @@ def levels(
     traced: bool,
 ) -> tuple[int, int, int]:
     """Walk level after level; see `kernels.Levels`."""
-    desk = _ready(rows, last, mask, scratch)
+    desk = _ready(rows, less, mask, scratch)
     job, timed = desk.job, limits.milliseconds < BEYOND
     job[LOW] = job[DEPTH] = job[SCANNED] = 0
     job[HIGH], job[TRACED] = count, traced
@@ -72,8 +72,8 @@ def levels(
 
 
 def meet(
-    there: tuple[Rows, Ints],
-    back: tuple[Rows, Ints],
+    there: tuple[Rows, Less],
+    back: tuple[Rows, Less],
     mask: Bools | None,
     ends: tuple[int, int],
     scratch: tuple[Scratch, Scratch],
@@ -81,8 +81,9 @@ def meet(
 ) -> Found | None:
     """Walk from two sides until they meet; see `kernels.Meet`."""
     one, other = _ready(*there, mask, scratch[0]), _ready(*back, mask, scratch[1])
-    if there[1].size != back[1].size:
-        raise ValueError(f"{there[1].size} nodes lead forward and {back[1].size} back.")
+    if there[0].first.size != back[0].first.size:
+        sizes = there[0].first.size, back[0].first.size
+        raise ValueError(f"{sizes[0]} nodes lead forward and {sizes[1]} back.")
     for desk, end in zip((one, other), ends, strict=True):
         desk.queue[0] = end
         job = desk.job
@@ -99,9 +100,9 @@ def meet(
     return Found(tuple(nodes.tolist()), tuple(codes.tolist()))
 
 
-def _ready(rows: Rows, last: Ints, mask: Bools | None, scratch: Scratch) -> Desk:
+def _ready(rows: Rows, less: Less, mask: Bools | None, scratch: Scratch) -> Desk:
     """Return a job over rows that were checked, as large as the scratch arrays allow."""
-    checked = bound(rows, last)
+    checked = bound(rows, less)
     if checked.nodes > scratch.nodes:
         raise ValueError(
             f"Scratch arrays for {scratch.nodes} nodes are too small for rows of {checked.nodes}."

@@ -30,7 +30,7 @@ from lineal.lineage.engine.adjacency import (
     rows_of,
     unique,
 )
-from lineal.lineage.engine.claims import Picture, Relation, representatives
+from lineal.lineage.engine.claims import Claims, Picture, Relation, representatives
 from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
 from lineal.shapes import Shapes
 
@@ -65,6 +65,12 @@ class Layout:
     def nodes(self) -> int:
         """How many nodes there are."""
         return self.things + int(self.thing_of.size)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        nodes = (self.narrow, self.shown, self.shown_whole, self.thing_of, self.is_narrow)
+        return sum(part.nbytes for part in (*nodes, self.copied, self.also_shown))
 
     def copy_of(self, nodes: Ints, number: int) -> Ints:
         """Return the copies of nodes of things that have some; *number* counts from 1."""
@@ -147,6 +153,7 @@ class Compiler:
         # What only stands in for occurrences is of no use to a walk that stays on them.
         self._claims = picture.stated if logical else picture.claims
         self._legend = _Legend(picture, shapes)
+        self._pieces: dict[int, tuple[Claims, Bools]] = {}
         self.stands = representatives(picture.things, picture.same)
         self._type = picture.types
         level = picture.kinds(shapes.level_kinds)
@@ -342,6 +349,28 @@ class Compiler:
         every = unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
         return rows_of(every, layout.nodes, self.legend)
 
+    def _claims_of(self, kind: int) -> tuple[Claims, Bools]:
+        """Return the claims of a kind, and which of them give way; no more of them than is used."""
+        if kind not in self._pieces:
+            claims, none = self._claims, np.zeros(0, np.int64)
+            begin, end = self._order[1][kind : kind + 2]
+            places = self._order[0][begin:end]
+            piece = Claims(
+                claims.sources[places], claims.kinds[places], claims.targets[places],
+                claims.layers[places], none.astype(np.int32),
+                none if self._logical else claims.since[places],
+            )  # fmt: skip
+            self._pieces[kind] = piece, self._finely[places]
+        return self._pieces[kind]
+
+    @cached_property
+    def _order(self) -> tuple[Longs, Longs]:
+        """The places of the claims of one kind after another, and where those of each begin."""
+        kinds = self._claims.kinds
+        bounds = np.zeros(len(self._picture.kind_names) + 1, np.int64)
+        np.cumsum(np.bincount(kinds, minlength=bounds.size - 1), out=bounds[1:])
+        return np.argsort(kinds, kind="stable"), bounds
+
     def _of_kind(self, name: str, *, upstream: bool) -> NDArray[np.uint64]:
         """Return the packed entries of one kind: a kind at a time, so that little lies about."""
         none = np.zeros(0, np.uint64)
@@ -349,11 +378,9 @@ class Compiler:
         if kind is None or kind.class_ not in STEPS or not self._shapes.flows(name):
             return none
         number = self._picture.kind_names.index(name)
-        chosen = self._claims.kinds == number
-        if not upstream or name == "derived_from":
-            chosen &= ~self._finely
-        claims = self._claims.chosen(chosen)
-        shown = self._finely[chosen]
+        claims, shown = self._claims_of(number)
+        if (not upstream or name == "derived_from") and shown.any():
+            claims, shown = claims.chosen(~shown), shown[~shown]
         outward = (self._shapes.flows(name) < 0) == upstream
         owners = claims.sources if outward else claims.targets
         others = claims.targets if outward else claims.sources

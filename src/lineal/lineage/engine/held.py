@@ -6,60 +6,102 @@ What changed since the picture was taken is asked of the store, so that the answ
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Longs
-from lineal.lineage.engine.claims import Picture, representatives
-from lineal.lineage.engine.numpy_kernel import spread
-from lineal.lineage.engine.then import Ended, Then, grouped
+from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.claims import Claims, Groups, Picture, representatives
+from lineal.lineage.engine.columns import Unsound
+from lineal.lineage.engine.then import Ended, Then
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
 
 
 class Shelves:
-    """The claims of a picture in two orders, and the names that are one thing."""
+    """
+    The claims of a picture in two orders, and the names that are one thing.
+
+    They lie in the order of their sources, so that where those of each begin tells the source too.
+    """
 
     def __init__(self, picture: Picture) -> None:
         """Take a picture that knows since when its claims are so."""
-        claims, things = picture.claims, picture.things
-        self.picture = picture
-        self.stands = representatives(things, picture.same)
-        self.members = _members(picture)
-        keys = (claims.documents, claims.targets, claims.kinds, claims.sources)
-        self.outward = np.lexsort(keys).astype(np.int32)
-        keys = (claims.documents, claims.sources, claims.kinds, claims.targets)
-        self.inward = np.lexsort(keys).astype(np.int32)
+        claims, things = _in_order(picture.claims), picture.things
+        # The other order is stable: of one kind and target, sources and documents are in order.
+        ends = claims.targets.astype(np.int64) << 8 | claims.kinds
+        self.inward = np.argsort(ends, kind="stable").astype(np.int32)
         self.out_first = _first(claims.sources, things)
         self.in_first = _first(claims.targets, things)
-        self.types = [*picture.type_names]
-
-        self.ended = None if picture.past is None else Ended(picture.past)
+        self.stands = representatives(things, picture.same)
+        keys = picture.numbers.key(picture.same.ravel())
+        self._set(picture, claims, Groups(keys.astype(np.int64).reshape(-1, 2)))
 
     @classmethod
-    def again(cls, picture: Picture, orders: Mapping[str, NDArray[Any]]) -> Shelves:
-        """Return the shelves of a picture whose orders are known."""
+    def again(
+        cls, picture: Picture, orders: Mapping[str, NDArray[Any]], members: Groups
+    ) -> Shelves:
+        """Return the shelves of a picture whose orders, and groups of names, are known."""
         shelves = cls.__new__(cls)
-        shelves.picture, shelves.types = picture, [*picture.type_names]
-        shelves.outward, shelves.inward = orders["outward"], orders["inward"]
+        shelves.inward = orders["inward"]
         shelves.out_first, shelves.in_first = orders["out_first"], orders["in_first"]
         shelves.stands = orders["stands"]
-        shelves.members = _members(picture)
-        shelves.ended = None if picture.past is None else Ended(picture.past)
+        shelves._set(picture, picture.claims, members)
         return shelves
+
+    def _set(self, picture: Picture, claims: Claims, members: Groups) -> None:
+        self.picture = replace(picture, claims=replace(claims, sources=np.zeros(0, np.int32)))
+        self.types = [*picture.type_names]
+        self.members = members
+        #: Was anything in the file from which it comes found to be damaged?
+        self.unsound = False
+
+    @cached_property
+    def ended(self) -> Ended | None:
+        """What ended; put in order when it is first asked for."""
+        past = self.picture.past
+        return None if past is None else Ended(past)
+
+    def outward(self, known: Longs) -> Claims:
+        """Return the claims that begin at things, by their numbers, in order."""
+        places, counts = _between(self.out_first, known)
+        claims = self.picture.claims.chosen(places)
+        return replace(claims, sources=known.astype(np.int32).repeat(counts))
+
+    def toward(self, known: Longs) -> Claims:
+        """Return the claims that end at things, by their numbers, in order."""
+        return self.chosen(self.inward[_between(self.in_first, known)[0]])
+
+    def chosen(self, places: NDArray[Any]) -> Claims:
+        """Return the claims at some places."""
+        return replace(self.picture.claims.chosen(places), sources=self.sources(places))
+
+    def sources(self, places: NDArray[Any]) -> Ints:
+        """Return whose the claims at some places are."""
+        things = self.out_first.size - 1
+        found: Ints
+        if places.size < things:
+            found = (np.searchsorted(self.out_first, places, "right") - 1).astype(np.int32)
+        else:
+            found = np.arange(things, dtype=np.int32).repeat(np.diff(self.out_first))[places]
+        return found
 
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
         picture = self.picture
         every: list[Any] = [
-            picture.claims, self.outward, self.inward, self.out_first, self.in_first, self.stands,
-            picture.types,
+            picture.claims, self.inward, self.out_first, self.in_first, self.stands, picture.types,
+            self.members,
         ]  # fmt: skip
-        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, self.ended)
-        return sum(part.nbytes for part in (*every, *also) if part is not None)
+        past = picture.past
+        also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, past)
+        order = 0 if past is None else 4 * len(past.claims)
+        parts = sum(part.nbytes for part in (*every, *also) if part is not None)
+        return order + int(parts)
 
 
 class Held:
@@ -76,17 +118,29 @@ class Held:
         store: Graph,
         changed: Collection[int],
         then: Then | None = None,
+        members: Mapping[int, frozenset[int]] | None = None,
     ) -> None:
-        """*then*: another moment than that of the shelves; *store* must be at it too."""
+        """
+        *then*: another moment than that of the shelves; *store* must be at it too.
+
+        *members*: by key the groups of names that were one then, if they are known.
+        """
         self._shelves, self._store, self._changed, self._then = shelves, store, changed, then
-        self._members = shelves.members if then is None else then.groups(shelves.members)
+        if members is None:
+            members = shelves.members if then is None else then.groups(shelves.members)
+        self._members = members
 
     def outward(
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that begin at these things; *most* as for a `Graph`."""
-        known, fresh = self._parted(set(keys))
-        found = self._links(known, kinds, most, inward=False)
+        wanted = set(keys)
+        try:
+            known, fresh = self._parted(wanted)
+            found = self._links(known, kinds, most, inward=False)
+        except Unsound:
+            self._shelves.unsound = True
+            return self._store.outward(wanted, kinds, most)
         if fresh:
             found += self._store.outward(fresh, kinds, most)
             found.sort(key=lambda link: link.src)
@@ -96,8 +150,13 @@ class Held:
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Return the edges of these kinds that end at these things; *most* as for a `Graph`."""
-        known, fresh = self._parted(set(keys))
-        found = self._links(known, kinds, most, inward=True)
+        wanted = set(keys)
+        try:
+            known, fresh = self._parted(wanted)
+            found = self._links(known, kinds, most, inward=True)
+        except Unsound:
+            self._shelves.unsound = True
+            return self._store.inward(wanted, kinds, most)
         if fresh:
             found += self._store.inward(fresh, kinds, most)
             found.sort(key=lambda link: link.dst)
@@ -119,10 +178,7 @@ class Held:
         if not known.size:
             return []
         shelves, picture = self._shelves, self._shelves.picture
-        order = shelves.inward if inward else shelves.outward
-        first = shelves.in_first if inward else shelves.out_first
-        places, _ = spread(first[:-1], first[1:], known.astype(np.int32))
-        some = picture.claims.chosen(order[places])
+        some = shelves.toward(known) if inward else shelves.outward(known)
         if self._then is not None:
             some = self._then.also(some, known, inward=inward)
         some = some.chosen(picture.kinds(kinds)[some.kinds])
@@ -141,6 +197,13 @@ class Held:
 
     def groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         """Return for each thing all that are the same thing under other names, itself too."""
+        try:
+            return self._groups(keys)
+        except Unsound:
+            self._shelves.unsound = True
+            return dict(self._store.groups(keys))
+
+    def _groups(self, keys: Collection[int]) -> dict[int, frozenset[int]]:
         shelves, changed = self._shelves, self._changed
         found: dict[int, frozenset[int]] = {}
         fresh: list[int] = []
@@ -160,6 +223,14 @@ class Held:
 
     def types(self, keys: Iterable[int]) -> dict[int, str]:
         """Return the types of these things: a thing never changes its type."""
+        wanted = list(keys)
+        try:
+            return self._types(wanted)
+        except Unsound:
+            self._shelves.unsound = True
+            return dict(self._store.types(wanted))
+
+    def _types(self, keys: Collection[int]) -> dict[int, str]:
         names, picture = self._shelves.types, self._shelves.picture
         number, types = picture.numbers.number, picture.types
         found = {key: "" if (at := number(key)) is None else names[types[at]] for key in keys}
@@ -181,13 +252,28 @@ class Held:
         return self._store.fine_documents(documents)
 
 
-def _first(ends: NDArray[Any], things: int) -> NDArray[np.int64]:
-    first = np.zeros(things + 1, np.int64)
+def _in_order(claims: Claims) -> Claims:
+    """Return claims in the order of source, kind, target and document."""
+    packed = claims.sources.astype(np.int64) << 35 | claims.kinds.astype(np.int64) << 27
+    packed |= claims.targets
+    # So a store reads them, up to the document.
+    if bool((packed[1:] >= packed[:-1]).all()):
+        alike = packed[1:] == packed[:-1]
+        if bool((claims.documents[1:] >= claims.documents[:-1])[alike].all()):
+            return claims
+    return claims.chosen(np.lexsort((claims.documents, packed)))
+
+
+def _first(ends: NDArray[Any], things: int) -> Ints:
+    first = np.zeros(things + 1, np.int32)
     np.cumsum(np.bincount(ends, minlength=things), out=first[1:])
     return first
 
 
-def _members(picture: Picture) -> dict[int, frozenset[int]]:
-    """Return by its key the group of each name that has others beside it."""
-    keys = picture.numbers.key(picture.same.ravel()).astype(np.int64)
-    return grouped(keys.reshape(-1, 2))
+def _between(first: Ints, known: Longs) -> tuple[Longs, Longs]:
+    """Return the places between where those of each thing begin and end, and how many each has."""
+    begin = first[known].astype(np.int64)
+    counts = first[known + 1] - begin
+    ends = counts.cumsum()
+    places = np.arange(int(ends[-1]) if ends.size else 0) + (begin - ends + counts).repeat(counts)
+    return places, counts

@@ -15,22 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal import __version__
-from lineal.lineage.engine.scratch import AHEAD, Ints, Scratch
+from lineal.lineage.engine.scratch import AHEAD, Scratch
 
 if TYPE_CHECKING:
-    from lineal.lineage.engine.adjacency import Rows
+    from lineal.lineage.engine.adjacency import Less, Rows
 
 # What stands where in a job. First the addresses: of the rows, and of what a walk writes.
-FIRST, LAST, TARGETS, CODES, ALLOWED, QUEUE, DEPTHS, BITS, PARENT, EDGE = range(10)
-# Then what is asked: is there a mask, has a code two bytes, are ways kept; the limits.
-MASKED, WIDE, TRACED, DEEP, NODES, EDGES, PAUSED_AT = range(10, 17)
+FIRST, END, LESS, TARGETS, CODES, ALLOWED, QUEUE, DEPTHS, BITS, PARENT, EDGE = range(11)
+# Then what is asked: is there a mask, has a code two bytes, how many has each number of how much
+# less of a row is walked (none: to its end), are ways kept; the limits.
+MASKED, WIDE, SHORT, TRACED, DEEP, NODES, EDGES, PAUSED_AT = range(11, 19)
 # Where the walk stands: the level in the queue, how deep that is, how many edges were looked at.
-LOW, HIGH, DEPTH, SCANNED = range(17, 21)
+LOW, HIGH, DEPTH, SCANNED = range(19, 23)
 # Where two walks met: the place in the queue, the edge, the node.
-MET_AT, MET_OVER, MET = range(21, 24)
+MET_AT, MET_OVER, MET = range(23, 26)
 # Which version of all this a job is of.
-LAYOUT = 24
-SIZE = 25
+LAYOUT = 26
+SIZE = 27
 
 #: How many codes there may be.
 MOST_CODES = 1 << 16
@@ -42,42 +43,60 @@ VERSION = zlib.crc32(repr((__version__, AHEAD, _EVERY)).encode())
 class Bound:
     """The rows of one direction up to one end of each, checked, and their addresses."""
 
-    __slots__ = ("_kept", "addresses", "nodes", "wide")
+    __slots__ = ("_kept", "addresses", "nodes", "short", "wide")
 
-    def __init__(self, rows: Rows, last: Ints) -> None:
+    def __init__(self, rows: Rows, less: Less) -> None:
         """
-        Check rows.
+        Check rows; of those that are like others, which were checked, only what is not.
 
         Raises:
             ValueError: a row does not lie within the targets, or a target is no node.
         """
-        first, ends, targets = (_plain(part, np.int32) for part in (rows.first, last, rows.targets))
+        first, ends, targets = (
+            _plain(part, np.int32) for part in (rows.first, rows.end, rows.targets)
+        )
+        none, of = np.zeros(0, np.uint8), less
+        less = none if less is None else _plain(less, less.dtype)
+        self.short = less.itemsize if less.size else 0
         codes = _plain(rows.codes, np.uint8 if rows.codes.dtype == np.uint8 else np.uint16)
         nodes = self.nodes = first.size
-        if ends.size != nodes or codes.size != targets.size:
+        if {ends.size, less.size or nodes} != {nodes} or codes.size != targets.size:
             raise ValueError(
                 f"Rows do not fit together: {nodes} begin and {ends.size} end,"
                 f" {targets.size} targets have {codes.size} codes."
             )
-        if nodes and not (
-            (first <= ends).all() and first.min() >= 0 and ends.max() <= targets.size
-        ):
-            raise ValueError(f"A row does not lie within its {targets.size} targets.")
+        if rows.like is None:
+            _check(first, ends, less, targets.size)
+            led = targets
+        else:
+            base, other = rows.like
+            same = None if of is None else base.rest if of is rows.rest else base.unsure
+            # Targets are only ever added.
+            if bound(base, same).nodes > nodes or base.targets.size > targets.size:
+                raise ValueError("Rows are not like those that they should be like.")
+            _check(first[other], ends[other], less[other] if less.size else less, targets.size)
+            led = targets[base.targets.size :]
         # What is negative is very large without its sign.
-        if targets.size and int(targets.view(np.uint32).max()) >= nodes:
+        if led.size and int(led.view(np.uint32).max()) >= nodes:
             raise ValueError(f"A row leads to what is none of its {nodes} nodes.")
         self.wide = codes.dtype != np.uint8
-        parts = (first, ends, targets, codes)
+        parts = (first, ends, less, targets, codes)
         self.addresses = tuple(part.ctypes.data for part in parts)
         # The array of which the rows are known is kept too: no other can come to have its number.
-        self._kept = (*parts, last)
+        self._kept = (*parts, of)
 
 
-def bound(rows: Rows, last: Ints) -> Bound:
-    """Return the rows up to *last*, an array of theirs: checked the first time."""
-    found: Bound | None = rows.bound.get(id(last))
+def _check(first: NDArray[Any], ends: NDArray[Any], less: NDArray[Any], targets: int) -> None:
+    lasts = ends - less if less.size else ends
+    if first.size and not ((first <= lasts).all() and first.min() >= 0 and ends.max() <= targets):
+        raise ValueError(f"A row does not lie within its {targets} targets.")
+
+
+def bound(rows: Rows, less: Less) -> Bound:
+    """Return the rows but for *less*, an array of theirs, or all of them: checked once."""
+    found: Bound | None = rows.bound.get(id(less))
     if found is None:
-        found = rows.bound[id(last)] = Bound(rows, last)
+        found = rows.bound[id(less)] = Bound(rows, less)
     return found
 
 
@@ -100,6 +119,7 @@ class Desk:
         arrays = (self._allowed, scratch.queue, scratch.depths, self.bits, parent, edge)
         numbers[ALLOWED : EDGE + 1] = [part.ctypes.data for part in arrays]
         numbers[LAYOUT] = VERSION
+        # The array of which the rows are known is kept too: no other can come to have its number.
         self._kept = (numbers, *arrays)
         self._bound: Bound | None = None
         self.job, self.queue = numbers.data, scratch.queue.data
@@ -109,8 +129,8 @@ class Desk:
         """Let the job be about some rows, and about those codes only that a mask allows."""
         job = self.job
         if self._bound is not rows:
-            job[FIRST], job[LAST], job[TARGETS], job[CODES] = rows.addresses
-            job[WIDE] = rows.wide
+            job[FIRST], job[END], job[LESS], job[TARGETS], job[CODES] = rows.addresses
+            job[WIDE], job[SHORT] = rows.wide, rows.short
             self._bound = rows
         job[MASKED] = mask is not None
         if mask is not None:

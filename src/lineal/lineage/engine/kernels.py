@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from lineal.lineage.engine.adjacency import Bools, Ints, Rows
+    from lineal.lineage.engine.adjacency import Bools, Less, Rows
     from lineal.lineage.engine.reached import Found
     from lineal.lineage.engine.scratch import Scratch
     from lineal.model import Budget
@@ -22,17 +22,17 @@ PAUSE = 1_000_000
 #: A limit that no walk reaches.
 BEYOND = 1 << 60
 
-#: Walks from the nodes that the queue begins with: so many. Takes the rows, how far each is walked,
-#: the mask, scratch arrays, how many starts, the limits, how deep, and if ways are kept. Returns
-#: how many were reached, how many edges were looked at, and what ended it.
+#: Walks from the nodes that the queue begins with: so many. Takes the rows, how much less of each
+#: is walked, the mask, scratch arrays, how many starts, the limits, how deep, and if ways are kept.
+#: Returns how many were reached, how many edges were looked at, and what ended it.
 Levels: TypeAlias = (
-    "Callable[[Rows, Ints, Bools | None, Scratch, int, Budget, int, bool], tuple[int, int, int]]"
+    "Callable[[Rows, Less, Bools | None, Scratch, int, Budget, int, bool], tuple[int, int, int]]"
 )
-#: Walks from two sides until they meet. Takes the rows of each, with how far they are walked; the
+#: Walks from two sides until they meet. Takes the rows of each, with how much less is walked; the
 #: mask, both ends, scratch arrays for each side, and how many edges may be looked at. Returns None
 #: where there is no way, and raises `OverflowError` where it would have to look at more edges.
 Meet: TypeAlias = (
-    "Callable[[tuple[Rows, Ints], tuple[Rows, Ints], Bools | None, tuple[int, int],"
+    "Callable[[tuple[Rows, Less], tuple[Rows, Less], Bools | None, tuple[int, int],"
     " tuple[Scratch, Scratch], int], Found | None]"
 )
 

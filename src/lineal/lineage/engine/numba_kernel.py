@@ -78,7 +78,19 @@ def _fetch(_: Any, array: Any, place: Any) -> Any:
 @njit()
 def _rows(job: Any) -> Any:
     """Return where rows begin and end, and their targets."""
-    return _ints(job[jobs.FIRST]), _ints(job[jobs.LAST]), _ints(job[jobs.TARGETS])
+    return _ints(job[jobs.FIRST]), _ints(job[jobs.END]), _ints(job[jobs.TARGETS])
+
+
+@njit()
+def _less(job: Any, short: int, node: int) -> int:
+    """Return how much less of a node's row is walked; *short*: how many bytes such a number has."""
+    if short == 0:
+        return 0
+    if short == 1:
+        return int(_bytes(job[jobs.LESS])[node])
+    if short == 2:
+        return int(_shorts(job[jobs.LESS])[node])
+    return int(_ints(job[jobs.LESS])[node])
 
 
 @njit()
@@ -113,12 +125,13 @@ def _dear(mine: Any, theirs: Any) -> bool:
         if edges <= more:
             if at == high:
                 return False
-            edges += last[queue[at]] - first[queue[at]]
+            edges += last[queue[at]] - first[queue[at]] - _less(mine, mine[jobs.SHORT], queue[at])
             at += 1
         else:
             if back == above:
                 return True
             more += end[other[back]] - begin[other[back]]
+            more -= _less(theirs, theirs[jobs.SHORT], other[back])
             back += 1
 
 
@@ -137,7 +150,8 @@ def _level(mine: Any, theirs: Any) -> int:
     low, high, scanned = mine[jobs.LOW], mine[jobs.HIGH], mine[jobs.SCANNED]
     count, limit = high, mine[jobs.EDGES] - theirs[jobs.SCANNED]
     for at in range(low, high):
-        begin, end = first[queue[at]], last[queue[at]]
+        begin = first[queue[at]]
+        end = last[queue[at]] - _less(mine, mine[jobs.SHORT], queue[at])
         scanned += end - begin
         if scanned > limit:
             mine[jobs.HIGH] = count
@@ -215,7 +229,7 @@ def loops(layout: int) -> tuple[Any, Any]:
         first, last, targets = _rows(job)
         codes, wide, allowed = _codes(job)
         queue, parent, edge = _way(job)
-        depths, bits = _ints(job[jobs.DEPTHS]), _words(job[jobs.BITS])
+        depths, bits, short = _ints(job[jobs.DEPTHS]), _words(job[jobs.BITS]), job[jobs.SHORT]
         masked, is_wide, traced = job[jobs.MASKED] != 0, job[jobs.WIDE] != 0, job[jobs.TRACED] != 0
         low, high = job[jobs.LOW], job[jobs.HIGH]
         depth, scanned = job[jobs.DEPTH], job[jobs.SCANNED]
@@ -248,7 +262,8 @@ def loops(layout: int) -> tuple[Any, Any]:
                         _fetch(wide, near)
                     else:
                         _fetch(codes, near)
-                begin, end = first[queue[at]], last[queue[at]]
+                begin = first[queue[at]]
+                end = last[queue[at]] - _less(job, short, queue[at])
                 scanned += end - begin
                 for place in range(begin, end):
                     target = targets[place]

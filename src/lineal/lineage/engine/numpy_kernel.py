@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Ints, Rows
+from lineal.lineage.engine.adjacency import FEW, Bools, Ints, Less, Rows, firsts
 from lineal.lineage.engine.kernels import LATE, PAUSE
 from lineal.lineage.engine.reached import Found
 from lineal.lineage.engine.scratch import Scratch
@@ -22,16 +22,16 @@ from lineal.model import Budget
 WIDE = 24
 
 
-def spread(first: Any, last: Any, nodes: Ints) -> tuple[Any, Any]:
+def spread(rows: Rows, less: Less, nodes: Ints) -> tuple[Any, Any]:
     """Return the places of all edges of *nodes*, and at which of them each begins."""
-    places, counts = _places(first, last, nodes)
+    places, counts = _places(rows, less, nodes)
     return places, np.arange(nodes.size).repeat(counts)
 
 
-def _places(first: Any, last: Any, nodes: Ints) -> tuple[Any, Any]:
+def _places(rows: Rows, less: Less, nodes: Ints) -> tuple[Any, Any]:
     """Return the places of all edges of *nodes*, and how many each has."""
-    begin = first.take(nodes)
-    counts = last.take(nodes)
+    begin = rows.first.take(nodes)
+    counts = rows.lasts(nodes, less)
     counts -= begin
     ends = counts.cumsum(dtype=np.int64)
     total = int(ends[-1]) if ends.size else 0
@@ -46,7 +46,7 @@ def _places(first: Any, last: Any, nodes: Ints) -> tuple[Any, Any]:
 
 def levels(
     rows: Rows,
-    last: Ints,
+    less: Less,
     mask: Bools | None,
     scratch: Scratch,
     count: int,
@@ -55,7 +55,7 @@ def levels(
     traced: bool,
 ) -> tuple[int, int, int]:
     """Walk level after level; see `kernels.Levels`."""
-    side = _Side((rows, last), mask, scratch, traced=traced)
+    side = _Side((rows, less), mask, scratch, traced=traced)
     side.begin(count, scratch.seen, 1)
     until = time.monotonic() + limits.milliseconds / 1e3
     pause, ended = PAUSE, 0
@@ -77,8 +77,8 @@ def levels(
 
 
 def meet(
-    there: tuple[Rows, Ints],
-    back: tuple[Rows, Ints],
+    there: tuple[Rows, Less],
+    back: tuple[Rows, Less],
     mask: Bools | None,
     ends: tuple[int, int],
     scratch: tuple[Scratch, Scratch],
@@ -115,9 +115,9 @@ class _Side:
     """A walk from one side, level by level, in scratch arrays."""
 
     def __init__(
-        self, rows: tuple[Rows, Ints], mask: Bools | None, scratch: Scratch, *, traced: bool
+        self, rows: tuple[Rows, Less], mask: Bools | None, scratch: Scratch, *, traced: bool
     ) -> None:
-        self.rows, self._last = rows
+        self.rows, self._less = rows
         self.queue, self._depths, self._mask = scratch.queue, scratch.depths, mask
         self._traces = scratch.traces(True) if traced else None
         self._edges: int | None = None
@@ -141,7 +141,8 @@ class _Side:
         """Return how many edges the next level has."""
         if self._edges is None:
             level = self.level()
-            self._edges = int((self._last[level] - self.rows.first[level]).sum())
+            begin = self.rows.first.take(level)
+            self._edges = int((self.rows.lasts(level, self._less) - begin).sum())
         return self._edges
 
     def go_on(self, *, meeting: bool = False) -> tuple[int, int, int] | None:
@@ -152,19 +153,21 @@ class _Side:
         """
         self.depth += 1
         self._edges = None
-        if self.high - self.low < WIDE:
+        if self.high - self.low < WIDE and not self.rows.unread:
             return self._narrow()
         return self._wide(meeting=meeting)
 
     def _narrow(self) -> tuple[int, int, int] | None:
         """Look at one edge after another: NumPy's calls are dear for few."""
-        first, last, targets = self.rows.first.data, self._last.data, self.rows.targets.data
+        first, ends, targets = self.rows.first.data, self.rows.end.data, self.rows.targets.data
+        less = None if self._less is None else self._less.data
         seen, queue, depths = self._seen.data, self.queue.data, self._depths.data
         mask, codes, mark, traces = self._mask, self.rows.codes, self._mark, self._traces
         count, depth = self.high, self.depth
         for at in range(self.low, self.high):
             node = queue[at]
-            begin, end = first[node], last[node]
+            begin = first[node]
+            end = ends[node] if less is None else ends[node] - less[node]
             self.scanned += end - begin
             for place in range(begin, end):
                 if mask is not None and not mask[codes[place]]:
@@ -186,7 +189,7 @@ class _Side:
 
     def _wide(self, *, meeting: bool) -> tuple[int, int, int] | None:
         """Look at all edges at once."""
-        places, counts = _places(self.rows.first, self._last, self.level())
+        places, counts = _places(self.rows, self._less, self.level())
         self.scanned += places.size
         codes = self.rows.codes
         # Only what is asked for later is taken along: the edges, and where each begins.
@@ -204,7 +207,9 @@ class _Side:
             if met.size:
                 node, place, at = (int(column[met[0]]) for column in found)
                 return at, place, node
-        found = _chosen(found, _first(found[0], self._seen.size))
+        # Where all is cold, to write to places all over memory takes longer than to sort.
+        few = self.rows.unread and found[0].size < FEW
+        found = _chosen(found, firsts(found[0]) if few else _first(found[0], self._seen.size))
         new = slice(self.high, self.high + found[0].size)
         self._seen[found[0]] = self._mark
         self.queue[new], self._depths[new] = found[0], self.depth

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineal.errors import OutOfTime
-from lineal.lineage.engine.adjacency import Bools, Ints, Rows
-from lineal.lineage.engine.claims import Numbers
+from lineal.lineage.engine.adjacency import Bools, Codes, Ints, Less, Rows, few
 from lineal.lineage.engine.compiling import STEPS
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.walkgraph import Reach, WalkGraph
@@ -28,6 +31,7 @@ from lineal.model import Budget
 from lineal.shapes import Shapes
 
 _NONE = np.zeros(0, np.int32)
+_NO: Mapping[bool, _Side] = MappingProxyType({})
 #: How many edges are read for it, and how often a walk may come to rows that are yet to be made.
 MOST, TURNS = 50_000, 12
 
@@ -39,15 +43,78 @@ WHOLE = -1
 _EVERY = frozenset({"declared", "observed", "inferred", "suggested"})
 
 
+class View(NamedTuple):
+    """A compiled graph with the rows made so far, in one direction."""
+
+    graph: WalkGraph
+    #: At which things, by their numbers, rows may not be so any more.
+    flags: Bools
+    #: The keys of what is new, by how far its number is beyond the compiled nodes; None: nothing.
+    new: Ints | None
+
+    def keys(self, things: Ints) -> Ints:
+        """Return the keys of numbers, those of new things too."""
+        numbers = self.graph.numbers
+        if self.new is None:
+            found: Ints = numbers.key(things)
+            return found
+        nodes = self.flags.size - self.new.size
+        old = things < nodes
+        if old.all():
+            return numbers.key(things)
+        keys = things.copy()
+        keys[old] = numbers.key(things[old])
+        keys[~old] = self.new[things[~old] - nodes]
+        return keys
+
+
 class Overlay:
     """What was made anew of one compiled graph, for one state of the graph; several may ask."""
 
-    def __init__(self, graph: WalkGraph, shapes: Shapes, spoiled: Spoiled) -> None:
+    def __init__(
+        self, graph: WalkGraph, shapes: Shapes, spoiled: Spoiled, sides: Mapping[bool, _Side] = _NO
+    ) -> None:
+        """*sides*: what was made for the state before, of which what is spoiled by now is gone."""
         self._graph, self._shapes, self._spoiled = graph, shapes, spoiled
         self._lock = threading.Lock()
-        self._sides: dict[bool, _Side] = {}
+        self._sides = dict(sides)
         #: True for a direction in which too much would have to be made.
         self._refused = {True: spoiled.everything, False: spoiled.everything}
+        self._views: dict[bool, View] = {}
+
+    def after(self, spoiled: Spoiled, changed: Collection[int]) -> Overlay:
+        """Return what is made anew for the state after a change: what that spoiled is not kept."""
+        sides = {}
+        # Where rows are just being made for somebody, nobody waits for them.
+        if spoiled.last is not None and self._lock.acquire(blocking=False):
+            try:
+                sides = {up: side.kept(spoiled, changed) for up, side in self._sides.items()}
+            finally:
+                self._lock.release()
+        return Overlay(self._graph, self._shapes, spoiled, sides)
+
+    def view(self, *, upstream: bool) -> View:
+        """Return the graph with the rows made so far, which may be walked on as it is."""
+        found = self._views.get(upstream)
+        if found is None:
+            with self._lock:
+                found = self._seen(upstream)
+        return found
+
+    def _seen(self, upstream: bool) -> View:
+        side = self._sides.get(upstream)
+        found = (
+            View(self._graph, self._spoiled.flags, None)
+            if side is None else side.patched(self._spoiled.flags)
+        )  # fmt: skip
+        self._views[upstream] = found
+        return found
+
+    def moved(self, begun: tuple[Ints, Ints, Bools]) -> bool:
+        """May what a walk begins at stand otherwise by now than when the graph was compiled?"""
+        first, above, _ = begun
+        moved = self._spoiled.moved
+        return bool(moved[first].any()) or (above.size > 0 and bool(moved[above].any()))
 
     def walk(self, held: Graph, starts: Collection[int], way: Way, limits: Budget) -> Reach | None:
         """
@@ -60,6 +127,7 @@ class Overlay:
             if self._refused[up]:
                 return None
             side = self._sides.pop(up, None) or _Side(self._graph, self._shapes, upstream=up)
+            self._views.pop(up, None)
             try:
                 side.ask(held)
                 begun = self._begun(side, starts)
@@ -71,6 +139,7 @@ class Overlay:
                 # What was half made is dropped with it.
                 return None
             self._sides[up] = side
+            self._seen(up)
             return found
 
     def _begun(self, side: _Side, starts: Collection[int]) -> tuple[Ints, Ints, Bools] | None:
@@ -92,15 +161,14 @@ class Overlay:
     ) -> Reach | None:
         """Walk, make what was come to and may not be so any more, and walk again."""
         for _ in range(TURNS):
-            graph, keys = side.patched()
-            found = graph.walk_from(begun, way, limits)
+            view = side.patched(self._spoiled.flags)
+            found = view.graph.walk_from(begun, way, limits)
             if found.why:
                 return None
-            things = found.things[found.things < self._graph.layout.things]
-            unmade = set(things[self._spoiled.flags[things]].tolist()) - side.made
-            if not unmade:
-                return replace(found, things=keys(found.things))
-            side.make(unmade)
+            unmade = found.things[view.flags[found.things]]
+            if not unmade.size:
+                return replace(found, things=view.keys(found.things))
+            side.make(unmade.tolist())
         return None
 
 
@@ -118,13 +186,37 @@ class _Side:
         #: The things whose rows were made, by their numbers.
         self.made: set[int] = set()
         self._nodes: dict[_Stand, int] = {}
+        #: By thing, the ways to stand at it that the compiled graph has not.
+        self._beside: dict[int, set[_Stand]] = {}
         #: Of nodes that the compiled graph has not: the way to stand, in order.
         self._new: list[_Stand] = []
         self._keys: dict[int, int] = {}
         self._stands: dict[int, int] = {}
         self._entries: dict[int, list[_Entry]] = {}
         self._todo: list[_Stand] = []
-        self._patched: tuple[WalkGraph, Callable[[Ints], Ints]] | None = None
+        #: The rows with what was made: targets and codes with room behind them, which is written
+        #: once; how much of it is; and which nodes' entries are not there yet.
+        self._laid: tuple[Ints, Codes, int] | None = None
+        self._places: dict[int, tuple[int, int, int, int]] = {}
+        self._unlaid: set[int] = set()
+        self._patched: View | None = None
+
+    def kept(self, spoiled: Spoiled, changed: Collection[int]) -> _Side:
+        """Return the same for the state after a change, without the rows of what it spoiled."""
+        other = copy(self)
+        last = () if spoiled.last is None else spoiled.last.tolist()
+        gone = {*last, *(self._stands[key] for key in changed if key in self._stands)}
+        other.made = self.made - gone
+        for name in ("_nodes", "_new", "_keys", "_stands", "_entries", "_places", "_unlaid"):
+            setattr(other, name, copy(getattr(self, name)))
+        other._beside = {number: set(some) for number, some in self._beside.items()}
+        other._todo = []
+        if self._patched is not None:
+            # The rows are the same; of some it is known by now that they may not be so any more.
+            other._patched = self._patched._replace(flags=other._flags(spoiled.flags))
+        # The room behind the rows is written by one: by whoever comes later.
+        self._laid = None
+        return other
 
     def ask(self, held: Graph) -> None:
         """Let what is made from now on be asked of this graph."""
@@ -165,6 +257,8 @@ class _Side:
     def _added(self, stand: _Stand) -> int:
         node = self._graph.nodes + len(self._new)
         self._nodes[stand] = node
+        if stand[0] >= 0:
+            self._beside.setdefault(stand[0], set()).add(stand)
         self._new.append((node, *stand[1:]) if stand[0] < 0 else stand)
         return node
 
@@ -197,9 +291,13 @@ class _Side:
         return node
 
     def _make_later(self, number: int) -> None:
-        """Let all rows that the compiled graph has of a thing be made anew."""
+        """Let all rows of a thing be made anew: those of the compiled graph, and any beside."""
         layout = self._graph.layout
         self.made.add(number)
+        self._todo += [stand for stand in self._beside.get(number, ()) if stand in self._nodes]
+        if number in self._keys:
+            self._todo.append((number, Mode.FULL, 0))
+            return
         modes = [Mode.FULL, *([Mode.NARROW] if layout.narrow[number] >= 0 else [])]
         runs = range(layout.copies + 1) if layout.copied[number] >= 0 else (0,)
         self._todo += [(number, mode, run) for mode in modes for run in runs]
@@ -254,6 +352,7 @@ class _Side:
                     node = self._node(whole, Mode.NARROW, arrived.run)
                 row.append((self._code(step, arrived, doubt=not own), node))
         self._entries.update((node, sorted(set(row))) for node, row in found.items())
+        self._unlaid |= found.keys()
 
     def _code(self, step: Step, arrived: Label, *, doubt: bool = False) -> int:
         name = (step.kind, step.layer, arrived.possible or doubt, arrived.approximate)
@@ -281,23 +380,22 @@ class _Side:
 
     # ── Together with the compiled rows ──────────────────────────────────────────────────────
 
-    def patched(self) -> tuple[WalkGraph, Callable[[Ints], Ints]]:
-        """Return the graph with the rows made so far, and what gives the keys of its things."""
+    def patched(self, flags: Bools) -> View:
+        """Return the graph with the rows made so far; *flags*: what is spoiled, by number."""
         if self._patched is None:
-            self._patched = self._laid()
+            self._patched = self._view(flags)
         return self._patched
 
-    def _laid(self) -> tuple[WalkGraph, Callable[[Ints], Ints]]:
+    def _view(self, flags: Bools) -> View:
         graph, layout = self._graph, self._graph.layout
-        more = len(self._new)
-        rows = self._behind(more)
+        nodes, more = graph.nodes, len(self._new)
         # Something new is itself; whatever else is new stands for some thing.
         of = np.array([stand[0] for stand in self._new], np.int32)
         narrow = np.array(
             [mode is Mode.NARROW or run == WHOLE for _, mode, run in self._new], np.bool_
         )
         shown = [
-            graph.nodes + at
+            nodes + at
             for at, (_, mode, run) in enumerate(self._new)
             if mode is Mode.SHOWN and run != WHOLE
         ]
@@ -307,36 +405,80 @@ class _Side:
             is_narrow=np.concatenate([layout.is_narrow, narrow]),
             also_shown=np.array(shown, np.int32),
         )
-        wide = replace(graph, layout=wider, down=rows, up=rows, _free=[])
-        numbers, nodes = graph.numbers, graph.nodes
+        rows = self._lay(nodes + more)
+        wide = replace(graph, layout=wider, down=rows, up=rows)
         new = np.zeros(more, np.int32)
         for number, key in self._keys.items():
             new[number - nodes] = key
-        return wide, lambda things: _keyed(things, numbers, nodes, new)
+        return View(wide, self._flags(flags), new if more else None)
 
-    def _behind(self, more: int) -> Rows:
-        """Lay the made rows behind the compiled ones."""
-        rows, segments = self._rows, [code.segment for code in self._graph.legend]
-        first, middle, last, end = (
-            np.concatenate([part, np.zeros(more, np.int32)])
-            for part in (rows.first, rows.middle, rows.last, rows.end)
-        )
-        at = rows.targets.size
-        targets: list[int] = []
-        codes: list[int] = []
-        for node, entries in self._entries.items():
-            parts = [sum(segments[code] == part for code, _ in entries) for part in range(3)]
-            first[node] = at + len(targets)
-            middle[node] = first[node] + parts[0]
-            last[node] = middle[node] + parts[1]
-            end[node] = last[node] + parts[2]
-            codes += [code for code, _ in entries]
-            targets += [target for _, target in entries]
+    def _flags(self, spoiled: Bools) -> Bools:
+        """Return by number at which things rows are still to be made."""
+        left = np.zeros(self._graph.nodes + len(self._new), np.bool_)
+        left[: spoiled.size] = spoiled
+        left[list(self.made)] = False
+        left[list(self._keys.keys() - self.made)] = True
+        return left
+
+    def _lay(self, nodes: int) -> Rows:
+        """Lay the made rows behind the compiled ones: what others walk on is not touched."""
+        rows = self._rows
+        targets, codes, filled = self._room()
+        segments = [code.segment for code in self._graph.legend]
+        for node in sorted(self._unlaid):
+            entries = self._entries[node]
+            counts = [sum(segments[code] == part for code, _ in entries) for part in range(3)]
+            end = filled + len(entries)
+            if entries:
+                codes[filled:end], targets[filled:end] = zip(*entries, strict=True)
+            self._places[node] = filled, end, counts[2], counts[1] + counts[2]
+            filled = end
+        self._laid, self._unlaid = (targets, codes, filled), set()
+        changed = np.array(list(self._places), np.int64)
+        values = np.array(list(self._places.values()), np.int32).reshape(-1, 4).T
+        first, ends = np.zeros((2, nodes), np.int32)
+        for bounds, known, fresh in zip(
+            (first, ends), (rows.first, rows.end), values, strict=False
+        ):
+            bounds[: known.size] = known
+            bounds[changed] = fresh
+        others = np.append(changed, np.arange(rows.first.size, nodes)).astype(np.int32)
         return Rows(
-            first, middle, last, end,
-            np.concatenate([rows.targets, np.array(targets, np.int32)]),
-            np.concatenate([rows.codes, np.array(codes, rows.codes.dtype)]),
+            first, ends,
+            _lessened(rows.rest, nodes, changed, values[2]),
+            _lessened(rows.unsure, nodes, changed, values[3]),
+            targets[:filled], codes[:filled], (rows, others),
         )  # fmt: skip
+
+    def _room(self) -> tuple[Ints, Codes, int]:
+        """Return targets and codes with room for the entries that are not there yet."""
+        rows = self._rows
+        if self._laid is None:
+            self._places, self._unlaid = {}, set(self._entries)
+            known = rows.targets, rows.codes, rows.targets.size
+        else:
+            known = self._laid
+        old, names, filled = known
+        wanted = filled + sum(len(self._entries[node]) for node in self._unlaid)
+        if self._laid is not None and wanted <= old.size:
+            return known
+        targets = np.zeros(wanted + max(1 << 12, wanted >> 4), np.int32)
+        codes = np.zeros(targets.size, rows.codes.dtype)
+        targets[:filled], codes[:filled] = old[:filled], names[:filled]
+        return targets, codes, filled
+
+
+def _lessened(less: Less, nodes: int, changed: NDArray[Any], values: NDArray[Any]) -> Less:
+    """Return how much less of each row is walked, also of those that were made."""
+    most = few(values)
+    if less is None and most is None:
+        return None
+    kinds = [one.dtype for one in (less, most) if one is not None]
+    found: NDArray[Any] = np.zeros(nodes, max(kinds, key=lambda kind: kind.itemsize))
+    if less is not None:
+        found[: less.size] = less
+    found[changed] = values
+    return found
 
 
 def _closed(number: int, own: dict[int, set[int]]) -> dict[int, bool]:
@@ -349,12 +491,3 @@ def _closed(number: int, own: dict[int, set[int]]) -> dict[int, bool]:
                 found[whole] = False
                 frontier.append(whole)
     return found
-
-
-def _keyed(things: Ints, numbers: Numbers, nodes: int, new: Ints) -> Ints:
-    """Return the keys of numbers, those of new things too."""
-    keys = things.copy()
-    old = things < nodes
-    keys[old] = numbers.key(things[old])
-    keys[~old] = new[things[~old] - nodes]
-    return keys

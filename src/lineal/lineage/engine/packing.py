@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Code, Rows
-from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, Relation
+from lineal.lineage.engine.adjacency import Code, Ints, Rows
+from lineal.lineage.engine.claims import Claims, Folded, Groups, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.walkgraph import WalkGraph
@@ -21,9 +20,9 @@ _CLAIMS = (
     "sources", "kinds", "targets", "layers", "documents", "since", "begun", "until",
 )  # fmt: skip
 _PAST = ("gone", "stayed", "named")
-_ORDERS = ("outward", "inward", "out_first", "in_first", "stands")
+_ORDERS = ("inward", "out_first", "in_first", "stands")
 _FLAGS = ("partial", "vague")
-_ROWS = ("first", "middle", "last", "end", "targets", "codes")
+_ROWS = ("rest", "unsure", "targets", "codes")
 _LAYOUT = ("narrow", "shown", "shown_whole", "thing_of", "is_narrow", "copied")
 
 
@@ -41,6 +40,7 @@ def pack_shelves(shelves: Shelves) -> tuple[Arrays, dict[str, Any]]:
         arrays |= {f"past.{name}": getattr(past.claims, name) for name in _CLAIMS}
         arrays |= {name: getattr(past, name) for name in _PAST}
     arrays |= {f"shelves.{name}": getattr(shelves, name) for name in _ORDERS}
+    arrays |= {f"names.{name}": column for name, column in shelves.members.columns.items()}
     arrays |= {"types": picture.types, "same": picture.same}
     facts = {
         "things": picture.things, "types": picture.type_names, "kinds": picture.kind_names,
@@ -63,7 +63,8 @@ def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any])
         Numbers(things, arrays.get("keys")), folded, arrays.get("partial"),
         arrays.get("vague"), past,
     )  # fmt: skip
-    return Shelves.again(picture, {name: arrays[f"shelves.{name}"] for name in _ORDERS})
+    orders = {name: arrays[f"shelves.{name}"] for name in _ORDERS}
+    return Shelves.again(picture, orders, Groups.again(_under(arrays, "names")))
 
 
 def _claims(arrays: Mapping[str, NDArray[Any]], name: str) -> Claims:
@@ -78,25 +79,39 @@ def pack_graph(graph: WalkGraph, name: str) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of a compiled graph under a name, and its small facts."""
     arrays: Arrays = {f"{name}.{part}": getattr(graph.layout, part) for part in _LAYOUT}
     for side, rows in (("down", graph.down), ("up", graph.up)):
-        arrays |= {f"{name}.{side}.{part}": getattr(rows, part) for part in _ROWS}
-    arrays |= {f"{name}.stands": graph.stands, f"{name}.rowless": graph.rowless}
+        assert rows.first.base is not None, "Rows as they were compiled lie one after another."
+        arrays[f"{name}.{side}.bounds"] = rows.first.base
+        parts = {part: getattr(rows, part) for part in _ROWS}
+        # What is the same lies there once.
+        same = rows.unsure is rows.rest
+        arrays |= {
+            f"{name}.{side}.{part}": array for part, array in parts.items()
+            if array is not None and not (same and part == "unsure")
+        }  # fmt: skip
+    arrays[f"{name}.rowless"] = graph.rowless
     if graph.vague is not None:
         arrays[f"{name}.vague"] = graph.vague
-    wholes = graph.wholes
-    arrays |= {
-        f"{name}.wholes.left": wholes.left, f"{name}.wholes.right": wholes.right,
-        f"{name}.wholes.said": wholes.said,
-    }  # fmt: skip
+    for relation in ("wholes", "parts"):
+        columns = getattr(graph, relation).columns
+        arrays |= {f"{name}.{relation}.{part}": column for part, column in columns.items()}
     layout = graph.layout
     facts = {
         "things": layout.things, "copies": layout.copies, "first_copy": layout.first_copy,
         "logical": graph.logical,
-        "legend": [
-            (code.kind, code.layer, code.possible, code.approximate, code.default)
-            for code in graph.legend
-        ],
     }  # fmt: skip
     return arrays, facts
+
+
+def pack_legend(legend: Sequence[Code]) -> list[tuple[str, str, bool, bool, bool]]:
+    """Return what the codes of both grains stand for, which hangs on no grain."""
+    return [
+        (code.kind, code.layer, code.possible, code.approximate, code.default) for code in legend
+    ]
+
+
+def unpack_legend(legend: Sequence[tuple[str, str, bool, bool, bool]]) -> tuple[Code, ...]:
+    """Return the legend of which this was packed."""
+    return tuple(Code(*code) for code in legend)
 
 
 def unpack_graph(
@@ -105,6 +120,8 @@ def unpack_graph(
     name: str,
     shapes: Shapes,
     numbers: Numbers,
+    stands: Ints,
+    legend: tuple[Code, ...],
 ) -> WalkGraph:
     """Return the compiled graph of which these are the arrays and facts."""
     part: Callable[[str], NDArray[Any]] = lambda of: arrays[f"{name}.{of}"]  # noqa: E731  # short
@@ -113,14 +130,27 @@ def unpack_graph(
         shown_whole=part("shown_whole"), thing_of=part("thing_of"), is_narrow=part("is_narrow"),
         copied=part("copied"), copies=facts["copies"], first_copy=facts["first_copy"],
     )  # fmt: skip
-    down, up = (Rows(*(part(f"{side}.{of}") for of in _ROWS)) for side in ("down", "up"))
-    sizes = part("wholes.left"), part("wholes.right"), part("wholes.said").astype(np.bool_)
-    wholes = Relation(facts["things"], *sizes)
-    legend = tuple(
-        Code(kind, layer, possible=possible, approximate=approximate, default=default)
-        for kind, layer, possible, approximate, default in facts["legend"]
+    down, up = (_rows(arrays, f"{name}.{side}") for side in ("down", "up"))
+    wholes, parts = (
+        Relation.again(facts["things"], _under(arrays, f"{name}.{relation}"))
+        for relation in ("wholes", "parts")
     )
     return WalkGraph(
-        layout, legend, down, up, part("stands"), wholes, wholes.turned(), part("rowless"),
+        layout, legend, down, up, stands, wholes, parts, part("rowless"),
         facts["logical"], numbers, arrays.get(f"{name}.vague"), shapes,
+        # What is read a little at a time is not for the compiled loops.
+        "numpy" if down.unread else None,
     )  # fmt: skip
+
+
+def _under(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of which the names begin so, by the rest of the name."""
+    begin = f"{name}."
+    return {of[len(begin) :]: one for of, one in arrays.items() if of.startswith(begin)}
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]], name: str) -> Rows:
+    bounds, rest = arrays[f"{name}.bounds"], arrays.get(f"{name}.rest")
+    unsure = arrays.get(f"{name}.unsure", rest)
+    targets, codes = arrays[f"{name}.targets"], arrays[f"{name}.codes"]
+    return Rows(bounds[:-1], bounds[1:], rest, unsure, targets, codes)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints
 from lineal.lineage.engine.compiling import ACTIVE_IN, ACTIVE_OUT, STEPS
@@ -28,12 +30,25 @@ class Spoiled:
     moved: Bools
     #: True where too much changed to say.
     everything: bool = False
+    #: What the last change spoiled; None where rows that were made anew before may not be kept.
+    last: Ints | None = None
 
     @classmethod
     def none(cls, graph: WalkGraph) -> Spoiled:
         """Return that nothing is spoiled but what was vague from the beginning."""
         none = np.zeros(graph.layout.things, np.bool_)
         return cls(none if graph.vague is None else graph.vague, none)
+
+    @classmethod
+    def where(cls, graph: WalkGraph, partial: NDArray[Any]) -> Spoiled:
+        """Return that rows may lack something where not every claim is held, and above that."""
+        none = np.zeros(graph.layout.things, np.bool_)
+        flags = none.copy()
+        known = np.unique(graph.stands[partial])
+        flags[known] = True
+        _, places = graph.wholes.joined(known)
+        flags[graph.wholes.right[places]] = True
+        return cls(flags, none)
 
     def touches(self, things: Ints) -> bool:
         """Did a walk come to something whose rows may not be so any more?"""
@@ -62,12 +77,16 @@ class Spoiled:
         spoiled |= moved.wholes_of_unknown(spoiled)
         if moved.too_many:
             return Spoiled(self.flags, self.moved, everything=True)
-        flags, shifted = self.flags.copy(), self.moved.copy()
-        shifted[moved.standing(moved.shifted)] = True
+        flags, shifted = self.flags.copy(), self.moved
+        if moved.shifted:
+            shifted = shifted.copy()
+            shifted[moved.standing(moved.shifted)] = True
         known = moved.standing(spoiled)
-        flags[known] = True
-        flags[moved.wholes(known)] = True
-        return Spoiled(flags, shifted)
+        every = np.append(known, moved.wholes(known))
+        flags[every] = True
+        # Once parts and wholes are others than were compiled, no more than this is known of them.
+        last = None if shifted.any() else every
+        return Spoiled(flags, shifted, last=last)
 
 
 class _Moved:

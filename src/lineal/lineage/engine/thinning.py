@@ -129,7 +129,7 @@ def thinned(pieces: Pieces, shapes: Shapes, rule: Rule, past: Past | None = None
     vague = _vague((held, folded.claims), types, partial, pieces, kinds)
     return Picture(
         things, types, pieces.type_names, held, pieces.kind_names, pieces.layer_names,
-        numbers[pieces.same].astype(np.int64), _by_number(pieces.newest, keys),
+        numbers[pieces.same].astype(np.int64), by_number(pieces.newest, keys),
         Numbers(things, keys), folded, partial, vague, past,
     )  # fmt: skip
 
@@ -356,7 +356,7 @@ def _vague(
         vague[more] = True
 
 
-def _by_number(
+def by_number(
     newest: Callable[[Mapping[int, Collection[int]]], Mapping[int, int]], keys: Ints
 ) -> Callable[[Mapping[int, Collection[int]]], Mapping[int, int]]:
     """Let a question about keys be asked of numbers."""

@@ -6,12 +6,13 @@ their names: the smallest of the group.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Code, Ints, Rows
+from lineal.lineage.engine.adjacency import FEW, Bools, Code, Ints, Rows, distinct, firsts
 from lineal.lineage.engine.claims import Numbers, Picture, Relation
 from lineal.lineage.engine.closure import ENDLESS, reach
 from lineal.lineage.engine.compiling import Compiler, Layout
@@ -59,6 +60,8 @@ class WalkGraph:
     #: At which things a walk may miss something that is not held; None where it never does.
     vague: Bools | None
     _shapes: Shapes
+    #: The kernel that walks here, unless another is asked for; the quickest, if None.
+    kernel: str | None = None
     _free: list[Scratch] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -82,15 +85,27 @@ class WalkGraph:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the rows take."""
-        return self.down.nbytes + self.up.nbytes
+        """How much memory it takes: rows, nodes, parts and wholes."""
+        parts = (
+            self.down,
+            self.up,
+            self.layout,
+            self.stands,
+            self.wholes,
+            self.parts,
+            self.rowless,
+        )
+        return sum(part.nbytes for part in parts)
 
     def borrow(self) -> Scratch:
         """Take a clean set of scratch arrays; `give_back` it, clean."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return Scratch(self.nodes)
+        # Shared with the same graph in which rows were made anew: that has some nodes more.
+        while self._free:
+            with contextlib.suppress(IndexError):
+                found = self._free.pop()
+                if found.nodes >= self.nodes:
+                    return found
+        return Scratch(self.nodes + (self.nodes >> 6) + 64)
 
     def give_back(self, scratch: Scratch) -> None:
         """Let the next walk use these arrays."""
@@ -134,10 +149,13 @@ class WalkGraph:
 
         Depth is what `walking.walk` says; nodes and edges are counted as they lie here.
         """
-        first = np.unique(self.stands[np.asarray(sorted(starts), np.int64)])
+        return self.walk_from(self.begin(starts), way, limits, kernel=kernel)
+
+    def begin(self, starts: Collection[int]) -> tuple[Ints, Ints, Bools]:
+        """Return where a walk begins: what stands for the starts, its wholes, which are direct."""
+        first = distinct(self.stands[np.asarray(sorted(starts), np.int64)])
         _, places = self.wholes.joined(first)
-        above, own = self.wholes.right[places], self.wholes.said[places]
-        return self.walk_from((first, above, own), way, limits, kernel=kernel)
+        return first, self.wholes.right[places], self.wholes.said[places]
 
     def walk_from(
         self,
@@ -149,9 +167,10 @@ class WalkGraph:
     ) -> Reach:
         """Walk from things that stand for their names, with their wholes, and which are direct."""
         first, above, _ = begun
+        kernel = kernel or self.kernel
         begin = np.concatenate([first, self.layout.narrow[above]])
         rows, mask = self.rows(way), self.mask(way)
-        every = reach(self, rows, begin, last=rows.last, mask=mask, limits=limits, kernel=kernel)
+        every = reach(self, rows, begin, less=rows.rest, mask=mask, limits=limits, kernel=kernel)
         why = every.why
         things, depths = self._things(every)
         if why == ("depth",) and not self._leads_on(rows, mask, every, things):
@@ -190,9 +209,9 @@ class WalkGraph:
             return None
         limits = Budget(depth, ENDLESS.nodes, ENDLESS.edges, ENDLESS.milliseconds)
         if self.logical and self.mask(way) is None:
-            return reach(self, rows, begin, last=rows.middle, limits=limits, kernel=kernel)
+            return reach(self, rows, begin, less=rows.unsure, limits=limits, kernel=kernel)
         mask = self._without(way, doubt)
-        return reach(self, rows, begin, last=rows.end, mask=mask, limits=limits, kernel=kernel)
+        return reach(self, rows, begin, less=None, mask=mask, limits=limits, kernel=kernel)
 
     def _is_sure(self, rows: Rows, mask: Bools | None, every: Closure) -> bool:
         """Did a walk see no doubtful edge at all, so that walking without them finds the same?"""
@@ -201,9 +220,12 @@ class WalkGraph:
                 code.possible or code.approximate
                 for code, walked in zip(self.legend, mask.tolist(), strict=True) if walked
             )  # fmt: skip
-        if rows.middle is rows.last:
+        if rows.unsure is None or rows.unsure is rows.rest:
             return True
-        return bool(np.array_equal(rows.middle[every.keys], rows.last[every.keys]))
+        unsure = rows.unsure[every.keys]
+        return (
+            not unsure.any() if rows.rest is None else bool((unsure == rows.rest[every.keys]).all())
+        )
 
     def _things(self, every: Closure) -> tuple[Ints, Ints]:
         """Return each thing once, as its nearest node, and how far it is."""
@@ -211,6 +233,9 @@ class WalkGraph:
         if int(keys.max(initial=0)) < self.layout.things:
             return keys, depths
         things = self.layout.thing(keys)
+        if things.size < FEW:
+            first = firsts(things)
+            return things[first], depths[first]
         scratch = self.borrow()
         place, _ = scratch.traces(True)
         order = np.arange(things.size, dtype=np.int32)
@@ -234,7 +259,7 @@ class WalkGraph:
     def _leads_on(self, rows: Rows, mask: Bools | None, every: Closure, things: Ints) -> bool:
         """Would one more step come to any new thing?"""
         level = every.keys[every.bounds[-2] : every.bounds[-1]]
-        places, _ = spread(rows.first, rows.last if mask is None else rows.end, level)
+        places, _ = spread(rows, rows.rest if mask is None else None, level)
         if mask is not None:
             places = places[mask[rows.codes[places]]]
         ends = self.layout.thing(rows.targets[places])

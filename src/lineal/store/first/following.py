@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import TypeAlias
 
 from lineal.model import Instant
@@ -48,7 +49,7 @@ def conclude_all(
         if edges:
             concluded(_by_edges(edges))
     for rules in around.rules:
-        for program in rules.programs:
+        for program in filter(attrgetter("enabled"), rules.programs):
             after = 0
             while keys := _next(database, program.types, after):
                 after = keys[-1]

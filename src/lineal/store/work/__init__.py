@@ -25,6 +25,7 @@ from lineal.store.work.letters import (
 from lineal.store.work.marks import (
     Dirty,
     answered,
+    bring_back,
     claim,
     count_dirty,
     due,
@@ -77,6 +78,7 @@ __all__ = [
     "again",
     "answered",
     "begin",
+    "bring_back",
     "bury_document",
     "bury_event",
     "bury_waiting",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from lineal.model import Event, Instant, Json
+from lineal.points import reached
 from lineal.store import schema
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import canonical
@@ -71,6 +72,7 @@ def _bury_body(
         now, notices,
     )  # fmt: skip
     ledger.insert_numbered(schema.dead_letter, row)
+    reached("letter-written")
 
 
 def bury_document(
@@ -98,6 +100,7 @@ def bury_document(
     }  # fmt: skip
     ledger.change(schema.watch, [(row, values)])
     _add_letter(ledger, dirty, stage, error, now, notices)
+    reached("letter-written")
     return True
 
 

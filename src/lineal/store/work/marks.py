@@ -395,6 +395,18 @@ def hand_back(ledger: Ledger, some: Sequence[Dirty]) -> None:
             ledger.change(schema.watch, [(found[0], free)])
 
 
+def bring_back(ledger: Ledger, now: Instant) -> int:
+    """
+    The clock was set back: what was marked later than now is due now; returns how much it was.
+
+    Else it would wait until the clock is again where it was.
+    """
+    ledger.hold_marks()
+    rows = _found(ledger, "dirty_at > ?", now)
+    ledger.change(schema.watch, [(row, {"dirty_at": now, "due_at": now}) for row, _ in rows])
+    return len(rows)
+
+
 def hurry(ledger: Ledger, source: str, now: Instant) -> None:
     """A source is up again: what was put off since it was down is due now."""
     ledger.hold_marks()

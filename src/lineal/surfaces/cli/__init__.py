@@ -61,7 +61,7 @@ for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
     *(reading.search, reading.get, reading.neighbours),
     *(walks.lineage, walks.path, walks.between, walks.common, walks.impact),
-    *(walks.schema_changes, walks.shared, walks.unused, walks.similar),
+    *(walks.schema_changes, walks.shared, walks.unused, walks.similar, walks.wanted),
     *(identity.identity, rules.rules),
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, letters.dead, databases.db, caring.verify, caring.forget),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Times,
         Unused,
         Walk,
+        Wanted,
     )
 
 Value = TypeVar("Value")
@@ -389,6 +390,14 @@ class Local:
             ask=walking.over(walking.believed(layers)), limit=limit,
         )  # fmt: skip
         return _as(formats_walks.unused(found))
+
+    def wanted(
+        self, uri: str, *, limit: int, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[list[Wanted]]:
+        """Return the features that models like one consume and it does not."""
+        chosen = walking.believed(layers)
+        found = self._ask.wanted(LOCAL, Uri(uri), _moment(times), limit=limit, layers=chosen)
+        return _as(formats_walks.wanted(found))
 
     def similar(
         self, uri: str, *, limit: int, layers: Sequence[str] = (), **times: Unpack[Times]

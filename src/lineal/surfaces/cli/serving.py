@@ -16,6 +16,9 @@ from lineal.surfaces.listening import listening
 
 _port = click.IntRange(0, 65_535)
 _file = click.Path(exists=True, path_type=Path)
+#: How long (seconds) requests, and then doors, may take to finish at the end: with what the
+#: installation itself takes (`lineal.app.ENDING`) a server has ended after ten.
+FINISHING = 2
 
 
 @click.command()
@@ -66,7 +69,11 @@ def _serve(config: Config, door: socket.socket) -> None:
         buses = doors_of(lineal)
         app = server.create(lineal, buses)
         _announce(config, door)
-        running = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        running = uvicorn.Server(
+            uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_graceful_shutdown=FINISHING
+            )
+        )
         signal.signal(signal.SIGTERM, _interrupt)
         lineal.start()
         buses.start()
@@ -74,7 +81,7 @@ def _serve(config: Config, door: socket.socket) -> None:
             with contextlib.suppress(KeyboardInterrupt):
                 running.run(sockets=[door])
         finally:
-            buses.stop()
+            buses.stop(patience=FINISHING)
 
 
 def _interrupt(*_: object) -> None:

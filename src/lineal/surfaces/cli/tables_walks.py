@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Shared,
         Told,
         Unused,
+        Wanted,
     )
     from lineal.client.answers import (
         Path as Way,
@@ -201,6 +202,18 @@ def unused(value: list[Unused]) -> Parts:
         yield line("Everything is in use, or was of late.")
         return
     yield table(("name", "type", "unused since", "last used by", "owners", "uri"), rows)
+
+
+def wanted(value: list[Wanted]) -> Parts:
+    """Show the features that models like one consume."""
+    rows = [
+        (one["thing"]["name"], f"{one['score']:.2f}", one["reason"], one["thing"]["uri"])
+        for one in value
+    ]
+    if not rows:
+        yield line("No model like it consumes anything that it does not.")
+        return
+    yield table(("feature", "score", "why", "uri"), rows)
 
 
 def similar(value: list[Alike]) -> Parts:

@@ -233,6 +233,19 @@ def unused(
 @click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
 @layer_option
 @timed()
+def wanted(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
+    """Suggest features for THING, a model: those that models like it consume and it does not."""
+    with asked.answers() as answers:
+        uri = uri_of(answers, thing, asked.times)
+        answer = answers.wanted(uri, limit=limit, layers=layers, **asked.times)
+    show(answer, asked.form, tables.wanted)
+
+
+@click.command()
+@click.argument("thing", metavar="THING")
+@click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@layer_option
+@timed()
 def similar(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
     """Show what is like THING, a model or feature, with a score and the reason."""
     with asked.answers() as answers:

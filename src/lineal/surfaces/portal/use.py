@@ -8,13 +8,16 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
-from lineal.query import ASSETS, RECENT, RETIRABLE
+from lineal.model import Answer, Entity
+from lineal.query import ASSETS, RECENT, RETIRABLE, Wanted
 from lineal.surfaces.portal.desk import Desk, UriParam, times
 from lineal.surfaces.portal.frame import Page, Seen, Sight
 from lineal.surfaces.portal.links import address
 
 #: How many are listed.
 LISTED = 100
+#: How many features are suggested.
+SUGGESTED = 10
 
 TypeParam = Annotated[str, Query(alias="type", max_length=64)]
 
@@ -71,9 +74,17 @@ class Use:
         return self._desk.page(
             "alike.html", request, seen, told, **head,
             api=address("/api/v1/similar", {"uri": thing, "limit": LISTED, **times(seen)}),
-            told=told.value,
+            told=told.value, wanted=self._wanted(seen, answer),
             common_with=lambda one: seen.links.to("/common", uri=[thing, one]),
         )  # fmt: skip
+
+    def _wanted(self, seen: Seen, answer: Answer[Entity]) -> tuple[Wanted, ...]:
+        """Return some features that a model may want; of anything else nothing."""
+        thing = answer.value.uri
+        if thing.type not in ("model", "model-version"):
+            return ()
+        found = self._desk.ask.wanted(seen.viewer, thing, seen.pinned(answer), limit=SUGGESTED)
+        return found.value
 
     def _types(self, kind: str) -> list[str] | None:
         return [self._desk.shapes.type(kind).name] if kind else None
