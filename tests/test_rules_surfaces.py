@@ -165,7 +165,7 @@ def test_a_fixture_that_does_not_hold_is_told(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (MINE.replace("]->(u", "]-(u"), "at character 18"),
-        (MINE.replace("member_of", "member"), "There is no kind 'member'"),
+        (MINE.replace("member_of", "member"), "There is no kind 'member', at character 40 of the"),
         (MINE.replace("gives: (m)", "gives: (z)"), "'z' is not a name of the pattern"),
         ("name: x", "A rule has exactly"),
     ],
