@@ -42,6 +42,8 @@ READS: dict[str, Callable[[Client], object]] = {
     "/unused": lambda lineal: lineal.unused(world.DATA_TEAM, days=0, known_at="2030-01-01"),
     "/wanted-features": lambda lineal: lineal.wanted(world.MODEL, limit=5),
     "/similar": lambda lineal: lineal.similar(world.MODEL, limit=5),
+    "/rules": lambda lineal: lineal.rules(),
+    "/rules/trained_for/edges": lambda lineal: lineal.rule_edges("trained_for", limit=5),
     "/questions/q1": lambda lineal: lineal.ask("Q1", world.MODEL),
 }
 #: No model of this world is like another, nothing that is there is unused, all was taken in.
@@ -334,4 +336,5 @@ def test_the_client_needs_nothing_else_of_lineal():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert found == ["lineal", "lineal.client", "lineal.client.answers", "lineal.client.walks"]
+    parts = ["answers", "errors", "keeping", "walks"]
+    assert found == ["lineal", "lineal.client", *(f"lineal.client.{part}" for part in parts)]

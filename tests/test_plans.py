@@ -23,16 +23,27 @@ from tests import world
 WHOLE = {
     # A parameter: the keys that are asked about.
     "json_each",
-    # As many rows as there are words, and sources, that the installation declares.
+    # As many rows as there are words, sources and rules that the installation declares.
     "term",
     "registered",
+    "rule",
     # One row.
     "clock",
+    # Empty unless rules have still to conclude.
+    "rule_work",
 }
 
-#: Those that read whole types by what they ask, are about nothing but names, or are made of others.
+#: Those that read whole types or rules, are about nothing but names, or are made of others.
 UNASKED = {
-    *("counts", "suggestions", "preview_merge", "preview_split", "diff_lineage", "diff_type"),
+    *(
+        "concluded",
+        "counts",
+        "suggestions",
+        "preview_merge",
+        "preview_split",
+        "diff_lineage",
+        "diff_type",
+    ),
     *("feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of", "versions_in"),
     *("models_downstream", "consumers", "sharers", "data_under", "around", "retirable"),
 }

@@ -66,7 +66,13 @@ PAGES = [
     "/schema-changes",
     "/schema-changes?from=t:1&to=t:2",
     "/schema-changes?from=t:2&type=column",
+    "/rules/trained_for",
+    "/rules/served_untrained",
+    f"/entity?uri={world.V4}",
+    f"/entity?uri={world.CONTROL}",
 ]
+#: Pages that are of now, whatever time is asked about.
+OF_NOW = ["/rules"]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +136,7 @@ def look(client: TestClient, path: str, status: int = 200) -> Page:
 # ── Every page ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PAGES + OF_NOW)
 def test_nothing_in_a_page_runs_and_every_id_is_its_own(client, path):
     page = look(client, path)
 
@@ -140,7 +146,7 @@ def test_nothing_in_a_page_runs_and_every_id_is_its_own(client, path):
     assert page.headings.count("h1") == 1
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PAGES + OF_NOW)
 def test_every_link_of_a_page_leads_somewhere(client, path):
     for link in {link for link in look(client, path).links if link.startswith("/")}:
         assert client.get(link).status_code == 200, link
@@ -400,9 +406,32 @@ def test_impact_says_how_much_is_live_and_who_must_be_told(client):
 def test_a_conclusion_is_explained_by_its_rule_and_supports(client):
     page = look(client, f"/edge?from={V5}&kind=trained_for&to={TEST}")
 
-    assert "Concluded by rule trained_for version 1" in page.text
+    assert "Concluded by rule trained_for version 2" in page.text
     assert f"/edge?from={V5}&kind=produced_by&to={world.RUN}" in page.links
     assert "SHA-256 abababababab" in page.text
+
+
+def test_a_finding_stands_on_the_pages_of_both_its_ends_with_its_reason(client):
+    for uri in (world.V4, world.CONTROL):
+        page = look(client, f"/entity?uri={uri}")
+
+        assert "Finding." in page.text
+        assert "no run made it for 12345" in page.text
+        assert any("kind=served_untrained" in link for link in page.links)
+        assert "has untrained" not in page.text
+    assert "Finding." not in look(client, f"/entity?uri={V5}").text
+
+
+def test_a_rule_is_shown_with_its_pattern_and_what_stands_by_it(client):
+    listed, page = look(client, "/rules"), look(client, "/rules/trained_for")
+
+    assert "/rules/trained_for" in listed.links
+    assert "up to date" in listed.text
+    for words in ("produced by", "0 to 3 times", "When it is wrong", "1 edge complete",
+                  "(m)-[:trained_for]->(t)", "As it is written"):  # fmt: skip
+        assert words in page.text, words
+    assert any(link.startswith("/edge?from=") for link in page.links)
+    assert "There is no rule" in look(client, "/rules/nothing", 404).text
 
 
 def test_history_leads_to_what_was_known_then(client):

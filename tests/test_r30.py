@@ -83,7 +83,7 @@ def test_the_explanation_lists_the_three_edges_and_their_responses(both: Joined)
         "tests/12345",
     ]
     for support, path in zip(reason.supports, asked, strict=True):
-        responses = [response for _, response in support.claims if response]
+        responses = [one.response for one in support.claims if one.response]
         assert path in {response.url.split("/api/v1/")[1] for response in responses}
         assert all(len(response.sha256) == 64 for response in responses)
 

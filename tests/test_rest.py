@@ -56,8 +56,9 @@ def blank(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def ask(client: TestClient, path: str, **query: Any) -> Any:
-    """Return the body of an answer that must be there."""
-    answer = client.get(f"/api/v1{path}", params=query)
+    """Return the body of an answer that must be there; what the path names is put into it."""
+    rest = {name: value for name, value in query.items() if f"{{{name}}}" not in path}
+    answer = client.get(f"/api/v1{path.format(**query)}", params=rest)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -75,7 +76,7 @@ def test_every_answer_says_what_it_is_worth(client):
     assert body["notes"] == []
     assert set(body) == {
         *("value", "complete", "why", "cuts", "total", "basis_t", "known_at", "valid_at"),
-        *("fresh_at", "notes"),
+        *("fresh_at", "notes", "inferred_t", "pending"),
     }
 
 
@@ -319,6 +320,9 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/dead-letters", {}),
     ("/dead-letters", {"source": "registry"}),
     ("/deeds", {}),
+    ("/rules", {}),
+    ("/rules/{name}", {"name": "trained_for"}),
+    ("/rules/{name}/edges", {"name": "trained_for", "limit": 1}),
     *((f"/questions/{name}", {"uri": uri}) for name, uri in QUESTIONS.items()),
 ]
 

@@ -52,6 +52,9 @@ class Config:
     #: ``100000/256``: events and megabytes).
     inbox: int = 100_000
     inbox_bytes: int = 256_000_000
+    #: From which gap on between the observations that a conclusion rests on it is told that there
+    #: was no moment at which all was known, in microseconds (``LINEAL_SKEW``, such as ``24h``).
+    skew: int = 24 * 3_600_000_000
     #: What source files may refer to as ``${NAME}`` or ``env:NAME``.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,6 +79,7 @@ class Config:
             index=_switch(found, "LINEAL_INDEX"),
             inbox=inbox,
             inbox_bytes=inbox_bytes,
+            skew=_span(found, "LINEAL_SKEW", "24h"),
             variables=dict(found),
         )
 
@@ -128,6 +132,14 @@ def _inbox(text: str) -> tuple[int, int]:
             f"LINEAL_INBOX is {text!r}.", fix="Write events/megabytes, such as 100000/256."
         )
     return int(found[1]), int(found[2]) * 1_000_000
+
+
+def _span(found: Mapping[str, str], name: str, usual: str) -> int:
+    text = found.get(name, usual).strip()
+    span = re.fullmatch(r"(\d{1,6})([hdw])", text)
+    if span is None:
+        raise ConfigError(f"{name} is {text!r}.", fix="Write hours, days or weeks, such as 24h.")
+    return int(span[1]) * _HOURS[span[2]] * 3_600_000_000
 
 
 _POLICY = re.compile(r"([a-z][a-z0-9-]*)=(\d+)([hdw])/(\d+)")

@@ -487,6 +487,10 @@ class Answer(Generic[Value_co]):
     #: When the sources that this rests on were last heard, oldest first; None: never.
     fresh_at: Instant | None = None
     notes: tuple[str, ...] = ()
+    #: While rules have still to conclude: through which transaction the inferred is complete, and
+    #: how many pieces of work wait.
+    inferred_t: int | None = None
+    pending: int = 0
 
     @property
     def complete(self) -> bool:

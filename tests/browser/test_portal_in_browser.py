@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from lineal.surfaces.server import create
 from tests import world
-from tests.world import HOURS, MODEL, PLAYS, TEST, V5
+from tests.world import HOURS, MODEL, PLAYS, TEST, V4, V5
 
 pytestmark = pytest.mark.browser
 
@@ -37,6 +37,9 @@ PAGES = [
     "/unused?days=0",
     f"/alike?uri={HOURS}",
     "/schema-changes?from=t:1",
+    "/rules",
+    "/rules/trained_for",
+    f"/entity?uri={V4}",
 ]
 
 

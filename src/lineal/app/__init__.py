@@ -118,7 +118,7 @@ class Lineal:
     ) -> None:
         self.config, self.store = config, store
         self.ruling = Ruling(store, rules)
-        self.ask = Questions(store, platforms=config.platform_order)
+        self.ask = Questions(store, platforms=config.platform_order, skew=config.skew)
         self._clock = clock
         self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
@@ -466,6 +466,12 @@ class Lineal:
             tuple(tally.refused),
             tally.held,
         )
+
+    def switch_rule(self, name: str, *, enabled: bool, actor: str, reason: str = "") -> bool:
+        """Let a rule conclude, or withdraw all of it, soon; tell whether that is new."""
+        changed = self.ruling.switch(name, enabled=enabled, actor=actor, reason=reason)
+        self.ingest.stir()
+        return changed
 
     # ── One thing under many names ───────────────────────────────────────────────────────────
 

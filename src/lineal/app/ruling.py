@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from lineal.enrich.rules import (
     read_rule,
     read_rules,
 )
-from lineal.enrich.rules.fixtures import Case, Tried, read_cases, try_cases
+from lineal.enrich.rules.fixtures import Tried, read_cases, try_cases
 from lineal.errors import NotFound, RuleError
 from lineal.model import Uri
 from lineal.search import describe
@@ -49,8 +50,10 @@ class DryRun:
     """What a rule would do if it were in use as it is."""
 
     rule: Rule
-    #: How many things its conclusions were looked for at.
+    #: How many things its conclusions were looked for at, and of how many: all, unless the time
+    #: was up. The rest is of what was looked at.
     looked_at: int
+    of: int
     #: How many edges it would give in all, and how many of them appear and vanish by it.
     gives: int
     appear: int
@@ -60,6 +63,19 @@ class DryRun:
     vanishing: tuple[Edge, ...]
     #: Things of which there are too many ways to conclude anything.
     failed: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was looked at."""
+        return self.looked_at == self.of
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A thing for which a rule concludes nothing, and why."""
+
+    uri: Uri
+    error: str
 
 
 def rules_of(folders: Iterable[Path], shapes: Shapes) -> tuple[Rule, ...]:
@@ -71,6 +87,39 @@ def rules_of(folders: Iterable[Path], shapes: Shapes) -> tuple[Rule, ...]:
     """
     own = [rule for folder in folders for rule in read_rules(folder, shapes=shapes)]
     return in_order((*builtin_rules(), *own))
+
+
+def rule_in(path: Path, shapes: Shapes) -> Rule:
+    """Read a rule from a file that need not be in use; raises `RuleError`."""
+    # A name without a folder is that of a rule that comes with Lineal.
+    file = str(path) if len(path.parts) > 1 else f"./{path}"
+    return read_rule(_text(path), file=file, shapes=shapes)
+
+
+def try_rule(rule: Rule, shapes: Shapes, fixture: Path | None = None) -> Iterator[Tried]:
+    """
+    Try a rule's fixture, each case in an empty database of its own.
+
+    Raises:
+        RuleError: there is no fixture, or it cannot be read.
+    """
+    text = fixture_of(rule) if fixture is None else _text(fixture)
+    if text is None:
+        raise RuleError(
+            f"Rule {rule.name} has no fixture.",
+            file=rule.file,
+            fix="Write one beside it, under the same name with .txt: lines that begin with "
+            "given, said and expect.",
+        )
+    file = f"the fixture of {rule.name}" if fixture is None else str(fixture)
+    yield from try_cases([rule], read_cases(text, file=file), shapes=shapes, describe=describe)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(f"The file cannot be read: {error}.", file=str(path)) from error
 
 
 class Ruling:
@@ -93,16 +142,30 @@ class Ruling:
     def standing(self) -> list[RuleStanding]:
         """Return every rule and how it stands, in their order."""
         pending, kept = self._store.pending_rules(), self._store.kept_rules()
-        failed = [name for name, _, _ in pending.failed]
         return [
             RuleStanding(
                 rule,
-                rule.name not in kept or kept[rule.name].enabled,
+                kept[rule.name].enabled if rule.name in kept else rule.enabled,
                 rule.name in pending.rules,
-                failed.count(rule.name),
+                pending.failing.get(rule.name, 0),
             )
             for rule in self.rules
         ]
+
+    def stands(self, name: str) -> RuleStanding:
+        """Return how one rule stands; raises `NotFound`."""
+        rule = self.rule(name)
+        return next(one for one in self.standing() if one.rule is rule)
+
+    def failures(self, name: str) -> tuple[Failure, ...]:
+        """Return for which things a rule concludes nothing and why, the first by name."""
+        failed = [
+            (key, why) for rule, key, why in self._store.pending_rules().failed if rule == name
+        ]
+        with self._store.read(LOCAL) as reader:
+            uris = reader.uris({key for key, _ in failed})
+        found = (Failure(uris[key], why) for key, why in failed)
+        return tuple(sorted(found, key=lambda one: one.uri))
 
     def pending(self) -> Pending:
         """Return how much rules have still to do."""
@@ -136,47 +199,26 @@ class Ruling:
 
     # ── Trying ───────────────────────────────────────────────────────────────────────────────
 
-    def read(self, path: Path) -> Rule:
-        """Read a rule from a file that need not be in use; raises `RuleError`."""
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RuleError(f"The file cannot be read: {error}.", file=str(path)) from error
-        return read_rule(text, file=str(path), shapes=self._store.shapes)
+    def read(self, text: str, file: str) -> Rule:
+        """Read a rule that need not be in use, from what *file* says; raises `RuleError`."""
+        return read_rule(text, file=file, shapes=self._store.shapes)
 
-    def tests(self, rule: Rule, fixture: Path | None = None) -> Iterator[Tried]:
-        """
-        Try a rule's fixture, each case in an empty database of its own.
-
-        Raises:
-            RuleError: there is no fixture, or it cannot be read.
-        """
-        for case in self._cases(rule, fixture):
-            yield from try_cases([rule], [case], shapes=self._store.shapes, describe=describe)
-
-    def _cases(self, rule: Rule, fixture: Path | None) -> tuple[Case, ...]:
-        text = fixture_of(rule) if fixture is None else fixture.read_text("utf-8")
-        if text is None:
-            raise RuleError(
-                f"Rule {rule.name} has no fixture.",
-                file=rule.file,
-                fix="Write one beside it, under the same name with .txt: lines that begin with "
-                "given, said and expect.",
-            )
-        return read_cases(text, file=f"the fixture of {rule.name}")
-
-    def dry_run(self, rule: Rule, told: Told = None) -> DryRun:
+    def dry_run(self, rule: Rule, told: Told = None, *, most: float | None = None) -> DryRun:
         """
         Return what a rule would give over all that is known now; nothing is written.
 
         It is compared with what stands by a rule of its name. What other rules would conclude from
-        it is not looked at.
+        it is not looked at. After *most* seconds no more things are looked at.
         """
+        until = None if most is None else time.monotonic() + most
+        looked = 0
         book = RuleBook([rule], self._store.shapes)
         found, standing, failed = set[Edge](), set[Edge](), list[str]()
         with self._store.read(LOCAL) as reader:
             starts = reader.of_types(rule.path.types[0])
             for at in range(0, len(starts), TOGETHER):
+                if until is not None and at and time.monotonic() > until:
+                    break
                 some = starts[at : at + TOGETHER]
                 for step in book.conclude_for(rule.name, some, reader):
                     if isinstance(step, Conclusion):
@@ -184,11 +226,13 @@ class Ruling:
                     else:
                         failed.append(getattr(step, "error", rule.name))
                 standing |= _standing(rule, set(some), reader)
+                looked = at + len(some)
                 if told is not None:
-                    told(at + len(some), len(starts))
+                    told(looked, len(starts))
         appear, vanish = found - standing, standing - found
         return DryRun(
             rule,
+            looked,
             len(starts),
             len(found),
             len(appear),

@@ -10,7 +10,8 @@ from lineal.app.schedule import late_since, next_sweep
 from lineal.ingest import state
 from lineal.model import Instant
 from lineal.sources import FetchedSource
-from lineal.store import Store, work
+from lineal.store import Pending, Store, work
+from lineal.store.pending import pending
 from lineal.store.work import Account, SourceHealth, Standing
 
 #: For so long turns may fail before a promise is broken: what is acknowledged is worked on.
@@ -52,6 +53,8 @@ class Standings:
     #: Events and bytes in the inbox, and how many may be.
     inbox: tuple[int, int]
     limits: tuple[int, int]
+    #: What rules have still to do.
+    rules: Pending
 
 
 def standings(
@@ -65,6 +68,7 @@ def standings(
         now = store.now()
         health = {one.source: one for one in work.health(driver)}
         depth = work.depth(driver)
+        rules = pending(driver)
     for name in sources.keys() - health.keys():
         none = SourceHealth(name, 0, 0, 0, 0, None, None, None, 0, Account(name), Standing(name))
         health[name] = none
@@ -74,7 +78,7 @@ def standings(
         *_progress(background, now),
         *_freshness(found),
     )
-    return Standings(now, found, broken, depth, limits)
+    return Standings(now, found, broken, depth, limits, rules)
 
 
 def broken_promises(

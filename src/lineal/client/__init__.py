@@ -41,7 +41,9 @@ from lineal.client.answers import (
     Value,
     Walk,
 )
-from lineal.client.walks import Parameter, Walks
+from lineal.client.errors import ClientError, segment
+from lineal.client.keeping import Keeping
+from lineal.client.walks import Parameter, Walks, said_layers
 
 __all__ = ["Answer", "Client", "ClientError", "Cost", "Json", "Sent", "Times", "Walk"]
 
@@ -54,41 +56,7 @@ BATCH, BATCH_BYTES = 500, 4_000_000
 _Parameters: TypeAlias = Mapping[str, Parameter]
 
 
-class ClientError(Exception):
-    """
-    A question was not answered: *message* says what and why, *fix* what to do about it.
-
-    *code* is one of the server's (such as ``not_found`` or ``invalid_uri``), or ``unreachable``
-    where nobody answered, ``timeout`` where nobody did in time, ``garbled`` where the answer was
-    not one of Lineal's.
-
-    >>> str(ClientError("not_found", "Nothing is known as mlg://model/a/b.", "Search for it."))
-    'Nothing is known as mlg://model/a/b. Search for it.'
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        fix: str = "",
-        *,
-        status: int | None = None,
-        nearest: tuple[str, ...] = (),
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(f"{message} {fix}".strip())
-        self.code = code
-        self.message = message
-        self.fix = fix
-        #: The HTTP status, where there was an answer.
-        self.status = status
-        #: URIs that look like the one asked for.
-        self.nearest = nearest
-        #: By which the operator finds this question in the log.
-        self.request_id = request_id
-
-
-class Client(Walks):
+class Client(Walks, Keeping):
     """
     A Lineal server, by its address.
 
@@ -98,7 +66,7 @@ class Client(Walks):
     >>> Client("127.0.0.1:8585")
     Traceback (most recent call last):
       ...
-    lineal.client.ClientError: '127.0.0.1:8585' is no address. Write it like http://127.0.0.1:8585.
+    lineal.client.errors.ClientError: '127.0.0.1:8585' is no address. Write it like http://127.0.0.1:8585.
     """
 
     def __init__(
@@ -140,10 +108,16 @@ class Client(Walks):
         return self._ask("/entities", uri=uri, **times)
 
     def neighbours(
-        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Neighbour]]:
         """Return what a thing is joined to, by which relation."""
-        return self._ask("/entities/neighbours", uri=uri, limit=limit, **times)
+        asked: dict[str, Parameter] = {"uri": uri, "limit": limit, **said_layers(layers)}
+        return self._ask("/entities/neighbours", **asked, **times)
 
     def explain(
         self, start: str, kind: str, end: str, **times: Unpack[Times]
@@ -237,10 +211,12 @@ class Client(Walks):
         *,
         limit: int | None = None,
         offset: int | None = None,
+        layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[Found]:
         """Return what fits a search text, such as ``type:model owner:team-rank ranking``."""
-        return self._ask("/search", q=text, limit=limit, offset=offset, **times)
+        asked: dict[str, Parameter] = {"limit": limit, "offset": offset, **said_layers(layers)}
+        return self._ask("/search", q=text, **asked, **times)
 
     def counts(self, **times: Unpack[Times]) -> Answer[dict[str, int]]:
         """Return how many things of each type are known."""
@@ -258,52 +234,14 @@ class Client(Walks):
         """Return what of a source's documents does not fit, and in how many of them."""
         return self._get(f"/sources/{quote(source, safe='')}/findings", {})
 
-    # ── Looking after it ─────────────────────────────────────────────────────────────────────
-
-    def dead_letters(self, *, source: str | None = None, limit: int = 100) -> dict[str, Json]:
-        """Return what could not be taken in, newest first."""
-        return self._get("/dead-letters", {"source": source, "limit": limit})
-
-    def dead_letter(self, number: int) -> dict[str, Json]:
-        """Return one thing that could not be taken in."""
-        return self._get(f"/dead-letters/{number}", {})
-
-    def deeds(self, *, limit: int = 100) -> dict[str, Json]:
-        """Return who released, replayed or purged what, newest first."""
-        return self._get("/deeds", {"limit": limit})
-
-    def replay(
-        self, ids: Sequence[int] | None = None, *, source: str | None = None, actor: str
-    ) -> dict[str, Json]:
-        """Take up dead letters again, as they are: these, all of a source, or all."""
-        return self._do("/dead-letters/replay", _chosen(ids, source) | {"actor": actor})
-
-    def purge(
-        self,
-        ids: Sequence[int] | None = None,
-        *,
-        source: str | None = None,
-        actor: str,
-        reason: str,
-    ) -> dict[str, Json]:
-        """Throw dead letters away for good: these, all of a source, or all."""
-        said: dict[str, Json] = {"actor": actor, "reason": reason}
-        return self._do("/dead-letters/purge", _chosen(ids, source) | said)
-
-    def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
-        """Let the removals go that are held back of a source; each is asked for once more."""
-        said: dict[str, Json] = {"actor": actor, "reason": reason}
-        return self._do(f"/sources/{_segment(source)}/release", said)
-
-    def sweep(self, source: str) -> dict[str, Json]:
-        """Let the server list a source as soon as it can."""
-        return self._do(f"/sources/{_segment(source)}/sweep", {})
-
     # ── The thirteen questions ───────────────────────────────────────────────────────────────
 
-    def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
+    def ask(
+        self, question: str, uri: str, *, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[Json]:
         """Return the answer to one of the thirteen questions, ``q1`` to ``q13``, about a thing."""
-        return self._ask(f"/questions/{_segment(question)}", uri=uri, **times)
+        path = f"/questions/{segment(question)}"
+        return self._ask(path, uri=uri, **said_layers(layers), **times)
 
     # ── Sending ──────────────────────────────────────────────────────────────────────────────
 
@@ -386,10 +324,6 @@ class Client(Walks):
         return _decoded(answer, self.url)
 
 
-def _chosen(ids: Sequence[int] | None, source: str | None) -> dict[str, Json]:
-    return {"ids": None if ids is None else list(ids), "source": source}
-
-
 def _costs(cost: Cost | None) -> dict[str, int | None]:
     """Return what a comparison may cost as parameters."""
     said = cost or {}
@@ -430,12 +364,6 @@ def _is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _segment(name: str) -> str:
-    if not name.isalnum():
-        raise ClientError("invalid", f"{name!r} is no question.", "Ask one of q1 to q13.")
-    return name.lower()
 
 
 def _batches(events: Iterable[Mapping[str, Json]]) -> Iterator[list[bytes]]:

@@ -79,6 +79,10 @@ class Answer(TypedDict, Generic[Value]):
     #: When the sources that this rests on were last heard.
     fresh_at: str | None
     notes: list[str]
+    #: While rules have still to conclude: through which transaction the inferred is complete, and
+    #: how many pieces of work wait.
+    inferred_t: int | None
+    pending: int
 
 
 class Thing(TypedDict):
@@ -121,12 +125,24 @@ class Claim(Said):
     layer: str
 
 
+class Finding(TypedDict):
+    """Something that may be wrong, as an edge says it of both its ends."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    meaning: str
+    #: The reasons of the rules that concluded it; none where a source states it.
+    why: list[str]
+
+
 class Entity(Thing):
     """A thing as all its sources together say."""
 
     attributes: dict[str, Json]
     said: list[Said]
     also: list[str]
+    findings: list[Finding]
     confirmed_at: str | None
 
 
@@ -236,13 +252,47 @@ class Neighbour(TypedDict):
     edge: Edge
 
 
+class Stated(Claim):
+    """A claim, and when it was observed; *confirmed_at* is known of now only."""
+
+    observed_at: str
+    confirmed_at: str | None
+
+
+class Valued(TypedDict):
+    """A document's word on a value that two things have alike."""
+
+    thing: Thing
+    attribute: str
+    value: Json
+    source: str
+    document: str
+    response: Response | None
+    observed_at: str
+    confirmed_at: str | None
+
+
 class Support(TypedDict):
-    """One edge that a conclusion rests on."""
+    """
+    One edge that a conclusion rests on, or an equal value of two things.
+
+    *kind* is then ``=a=b``: *values* tells who says it of either. Of an edge that rules concluded
+    *reasons* tells from what.
+    """
 
     start: Thing
     kind: str
     end: Thing
-    stated: list[Claim]
+    stated: list[Stated]
+    values: list[Valued]
+    reasons: list[Reason]
+
+
+class Skew(TypedDict):
+    """What a conclusion rests on was not known to be true at one moment."""
+
+    seconds: float
+    words: str
 
 
 class Reason(TypedDict):
@@ -251,6 +301,8 @@ class Reason(TypedDict):
     rule: str
     version: str
     why: str
+    confidence: float
+    skew: Skew | None
     supports: list[Support]
 
 
@@ -261,8 +313,18 @@ class Explanation(TypedDict):
     start: Thing
     end: Thing
     words: str
-    stated: list[Claim]
+    stated: list[Stated]
     reasons: list[Reason]
+    derivations: int
+
+
+class RuleEdge(TypedDict):
+    """An edge that stands by a rule, and one of the reasons for it."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    why: str
 
 
 class Change(TypedDict):

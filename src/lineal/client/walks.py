@@ -122,10 +122,16 @@ class Walks(ABC):
     # ── Use ──────────────────────────────────────────────────────────────────────────────────
 
     def shared(
-        self, *, types: Sequence[str] = (), limit: int | None = None, **times: Unpack[Times]
+        self,
+        *,
+        types: Sequence[str] = (),
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Asset]]:
         """Return the assets that most live consumers rest on, of the most teams."""
-        return self._ask("/shared", limit=limit, **_types(types), **times)
+        said = {**_types(types), **said_layers(layers)}
+        return self._ask("/shared", limit=limit, **said, **times)
 
     def unused(
         self,
@@ -134,22 +140,39 @@ class Walks(ABC):
         types: Sequence[str] = (),
         days: int | None = None,
         limit: int | None = None,
+        layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[list[Unused]]:
         """Return what of an owner, or of all, nothing live or recent is made from, since when."""
-        return self._ask("/unused", uri=uri, days=days, limit=limit, **_types(types), **times)
+        said = {**_types(types), **said_layers(layers)}
+        return self._ask("/unused", uri=uri, days=days, limit=limit, **said, **times)
 
     def wanted(
-        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Wanted]]:
         """Return the features that models like one consume and it does not, most wanted first."""
-        return self._ask("/wanted-features", uri=uri, limit=limit, **times)
+        return self._ask("/wanted-features", uri=uri, limit=limit, **said_layers(layers), **times)
 
     def similar(
-        self, uri: str, *, limit: int | None = None, **times: Unpack[Times]
+        self,
+        uri: str,
+        *,
+        limit: int | None = None,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Alike]]:
         """Return the models, or features, that are like one, the most alike first."""
-        return self._ask("/similar", uri=uri, limit=limit, **times)
+        return self._ask("/similar", uri=uri, limit=limit, **said_layers(layers), **times)
+
+
+def said_layers(layers: Sequence[str]) -> dict[str, Parameter]:
+    """Return the layers of edges that are looked at, as a query says them."""
+    return {"layers": ",".join(layers)} if layers else {}
 
 
 def _types(types: Sequence[str]) -> dict[str, Parameter]:

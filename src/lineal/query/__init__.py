@@ -10,35 +10,54 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from lineal.errors import Invalid
-from lineal.model import NOW, Answer, Budget, Entity, Moment, Uri, Viewer
-from lineal.query import alike, diff, finding, identity, impact, pages, schema, use, walks, ways
+from lineal.model import NOW, Answer, Budget, Instant, Moment, Uri, Viewer
+from lineal.query import (
+    alike,
+    concluded,
+    diff,
+    explaining,
+    finding,
+    identity,
+    impact,
+    pages,
+    schema,
+    use,
+    walks,
+    ways,
+)
 from lineal.query.alike import COMPARABLE, Alike, Wanted
 from lineal.query.changing import OF, Change
+from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
+from lineal.query.explaining import SKEW, Explanation
 from lineal.query.finding import Found
+from lineal.query.findings import Described, Finding
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.impact import Hit, Impact, Touched
-from lineal.query.pages import Explanation, Happening, Neighbour
+from lineal.query.pages import Happening, Neighbour
 from lineal.query.schema import TYPES as SCHEMA_TYPES
 from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import RETIRABLE, Consumer, Feeds, Owned, Sharer, Thirteen, Trial
 from lineal.query.use import ASSETS, RECENT, Asset, Unused
-from lineal.query.walks import Arrow, Ask, Cycle, Lineage, Node
+from lineal.query.walks import BELIEVED, Arrow, Ask, Cycle, Lineage, Node
 from lineal.query.ways import Common, Path, Shared
 from lineal.search import parse
 from lineal.store import Store
 
 __all__ = [
     "ASSETS",
+    "BELIEVED",
     "COMPARABLE",
     "OF",
     "RECENT",
     "RETIRABLE",
     "SCHEMA_TYPES",
+    "SWEEP",
     "Alike",
     "Arrow",
     "Ask",
@@ -46,12 +65,15 @@ __all__ = [
     "Brief",
     "Change",
     "Common",
+    "Concluded",
     "Consumer",
     "Cycle",
+    "Described",
     "Differences",
     "Evidence",
     "Explanation",
     "Feeds",
+    "Finding",
     "Found",
     "Happening",
     "Hit",
@@ -78,45 +100,74 @@ __all__ = [
 if TYPE_CHECKING:
     from lineal.query.index import Index
 
+#: The layers of edges that are looked at.
+Layers: TypeAlias = "frozenset[str]"
+
 _ASK = Ask()
 #: What a question may cost that is asked without a budget of its own.
 _USUAL = Budget()
 #: The thirteen walk from many things at once.
 _WIDE = Ask(Budget(nodes=50_000, edges=200_000))
 #: What looks over all that is used walks from everything that is live.
-_SWEEP = Ask(Budget(nodes=1_000_000, edges=2_000_000, milliseconds=10_000, rows=5_000_000))
+SWEEP = Ask(Budget(nodes=1_000_000, edges=2_000_000, milliseconds=10_000, rows=5_000_000))
 
 
 class Questions:
     """Every question, over one store."""
 
     def __init__(
-        self, store: Store, *, platforms: Sequence[str] = (), index: Index | None = None
+        self,
+        store: Store,
+        *,
+        platforms: Sequence[str] = (),
+        index: Index | None = None,
+        skew: Instant = SKEW,
     ) -> None:
         """
         Take the store, and which platforms' names stand first for things of several names.
 
-        With an *index*, walks of now are answered from memory; without, by the store, alike.
+        With an *index*, walks of now are answered from memory; without, by the store, alike. What
+        a conclusion rests on is told to lie apart if it does by more than *skew*.
         """
         self._store, self._platforms, self.index = store, tuple(platforms), index
+        self._skew = skew
 
     @contextlib.contextmanager
-    def _things(self, viewer: Viewer, moment: Moment, budget: Budget = _USUAL) -> Iterator[Things]:
+    def _things(
+        self,
+        viewer: Viewer,
+        moment: Moment,
+        budget: Budget = _USUAL,
+        layers: frozenset[str] | None = None,
+    ) -> Iterator[Things]:
         with self._store.read(viewer, moment, budget) as reader:
+            reader.layers = layers
             yield Things(reader, self._store.shapes, self._platforms, index=self.index)
+
+    def _walking(
+        self, viewer: Viewer, moment: Moment, ask: Ask
+    ) -> contextlib.AbstractContextManager[Things]:
+        """What is asked beside a walk, such as owners, is believed, whatever is walked over."""
+        return self._things(viewer, moment, ask.budget, ask.layers | BELIEVED)
 
     # ── One thing ────────────────────────────────────────────────────────────────────────────
 
-    def get(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Entity]:
-        """What is this, as all its sources together say?"""
+    def get(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Described]:
+        """What is this, as all its sources together say, and what may be wrong with it?"""
         with self._things(viewer, moment) as things:
             return pages.entity(things, things.key(uri))
 
     def neighbours(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 500
+        self,
+        viewer: Viewer,
+        uri: Uri,
+        moment: Moment = NOW,
+        *,
+        limit: int = 500,
+        layers: Layers = BELIEVED,
     ) -> Answer[tuple[Neighbour, ...]]:
         """What is this joined to, by which relation?"""
-        with self._things(viewer, moment) as things:
+        with self._things(viewer, moment, layers=layers) as things:
             return pages.neighbours(things, things.key(uri), limit=limit)
 
     def explain(
@@ -127,7 +178,18 @@ class Questions:
         if inverted:
             start, end = end, start
         with self._things(viewer, moment) as things:
-            return pages.explain(things, things.key(start), found.name, things.key(end))
+            return explaining.explain(
+                things, things.key(start), found.name, things.key(end), bound=self._skew
+            )
+
+    def concluded(
+        self, viewer: Viewer, rule: str, moment: Moment = NOW, *, limit: int = 50
+    ) -> Answer[tuple[Concluded, ...]]:
+        """Which edges stand by this rule?"""
+        if limit < 0:
+            raise Invalid("limit cannot be negative.")
+        with self._things(viewer, moment) as things:
+            return concluded.concluded(things, rule, limit=limit)
 
     def history(
         self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 200
@@ -181,19 +243,27 @@ class Questions:
     # ── Finding ──────────────────────────────────────────────────────────────────────────────
 
     def search(
-        self, viewer: Viewer, text: str, moment: Moment = NOW, *, limit: int = 20, offset: int = 0
+        self,
+        viewer: Viewer,
+        text: str,
+        moment: Moment = NOW,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        layers: Layers = BELIEVED,
     ) -> Answer[Found]:
         """What fits this text? See `lineal.search.language` for what may be written."""
         if limit < 0 or offset < 0:
             raise Invalid("limit and offset cannot be negative.")
         query = parse(text)
-        with self._things(viewer, moment) as things:
+        with self._things(viewer, moment, layers=layers) as things:
             return finding.search(things, query, limit=limit, offset=offset)
 
     def counts(self, viewer: Viewer, moment: Moment = NOW) -> Answer[dict[str, int]]:
         """How many things of each type are known?"""
         with self._things(viewer, moment) as things:
-            return answer(things.reader, dict(sorted(things.reader.counts().items())))
+            counts = dict(sorted(things.reader.counts().items()))
+            return answer(things.reader, counts, inferred=False)
 
     # ── Walks ────────────────────────────────────────────────────────────────────────────────
 
@@ -208,7 +278,7 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[Lineage]:
         """What was this made from, and what is made from it?"""
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             keys = [things.key(uri) for uri in _several(uris)]
             return walks.lineage(things, keys, up=up, down=down, ask=ask)
 
@@ -223,14 +293,14 @@ class Questions:
         ask: Ask = _ASK,
     ) -> Answer[tuple[Path, ...]]:
         """By which shortest ways does one of these feed the other?"""
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             return ways.paths(things, things.key(start), things.key(end), k=k, ask=ask)
 
     def between(
         self, viewer: Viewer, start: Uri, end: Uri, moment: Moment = NOW, *, ask: Ask = _ASK
     ) -> Answer[Lineage]:
         """What lies on any way by which one of these feeds the other?"""
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             return ways.between(things, things.key(start), things.key(end), ask=ask)
 
     def common(
@@ -246,7 +316,7 @@ class Questions:
         """What have all of these in common, upstream or downstream?"""
         if len(set(uris)) < 2:
             raise Invalid("One thing alone has nothing in common.", fix="Name two or more.")
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             keys = [things.key(uri) for uri in uris]
             return ways.common(things, keys, upstream=upstream, ask=ask, limit=limit)
 
@@ -261,7 +331,7 @@ class Questions:
         limit: int = 500,
     ) -> Answer[Impact]:
         """What would a change of these touch, why, is any of it live, and who must be told?"""
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             keys = [things.key(uri) for uri in _several(uris)]
             return impact.impact(things, keys, ask=ask, limit=limit, change=change)
 
@@ -289,11 +359,11 @@ class Questions:
         moment: Moment = NOW,
         *,
         types: Collection[str] | None = None,
-        ask: Ask = _SWEEP,
+        ask: Ask = SWEEP,
         limit: int = 50,
     ) -> Answer[tuple[Asset, ...]]:
         """On which assets do most live consumers rest, of the most teams?"""
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             return use.shared(things, types=types, ask=ask, limit=limit)
 
     def unused(
@@ -304,21 +374,27 @@ class Questions:
         *,
         types: Collection[str] | None = None,
         days: int = RECENT,
-        ask: Ask = _SWEEP,
+        ask: Ask = SWEEP,
         limit: int = 500,
     ) -> Answer[tuple[Unused, ...]]:
         """What of this owner, or of all, has nothing live or recent downstream, since when?"""
         if days < 0:
             raise Invalid("days cannot be negative.")
-        with self._things(viewer, moment, ask.budget) as things:
+        with self._walking(viewer, moment, ask) as things:
             owner = None if uri is None else things.key(uri)
             return use.unused(things, owner, types=types, days=days, ask=ask, limit=limit)
 
     def similar(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, limit: int = 20
+        self,
+        viewer: Viewer,
+        uri: Uri,
+        moment: Moment = NOW,
+        *,
+        limit: int = 20,
+        layers: Layers = BELIEVED,
     ) -> Answer[tuple[Alike, ...]]:
         """Which models consume like features, or which features do like models consume?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return alike.similar(things, asked, key, limit=limit)
 
     def wanted(
@@ -329,6 +405,7 @@ class Questions:
         *,
         limit: int = 20,
         without: Collection[Uri] = (),
+        layers: Layers = BELIEVED,
     ) -> Answer[tuple[Wanted, ...]]:
         """
         Which features does a model not consume that models like it do?
@@ -336,7 +413,7 @@ class Questions:
         *without* are features that count as not consumed, so that what is suggested can be tried
         against what is known.
         """
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             kept = things.reader.keys(without).values()
             return alike.wanted(things, asked, key, limit=limit, without=kept)
 
@@ -390,94 +467,103 @@ class Questions:
 
     # ── The thirteen ─────────────────────────────────────────────────────────────────────────
 
-    def feeds(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Feeds]:
+    def feeds(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
+    ) -> Answer[Feeds]:
         """Q1. Which features does this model use, and what data can feed them?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.feeds(key), why=asked.why)
 
     def data_pipelines(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Brief, ...]]:
         """Q2. Which pipelines generate data for this model?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.data_pipelines(key), why=asked.why)
 
     def data_behind(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Brief, ...]]:
         """Q3. Which data sources feed this feature, or this model's features?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.data_behind(key), why=asked.why)
 
-    def complete_lineage(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[Lineage]:
+    def complete_lineage(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
+    ) -> Answer[Lineage]:
         """Q4. What is the complete lineage of this model, from data to experiments?"""
-        return self.lineage(viewer, [uri], moment)
+        return self.lineage(viewer, [uri], moment, ask=Ask(layers=layers))
 
-    def tests_of(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Trial, ...]]:
+    def tests_of(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
+    ) -> Answer[tuple[Trial, ...]]:
         """Q5. Which A/B tests are running this model?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.tests_of(key), why=asked.why)
 
     def versions_in(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Trial, ...]]:
         """Q6. Which models are being tested in this A/B test?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.versions_in(key), why=asked.why)
 
     def models_downstream(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Brief, ...]]:
         """Q7. Which models break if this changes?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.models_downstream(key), why=asked.why)
 
     def consumers(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Consumer, ...]]:
         """Q8. Which models consume this feature, and which teams own them?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.consumers(key), why=asked.why)
 
-    def sharers(self, viewer: Viewer, uri: Uri, moment: Moment = NOW) -> Answer[tuple[Sharer, ...]]:
+    def sharers(
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
+    ) -> Answer[tuple[Sharer, ...]]:
         """Q9. Which models share features with this one?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.sharers(key), why=asked.why)
 
     def data_under(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Brief, ...]]:
         """Q10. Which data sources does this pipeline depend on, transitively?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.data_under(key), why=asked.why)
 
     def around(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[tuple[Brief, ...], tuple[Brief, ...]]]:
         """Q11. Which data sets are upstream of this version, which experiments downstream?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.around(key), why=asked.why)
 
     def owners_of_chain(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Owned, ...]]:
         """Q12. Who owns each piece of this chain?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.owners_of_chain(key), why=asked.why)
 
     def retirable(
-        self, viewer: Viewer, uri: Uri, moment: Moment = NOW
+        self, viewer: Viewer, uri: Uri, moment: Moment = NOW, *, layers: Layers = BELIEVED
     ) -> Answer[tuple[Brief, ...]]:
         """Q13. Which of this team's things does nothing live depend on?"""
-        with self._thirteen(viewer, uri, moment) as (asked, key, things):
+        with self._thirteen(viewer, uri, moment, layers) as (asked, key, things):
             return answer(things.reader, asked.retirable(key), why=asked.why)
 
     @contextlib.contextmanager
     def _thirteen(
-        self, viewer: Viewer, uri: Uri, moment: Moment
+        self, viewer: Viewer, uri: Uri, moment: Moment, layers: Layers
     ) -> Iterator[tuple[Thirteen, int, Things]]:
-        with self._things(viewer, moment, _WIDE.budget) as things:
-            yield Thirteen(things, _WIDE), things.key(uri), things
+        ask = replace(_WIDE, layers=layers)
+        with self._things(viewer, moment, ask.budget, layers) as things:
+            yield Thirteen(things, ask), things.key(uri), things
 
 
 def _several(uris: Sequence[Uri]) -> Sequence[Uri]:

@@ -121,7 +121,7 @@ def impact(
     if change is not None:
         notes += consequence(things, keys, change)
     total = len(touched) if not walked.why else None
-    return answer(things.reader, value, why=why, total=total, notes=notes)
+    return answer(things.reader, value, why=why, total=total, notes=notes, inferred=ask.infers)
 
 
 # ── All that is touched ──────────────────────────────────────────────────────────────────────────

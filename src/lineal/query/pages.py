@@ -1,4 +1,4 @@
-"""One thing at a time: what it is, what it is joined to, why, and how it came to be so."""
+"""One thing at a time: what it is, what it is joined to, and how it came to be so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lineal.errors import NotFound
 from lineal.lineage import IDENTITY
 from lineal.model import (
     Answer,
@@ -16,12 +15,11 @@ from lineal.model import (
     Entity,
     Instant,
     Json,
-    Response,
     Said,
     iso,
 )
-from lineal.query.things import Brief, Things, answer, plain, spoken
-from lineal.store import Derived
+from lineal.query.findings import Described, described
+from lineal.query.things import Brief, Things, answer, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +30,6 @@ class Neighbour:
     relation: str
     other: Brief
     edge: Edge
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """One edge that a conclusion rests on, and the answers of sources that stated it."""
-
-    start: Brief
-    kind: str
-    end: Brief
-    claims: tuple[tuple[Claim, Response | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One way in which a rule concluded an edge."""
-
-    rule: str
-    version: str
-    why: str
-    supports: tuple[Support, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why we believe an edge, down to the answers of sources."""
-
-    edge: Edge
-    start: Brief
-    end: Brief
-    stated: tuple[tuple[Claim, Response | None], ...]
-    reasons: tuple[Reason, ...]
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +49,14 @@ class Happening:
     other: Brief | None = None
 
 
-def entity(things: Things, key: int) -> Answer[Entity]:
-    """Return a thing as all its names and sources together say."""
-    value = things.merged([key])[key]
+def entity(things: Things, key: int) -> Answer[Described]:
+    """Return a thing as all its names and sources together say, and what may be wrong with it."""
+    value, cut = described(things, key)
     group = things.groups([key])[key]
     notes = [told for member in group for told in _forgotten(things, member)]
     if things.reader.basis.is_now:
         notes += _unfit(things, group, value)
-    return answer(things.reader, value, total=1, fresh_at=value.confirmed_at, notes=notes)
+    return answer(things.reader, value, why=cut, total=1, fresh_at=value.confirmed_at, notes=notes)
 
 
 def _unfit(things: Things, group: Iterable[int], value: Entity) -> list[str]:
@@ -155,71 +121,6 @@ def neighbours(things: Things, key: int, *, limit: int) -> Answer[tuple[Neighbou
     if every is not None:
         why.append(Cut("edges", "claims", done=most, most=most, total=every))
     return answer(reader, tuple(found), why=why, total=None if every else len(links))
-
-
-# ── Why ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def explain(things: Things, start: int, kind: str, end: int) -> Answer[Explanation]:
-    """Return why we believe an edge; raises `NotFound` where it is not so at the moment."""
-    edge = (start, kind, end)
-    stated = _stated(things, edge)
-    uris = things.reader.uris([start, end])
-    if not stated:
-        raise NotFound(
-            f"There is no edge {kind} from {uris[start]} to {uris[end]} at this moment.",
-            fix="Ask for another time, or look at the thing's history.",
-        )
-    reasons = tuple(_reason(things, one) for one in things.reader.derivations(edge))
-    briefs = things.briefs([start, end])
-    value = Explanation(
-        Edge(uris[start], kind, uris[end], tuple(claim for claim, _ in stated)),
-        briefs[start],
-        briefs[end],
-        stated,
-        reasons,
-        _told(things, briefs[start], kind, briefs[end], stated, reasons),
-    )
-    return answer(things.reader, value, total=len(stated))
-
-
-def _stated(
-    things: Things, edge: tuple[int, str, int]
-) -> tuple[tuple[Claim, Response | None], ...]:
-    return tuple(things.reader.responses(edge))
-
-
-def _reason(things: Things, derived: Derived) -> Reason:
-    ends = [key for start, _, end in derived.supports for key in (start, end)]
-    briefs = things.briefs(ends)
-    return Reason(
-        derived.source.removeprefix("rule:"),
-        derived.version.removeprefix("version:"),
-        derived.why,
-        tuple(
-            Support(briefs[start], kind, briefs[end], _stated(things, (start, kind, end)))
-            for start, kind, end in derived.supports
-        ),
-    )
-
-
-def _told(
-    things: Things,
-    start: Brief,
-    kind: str,
-    end: Brief,
-    stated: Sequence[tuple[Claim, Response | None]],
-    reasons: Sequence[Reason],
-) -> str:
-    said = sorted({claim.source for claim, _ in stated if claim.layer != "inferred"})
-    head = f"{start.name} {spoken(kind)} {end.name}"
-    parts = [f"{head}: {_stated_by(said)}."]
-    parts += [f"Rule {one.rule} (version {one.version}) concluded it: {one.why}" for one in reasons]
-    return " ".join(parts)
-
-
-def _stated_by(sources: Sequence[str]) -> str:
-    return f"stated by {', '.join(sources)}" if sources else "no source states it"
 
 
 # ── History ──────────────────────────────────────────────────────────────────────────────────────

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from lineal.enrich.identity import representative
-from lineal.errors import NotFound, NotObserved
-from lineal.lineage import Graph
+from lineal.errors import NotFound, NotObserved, OutOfTime
+from lineal.lineage import Graph, Link
 from lineal.model import Answer, Budget, Cut, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
 from lineal.store import Reader, Trial, together
@@ -71,6 +71,11 @@ class Things:
         """What edges are read from: memory, if the question has walked there, else the store."""
         walked: Graph = self.__dict__.get("graph", self.reader)
         return walked
+
+    def _outward(self, keys: Collection[int], kinds: Collection[str]) -> list[Link]:
+        """Return edges that begin at things, of the layers that are read."""
+        layers, links = self.reader.layers, self._nearest.outward(keys, kinds)
+        return [one for one in links if layers is None or one.layer in layers]
 
     # ── What the question may cost ───────────────────────────────────────────────────────────
 
@@ -227,7 +232,7 @@ class Things:
         """Return who owns each thing; a part without owners has its whole's."""
         found = self._own_owners(keys)
         orphans = [key for key in keys if not found[key]]
-        links = self._nearest.outward(orphans, frozenset(self.shapes.level_kinds))
+        links = self._outward(orphans, frozenset(self.shapes.level_kinds))
         wholes: dict[int, list[int]] = defaultdict(list)
         for link in links:
             wholes[link.src].append(link.dst)
@@ -241,7 +246,7 @@ class Things:
         groups = self.groups(keys)
         every = {member for group in groups.values() for member in group}
         owned: dict[int, list[int]] = defaultdict(list)
-        for link in self._nearest.outward(every, ("owned_by",)):
+        for link in self._outward(every, ("owned_by",)):
             owned[link.src].append(link.dst)
         return {
             key: self.unique([owner for member in groups[key] for owner in owned[member]])
@@ -253,7 +258,7 @@ class Things:
         uris, groups = self.reader.uris(keys), self.groups(keys)
         every = {member for group in groups.values() for member in group}
         member_of: dict[int, list[int]] = defaultdict(list)
-        for link in self._nearest.outward(every, ("member_of",)):
+        for link in self._outward(every, ("member_of",)):
             member_of[link.src].append(link.dst)
         found = {}
         for key in keys:
@@ -328,15 +333,39 @@ def answer(
     total: int | None = None,
     fresh_at: int | None = None,
     notes: Iterable[str] = (),
+    inferred: bool = True,
 ) -> Answer[Value]:
-    """Put a value into an answer that says at which basis it was computed."""
+    """
+    Put a value into an answer that says at which basis it was computed.
+
+    What is *inferred* says of now whether rules have still to conclude; what they had to by then is
+    not known of the past.
+    """
     basis, meter = reader.basis, reader.meter
-    cut = tuple(dict.fromkeys([*why, *(() if meter is None else meter.why)]))
+    said, told = list(notes), list(why)
+    through, pieces = None, 0
+    if inferred and basis.is_now:
+        try:
+            behind = reader.behind()
+        except OutOfTime:
+            behind = None
+            told.append(Cut("time", "inferred"))
+        if behind is not None:
+            through, pieces = behind
+            said.append(_BEHIND.format(through=through, pieces=pieces))
+    cut = tuple(dict.fromkeys([*told, *(() if meter is None else meter.why)]))
     if meter is not None and meter.why:
         total = None
     return Answer(
-        value, basis.t, basis.known_at, basis.valid_at, cut, total, fresh_at, tuple(notes)
-    )
+        value, basis.t, basis.known_at, basis.valid_at, cut, total, fresh_at, tuple(said), through,
+        pieces,
+    )  # fmt: skip
+
+
+_BEHIND = (
+    "Rules have not concluded everything yet: what is inferred is complete through transaction "
+    "{through}, and {pieces:,} pieces of work wait."
+)
 
 
 def deadline(budget: Budget) -> Callable[[], bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
@@ -104,7 +104,7 @@ class Thirteen:
     def _upstream_data(self, keys: Collection[int]) -> list[int]:
         if not keys:
             return []
-        logical = Ask(self._ask.budget, "logical")
+        logical = replace(self._ask, grain="logical")
         walked = self._reach(keys, upstream=True, ask=logical)
         return self._of_type(walked, "dataset", keys)
 
@@ -126,7 +126,7 @@ class Thirteen:
 
     def data_under(self, key: int) -> tuple[Brief, ...]:
         """Q10: the data sets that a pipeline depends on, transitively."""
-        walked = self._reach([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=True, ask=replace(self._ask, grain="logical"))
         return self._briefs(self._of_type(walked, "dataset", [key]))
 
     # ── Experiments ──────────────────────────────────────────────────────────────────────────
@@ -176,7 +176,7 @@ class Thirteen:
 
     def models_downstream(self, key: int) -> tuple[Brief, ...]:
         """Q7: the models that break if a feature, a set or a data set changes."""
-        walked = self._reach([key], upstream=False, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=False, ask=replace(self._ask, grain="logical"))
         return self._briefs(self._of_type(walked, "model", [key]))
 
     def consumers(self, key: int) -> tuple[Consumer, ...]:
@@ -232,7 +232,7 @@ class Thirteen:
 
     def around(self, key: int) -> tuple[tuple[Brief, ...], tuple[Brief, ...]]:
         """Q11: the data sets upstream and the A/B tests downstream of a version, exactly."""
-        exact = Ask(self._ask.budget, "exact")
+        exact = replace(self._ask, grain="exact")
         above = self._reach([key], upstream=True, ask=exact)
         below = self._reach([key], upstream=False, ask=exact)
         return (
@@ -242,7 +242,7 @@ class Thirteen:
 
     def owners_of_chain(self, key: int) -> tuple[Owned, ...]:
         """Q12: the owners of a model and of each thing upstream of it."""
-        walked = self._reach([key], upstream=True, ask=Ask(self._ask.budget, "logical"))
+        walked = self._reach([key], upstream=True, ask=replace(self._ask, grain="logical"))
         keys = self._things.unique([at for at in walked.reached if self._type(at) != "column"])
         owners = self._things.owners(keys)
         return tuple(sorted(Owned(self._briefs([at])[0], self._briefs(owners[at])) for at in keys))

@@ -89,7 +89,7 @@ def shared(
     total = len(ordered) if not why else None
     if len(ordered) > limit:
         why.append(Cut("list", done=limit, total=len(ordered)))
-    return answer(things.reader, tuple(told), why=why, total=total)
+    return answer(things.reader, tuple(told), why=why, total=total, inferred=ask.infers)
 
 
 def _declared(things: Things, types: Iterable[str]) -> frozenset[str]:
@@ -144,7 +144,9 @@ def unused(
     total = None if reasons else len(found)
     if len(found) > limit:
         reasons.append(Cut("list", done=limit, total=len(found)))
-    return answer(things.reader, tuple(found[:limit]), why=reasons, total=total)
+    return answer(
+        things.reader, tuple(found[:limit]), why=reasons, total=total, inferred=ask.infers
+    )
 
 
 def _candidates(things: Things, owner: int | None, types: Collection[str]) -> list[int]:

@@ -76,6 +76,10 @@ class Cycle:
     feedback: bool
 
 
+#: Of which layers edges are looked at, unless others are asked for: none that is only suggested.
+BELIEVED = frozenset({"declared", "observed", "inferred"})
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """How a walk is asked for."""
@@ -83,10 +87,15 @@ class Ask:
     budget: Budget = field(default_factory=Budget)
     grain: str | None = None
     kinds: frozenset[str] | None = None
-    layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
+    layers: frozenset[str] = BELIEVED
     columns: bool = False
     #: Only things of these types are told; None: of all.
     types: frozenset[str] | None = None
+
+    @property
+    def infers(self) -> bool:
+        """Whether what rules conclude may be in the answer."""
+        return bool(self.layers & {"inferred", "suggested"})
 
 
 def grain_of(things: Things, keys: Collection[int], asked: str | None) -> str:
@@ -175,7 +184,15 @@ def lineage(
     notes = [
         note for _, sign in sides for note in impossible(things, keys, upstream=sign < 0, ask=ask)
     ]
-    return answer(things.reader, value, why=every, total=total, fresh_at=fresh, notes=notes)
+    return answer(
+        things.reader,
+        value,
+        why=every,
+        total=total,
+        fresh_at=fresh,
+        notes=notes,
+        inferred=ask.infers,
+    )
 
 
 def _sides(

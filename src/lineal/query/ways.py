@@ -92,7 +92,7 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
     # What only one direction rules out is no news where the other one leads there.
     said = notes if len(notes) == 2 else []
     total = len(told) if not reasons else None
-    return answer(things.reader, told, why=reasons, total=total, notes=said)
+    return answer(things.reader, told, why=reasons, total=total, notes=said, inferred=ask.infers)
 
 
 def _towards(things: Things, start: int, end: int, ask: Ask) -> Ask:
@@ -188,7 +188,9 @@ def between(things: Things, start: int, end: int, *, ask: Ask) -> Answer[Lineage
     value = _lying(things, ends, reached, arrows, asked)
     total = len(value.nodes) if not why else None
     said = notes if len(notes) == 2 else []
-    return answer(things.reader, value, why=dict.fromkeys(why), total=total, notes=said)
+    return answer(
+        things.reader, value, why=dict.fromkeys(why), total=total, notes=said, inferred=ask.infers
+    )
 
 
 def _lying(
@@ -318,7 +320,7 @@ def common(
     total = None if reasons else len(ordered)
     if len(ordered) > limit:
         reasons.append(Cut("list", "counted", done=limit, total=len(ordered)))
-    return answer(things.reader, value, why=reasons, total=total, notes=notes)
+    return answer(things.reader, value, why=reasons, total=total, notes=notes, inferred=ask.infers)
 
 
 def _far(things: Things, walked: Walk, start: int) -> tuple[dict[int, int], dict[int, bool]]:

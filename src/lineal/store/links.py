@@ -62,10 +62,16 @@ class Links(Snapshot):
             numbers = self.kinds(kinds)
             for some in slices(keys) if numbers else ():
                 query = sa.select(sa.func.count()).where(
-                    end.in_(some), table.c.kind.in_(numbers), self._alive(table)
+                    end.in_(some), table.c.kind.in_(numbers), self._believed(table)
                 )
                 found += self._counted(query)
         return found
+
+    def _believed(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """The rows that were so at the moment, of the layers that are read."""
+        if self.layers is None:
+            return self._alive(table)
+        return sa.and_(self._alive(table), table.c.layer.in_(sorted(self.layers)))
 
     def _links(
         self,
@@ -89,7 +95,7 @@ class Links(Snapshot):
                     row.valid_from,
                     row.valid_to,
                 )
-                .where(end.in_(some), row.kind.in_(numbers), self._alive(table))
+                .where(end.in_(some), row.kind.in_(numbers), self._believed(table))
                 .order_by(end, row.kind, row.src, row.dst, row.document)
             )
             left = None if most is None else most + 1 - len(found)
@@ -329,6 +335,29 @@ class Links(Snapshot):
             for source, version, why, kept in self._found(query)
         ]
 
+    def concluded(self, documents: Collection[int], most: int) -> list[tuple[int, str, int, str]]:
+        """Which edges stand by these documents of rules, each with a reason? At most *most*."""
+        row = schema.derivation.c
+        edge = (row.src, row.kind, row.dst)
+        query = sa.select(*edge, sa.func.min(row.why)).where(
+            row.document.in_(sorted(documents)), self._alive(schema.derivation)
+        )
+        found = self._found(query.group_by(*edge).order_by(*edge), most)
+        return [(src, self.kind(kind), dst, why) for src, kind, dst, why in found]
+
+    def behind(self) -> tuple[int, int] | None:
+        """Through which transaction have rules concluded all, and how much waits? None: all is."""
+        ((pieces, since),) = self._driver.rows(_BEHIND)
+        return (int(since) - 1, int(pieces)) if pieces else None
+
+    def count_concluded(self, documents: Collection[int]) -> int:
+        """How many edges stand by these documents of rules?"""
+        row = schema.derivation.c
+        query = sa.select(row.src, row.kind, row.dst).where(
+            row.document.in_(sorted(documents)), self._alive(schema.derivation)
+        )
+        return self._counted(sa.select(sa.func.count()).select_from(query.distinct().subquery()))
+
     def transactions(self, ts: Iterable[int]) -> dict[int, tuple[Instant, str, str]]:
         """When, by whom and why were these transactions made?"""
         table = schema.tx
@@ -348,6 +377,8 @@ def _hull(
     return min(one[0], other[0]), ends
 
 
+#: How much do rules have still to do, and since which transaction?
+_BEHIND = "SELECT count(*), min(t) FROM rule_work WHERE error IS NULL"
 #: Which claims of a kind begin, or end, at these things? By whether they begin.
 _CLAIMED = {
     outward: (

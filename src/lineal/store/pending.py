@@ -8,8 +8,8 @@ own, and leaves what is to come as rows, so that it goes on after a crash where 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lineal.model import Instant
 from lineal.store import schema
@@ -41,8 +41,10 @@ class Pending:
     rules: tuple[str, ...] = ()
     since_t: int | None = None
     since: Instant | None = None
-    #: Things for which a rule concludes nothing, as there are too many ways: rule, key, why.
+    #: Things for which a rule concludes nothing, as there are too many ways: rule, key, why. The
+    #: first of them; how many there are of each rule stands beside.
     failed: tuple[tuple[str, int, str], ...] = ()
+    failing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +205,13 @@ def pending(driver: Driver) -> Pending:
         "SELECT rule, key, error FROM rule_work WHERE error IS NOT NULL ORDER BY rule, key LIMIT ?",
         _SHOWN,
     )
+    failing = driver.rows(
+        "SELECT rule, count(*) FROM rule_work WHERE error IS NOT NULL GROUP BY rule ORDER BY rule"
+    )
     return Pending(
         int(waits[0]), tuple(name for (name,) in rules), waits[1], waits[2],
         tuple((rule, key, error) for rule, key, error in failed),
+        {rule: int(many) for rule, many in failing},
     )  # fmt: skip
 
 

@@ -322,6 +322,19 @@ class Reader(Links):
                 found[key] = (at, error is not None)
         return found
 
+    def last_confirmed(
+        self, documents: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], Instant]:
+        """When did sources last confirm these of their documents? Of now."""
+        by_source: dict[str, set[str]] = defaultdict(set)
+        for source, name in documents:
+            by_source[source].add(name)
+        return {
+            (source, name): at
+            for source, names in by_source.items()
+            for name, at in self._driver.among(_LAST_CONFIRMED, names, source)
+        }
+
     def record_history(self, key: int) -> list[Said]:
         """What did each document ever say of this thing, as known by then, oldest first?"""
         table = schema.record
@@ -342,6 +355,11 @@ _TOLD = """
     WHERE record.t_to IS NULL AND record.body <> 'null' AND record.key {among}
 """
 assert TOMBSTONE == "null"
+#: When were these documents of a source last confirmed?
+_LAST_CONFIRMED = """
+    SELECT document, confirmed_at FROM watch
+    WHERE source = ? AND confirmed_at IS NOT NULL AND document {among}
+"""
 #: When were these things first spoken of?
 _FIRST_HEARD = """
     SELECT entity.key, tx.instant FROM entity JOIN tx ON tx.t = entity.t_from

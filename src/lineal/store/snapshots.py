@@ -51,6 +51,8 @@ class Snapshot:
         self._registered: dict[tuple[str, str], str] | None = None
         #: What an open transaction changed and cannot yet be found by its search rows.
         self.unindexed: Collection[Uri] = frozenset()
+        #: Of which layers edges are read; None: of all.
+        self.layers: frozenset[str] | None = None
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
 

@@ -30,7 +30,7 @@ STATUS = {
     "wrong_host": 421,
     "shape": 422,
     "unfit": 422,
-    "rule": 500,
+    "rule": 422,
     "source_spec": 500,
     "config": 500,
     "not_found": 404,

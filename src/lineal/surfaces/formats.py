@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from lineal.query import (
         Brief,
         Consumer,
+        Described,
         Explanation,
         Feeds,
+        Finding,
         Found,
         Happening,
         Neighbour,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
         Sharer,
         Trial,
     )
-    from lineal.query.pages import Reason, Support
+    from lineal.query.explaining import Reason, Skew, Stated, Support, Valued
     from lineal.shapes import Shapes
     from lineal.shapes.declarations import Attribute, EdgeKind, EntityType
 
@@ -48,6 +50,8 @@ def envelope(answer: Answer[object], value: Json) -> Object:
         "valid_at": iso(answer.valid_at),
         "fresh_at": when(answer.fresh_at),
         "notes": list(answer.notes),
+        "inferred_t": answer.inferred_t,
+        "pending": answer.pending,
     }
 
 
@@ -92,9 +96,20 @@ def things(briefs: Iterable[Brief]) -> list[Json]:
     return [thing(brief) for brief in briefs]
 
 
-def entity(answer: Answer[Entity]) -> Object:
-    """Return a thing as all its sources together say, and each source's own word."""
-    return envelope(answer, _entity(answer.value))
+def entity(answer: Answer[Described]) -> Object:
+    """Return a thing as all its sources together say, each source's own word, and findings."""
+    found = [_finding(one) for one in answer.value.findings]
+    return envelope(answer, {**_entity(answer.value), "findings": found})
+
+
+def _finding(one: Finding) -> Json:
+    return {
+        "start": thing(one.start),
+        "kind": one.kind,
+        "end": thing(one.end),
+        "meaning": one.meaning,
+        "why": list(one.why),
+    }
 
 
 def _entity(found: Entity) -> Object:
@@ -187,14 +202,19 @@ def explanation(answer: Answer[Explanation]) -> Object:
         "start": thing(found.start),
         "end": thing(found.end),
         "words": found.words,
-        "stated": _stated(found.stated),
+        "stated": [_stated(one) for one in found.stated],
         "reasons": [_reason(reason) for reason in found.reasons],
+        "derivations": found.derivations,
     }
     return envelope(answer, value)
 
 
-def _stated(stated: Iterable[tuple[Claim, Response | None]]) -> list[Json]:
-    return [{**_claim(claim), "response": _response(response)} for claim, response in stated]
+def _stated(one: Stated) -> Object:
+    return {**_claim(one.claim), "response": _response(one.response), **_observed(one)}
+
+
+def _observed(one: Stated | Valued) -> Object:
+    return {"observed_at": iso(one.observed_at), "confirmed_at": when(one.confirmed_at)}
 
 
 def _reason(reason: Reason) -> Object:
@@ -202,8 +222,14 @@ def _reason(reason: Reason) -> Object:
         "rule": reason.rule,
         "version": reason.version,
         "why": reason.why,
+        "confidence": reason.confidence,
+        "skew": None if reason.skew is None else _skew(reason.skew),
         "supports": [_support(support) for support in reason.supports],
     }
+
+
+def _skew(skew: Skew) -> Object:
+    return {"seconds": round(skew.gap / 1_000_000, 3), "words": skew.words}
 
 
 def _support(support: Support) -> Object:
@@ -211,7 +237,21 @@ def _support(support: Support) -> Object:
         "start": thing(support.start),
         "kind": support.kind,
         "end": thing(support.end),
-        "stated": _stated(support.claims),
+        "stated": [_stated(one) for one in support.claims],
+        "values": [_valued(one) for one in support.values],
+        "reasons": [_reason(reason) for reason in support.reasons],
+    }
+
+
+def _valued(one: Valued) -> Object:
+    return {
+        "thing": thing(one.thing),
+        "attribute": one.attribute,
+        "value": one.value,
+        "source": one.source,
+        "document": one.document,
+        "response": _response(one.response),
+        **_observed(one),
     }
 
 

@@ -11,6 +11,7 @@ from lineal.surfaces.formats import Object, when
 if TYPE_CHECKING:
     from lineal.app import Replayed
     from lineal.app.standing import SourceStanding, Standings
+    from lineal.store import Pending
     from lineal.store.work import Account, Counted, DeadLetter, Deed
 
 
@@ -26,7 +27,19 @@ def health(stand: Standings) -> Object:
             "events": stand.inbox[0], "bytes": stand.inbox[1],
             "most_events": stand.limits[0], "most_bytes": stand.limits[1],
         },
+        "rules": waits(stand.rules),
     }  # fmt: skip
+
+
+def waits(pending: Pending) -> Object:
+    """Return how much rules have still to do, and for how many things they fail."""
+    return {
+        "pieces": pending.pieces,
+        "rules": list(pending.rules),
+        "since_t": pending.since_t,
+        "since": when(pending.since),
+        "failed": sum(pending.failing.values()),
+    }
 
 
 def source(stand: SourceStanding) -> Object:

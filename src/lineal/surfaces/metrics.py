@@ -33,6 +33,7 @@ class _Standing(Collector):
         stand = self._lineal.standings()
         yield from _inbox(stand)
         yield from _broken(stand)
+        yield from _rules(stand)
         for name, text, value in _GAUGES:
             gauge = GaugeMetricFamily(f"lineal_source_{name}", text, labels=["source"])
             for one in stand.sources:
@@ -83,6 +84,14 @@ def _broken(stand: Standings) -> Iterator[Metric]:
     for promise in ("accounting", "progress", "freshness"):
         broken.add_metric([promise], sum(one.promise == promise for one in stand.broken))
     yield broken
+
+
+def _rules(stand: Standings) -> Iterator[Metric]:
+    for name, text, value in (
+        ("pending", "Pieces of work that rules have still to do.", stand.rules.pieces),
+        ("failed", "Things for which rules conclude nothing.", sum(stand.rules.failing.values())),
+    ):
+        yield GaugeMetricFamily(f"lineal_rules_{name}", text, value=value)
 
 
 def _notices(stand: Standings) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lineal.access import visitor
 from lineal.model import Answer, Moment, Uri, Viewer
-from lineal.query import Questions
+from lineal.query import BELIEVED, Questions
 from lineal.surfaces import asked, formats, formats_walks
 from lineal.surfaces import rest_models as models
 from lineal.surfaces.rest_walk_models import Lineage
@@ -78,6 +78,22 @@ def reading(
 Read = Annotated[Reading, Depends(reading)]
 
 
+def layered(
+    layers: Annotated[
+        list[str] | None,
+        Query(
+            description="Only edges of these layers; several, or parted by commas. All that are "
+            "not only suggested where none is said."
+        ),
+    ] = None,
+) -> frozenset[str]:
+    """Return of which layers edges are looked at."""
+    return asked.layers(layers) or BELIEVED
+
+
+Layered = Annotated[frozenset[str], Depends(layered)]
+
+
 # ── The endpoints ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -106,9 +122,9 @@ def _add_things(api: APIRouter, ask: Questions) -> None:
         tags=["things"],
         **answered(models.Answered[list[models.Neighbour]], 404),
     )
-    def neighbours(uri: UriParam, read: Read, limit: Limit = 500) -> Response:
+    def neighbours(uri: UriParam, read: Read, layers: Layered, limit: Limit = 500) -> Response:
         """Return what a thing is joined to, by which relation, and who says so."""
-        answer = ask.neighbours(read.viewer, Uri(uri), read.moment, limit=limit)
+        answer = ask.neighbours(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
         return json_response(formats.neighbours(answer))
 
     @api.get(
@@ -137,6 +153,7 @@ def _add_finding(api: APIRouter, lineal: Lineal) -> None:
     @api.get("/search", tags=["finding"], **answered(models.Answered[models.Found]))
     def search(
         read: Read,
+        layers: Layered,
         q: Annotated[
             str,
             Query(description='Such as `type:model owner:team-rank "weekly ranking" -tag:old`.'),
@@ -145,7 +162,7 @@ def _add_finding(api: APIRouter, lineal: Lineal) -> None:
         offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     ) -> Response:
         """Return what fits a text, best match first, and counts of its facets."""
-        answer = ask.search(read.viewer, q, read.moment, limit=limit, offset=offset)
+        answer = ask.search(read.viewer, q, read.moment, limit=limit, offset=offset, layers=layers)
         return json_response(formats.found(answer))
 
     @api.get("/counts", tags=["finding"], **answered(models.Answered[dict[str, int]]))
@@ -181,12 +198,12 @@ def _add_thirteen(api: APIRouter, ask: Questions) -> None:
 def _question(
     api: APIRouter,
     name: str,
-    put: Callable[[Viewer, Uri, Moment], Answer[Any]],
+    put: Callable[..., Answer[Any]],
     told: Callable[[Answer[Any]], formats.Object],
     model: type[models._Model],
 ) -> None:
-    def question(uri: UriParam, read: Read) -> Response:
-        return json_response(told(put(read.viewer, Uri(uri), read.moment)))
+    def question(uri: UriParam, read: Read, layers: Layered) -> Response:
+        return json_response(told(put(read.viewer, Uri(uri), read.moment, layers=layers)))
 
     api.add_api_route(
         f"/questions/{name}",

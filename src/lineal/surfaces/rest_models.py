@@ -48,6 +48,11 @@ class Answered(_Model, Generic[Value]):
     valid_at: str = _time("As it was so at that time.")
     fresh_at: str | None = _time("When the least recently heard source was last heard.")
     notes: list[str]
+    inferred_t: int | None = Field(
+        description="While rules have still to conclude: the transaction through which what is "
+        "inferred is complete. Null: all is concluded, or the answer is about the past."
+    )
+    pending: int = Field(description="How many pieces of work of rules wait.")
 
 
 class Thing(_Model):
@@ -87,12 +92,23 @@ class Said(_Life):
     response: SourceResponse | None
 
 
+class Finding(_Model):
+    """Something that may be wrong, as an edge says it of both its ends."""
+
+    start: Thing
+    kind: str
+    end: Thing
+    meaning: str = Field(description="What edges of this kind say.")
+    why: list[str] = Field(description="The reasons of the rules that concluded it.")
+
+
 class Entity(Thing):
     """A thing as all its sources together say."""
 
     attributes: dict[str, Any]
     said: list[Said]
     also: list[str] = Field(description="Other URIs of the same thing.")
+    findings: list[Finding] = Field(description="What may be wrong with it.")
     confirmed_at: str | None = _time(
         "When a source last confirmed it; about the past, when its word was last recorded."
     )
@@ -107,10 +123,16 @@ class Claim(_Life):
     attributes: dict[str, Any]
 
 
-class Stated(Claim):
-    """A claim, with the answer of the source that made it."""
+class _Observed(_Model):
+    response: SourceResponse | None = Field(description="The answer of the source that said so.")
+    observed_at: str = _time("When it was first observed.")
+    confirmed_at: str | None = _time(
+        "When its document was last confirmed; null about the past, or where nobody asks for it."
+    )
 
-    response: SourceResponse | None
+
+class Stated(_Observed, Claim):
+    """A claim, with the answer of the source that made it, and when it was observed."""
 
 
 class EdgeName(_Model):
@@ -138,13 +160,34 @@ class Neighbour(_Model):
     edge: Edge
 
 
+class Valued(_Observed):
+    """A document's word on a value that two things have alike."""
+
+    thing: Thing
+    attribute: str
+    value: Any
+    source: str
+    document: str
+
+
 class Support(_Model):
-    """One edge that a conclusion rests on."""
+    """One edge that a conclusion rests on, or an equal value of two things."""
 
     start: Thing
-    kind: str
+    kind: str = Field(
+        description="`=a=b`: the value of `a` of the one is that of `b` of the other."
+    )
     end: Thing
     stated: list[Stated]
+    values: list[Valued] = Field(description="Of an equal value: who says it of either.")
+    reasons: list[Reason] = Field(description="Of what rules concluded: from what.")
+
+
+class Skew(_Model):
+    """What a conclusion rests on was not known to be true at one moment."""
+
+    seconds: float
+    words: str
 
 
 class Reason(_Model):
@@ -153,6 +196,8 @@ class Reason(_Model):
     rule: str
     version: str
     why: str
+    confidence: float = Field(description="How sure the rule is, above 0 to 1.")
+    skew: Skew | None = Field(description="Null where there was such a moment, or nearly.")
     supports: list[Support]
 
 
@@ -165,6 +210,7 @@ class Explanation(_Model):
     words: str
     stated: list[Stated]
     reasons: list[Reason]
+    derivations: int = Field(description="In how many ways rules conclude it; not all are kept.")
 
 
 class Detail(_Model):

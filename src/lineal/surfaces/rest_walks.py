@@ -18,6 +18,7 @@ from lineal.surfaces.picture import shown
 from lineal.surfaces.rest import (
     PREFIX,
     From,
+    Layered,
     Limit,
     Read,
     To,
@@ -27,7 +28,7 @@ from lineal.surfaces.rest import (
 )
 from lineal.surfaces.rest_differences import Differences
 from lineal.surfaces.rest_models import Answered
-from lineal.surfaces.walking import asked_change, types_of, walk
+from lineal.surfaces.walking import asked_change, over, types_of, walk
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
@@ -204,15 +205,16 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
     ask = lineal.ask
 
     @api.get("/shared", tags=["use"], **answered(Answered[list[models.Asset]]))
-    def shared(read: Read, types: Types = None, limit: Limit = 50) -> Response:
+    def shared(read: Read, layers: Layered, types: Types = None, limit: Limit = 50) -> Response:
         """Return the assets that most live consumers rest on, of the most teams."""
         chosen = types_of(lineal.shapes, types)
-        answer = ask.shared(read.viewer, read.moment, types=chosen, limit=limit)
+        answer = ask.shared(read.viewer, read.moment, types=chosen, ask=over(layers), limit=limit)
         return json_response(formats.shared(answer))
 
     @api.get("/unused", tags=["use"], **answered(Answered[list[models.Unused]], 404))
     def unused(
         read: Read,
+        layers: Layered,
         uri: Annotated[str | None, Query(description="Only of this person or team.")] = None,
         types: Types = None,
         days: Annotated[
@@ -223,20 +225,20 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
         """Return what nothing live or recent is made from, and since when."""
         answer = ask.unused(
             read.viewer, None if uri is None else Uri(uri), read.moment,
-            types=types_of(lineal.shapes, types), days=days, limit=limit,
+            types=types_of(lineal.shapes, types), days=days, ask=over(layers), limit=limit,
         )  # fmt: skip
         return json_response(formats.unused(answer))
 
     @api.get("/wanted-features", tags=["use"], **answered(Answered[list[models.Wanted]], 404))
-    def wanted(uri: UriParam, read: Read, limit: Limit = 20) -> Response:
+    def wanted(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
         """Features that a model does not consume and that models like it do, with a score."""
-        answer = ask.wanted(read.viewer, Uri(uri), read.moment, limit=limit)
+        answer = ask.wanted(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
         return json_response(formats.wanted(answer))
 
     @api.get("/similar", tags=["use"], **answered(Answered[list[models.Alike]], 404))
-    def similar(uri: UriParam, read: Read, limit: Limit = 20) -> Response:
+    def similar(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
         """Return what is like a model or feature, with a score and a reason."""
-        answer = ask.similar(read.viewer, Uri(uri), read.moment, limit=limit)
+        answer = ask.similar(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
         return json_response(formats.similar(answer))
 
 

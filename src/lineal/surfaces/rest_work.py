@@ -92,12 +92,23 @@ class Inbox(BaseModel):
     most_bytes: int
 
 
+class RulesWaiting(_Model):
+    """How much rules have still to do."""
+
+    pieces: int
+    rules: list[str]
+    since_t: int | None = Field(description="Since which transaction the oldest waits.")
+    since: str | None = _time("Since when.")
+    failed: int = Field(description="For how many things rules conclude nothing.")
+
+
 class Sources(_Model):
     """How each source stands, and which promises are broken."""
 
     value: list[Source]
     broken: list[Broken]
     inbox: Inbox
+    rules: RulesWaiting
 
 
 class Finding(_Model):
@@ -145,8 +156,8 @@ class Deed(_Model):
 
     at: str = _time("When.")
     actor: str
-    what: Literal["release", "replay", "purge"]
-    source: str
+    what: Literal["release", "replay", "purge", "enable rule", "disable rule"]
+    source: str = Field(description="The source; or the rule.")
     reason: str
     count: int
 

@@ -19,6 +19,7 @@ from lineal.surfaces import (
     rest,
     rest_events,
     rest_identity,
+    rest_rules,
     rest_walks,
     rest_work,
 )
@@ -59,6 +60,7 @@ def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
     app.include_router(rest_events.router(lineal))
     app.include_router(rest_doors.router(doors))
     app.include_router(rest_identity.router(lineal))
+    app.include_router(rest_rules.router(lineal))
     app.include_router(rest_work.router(lineal))
     pages = portal.Portal(lineal)
     app.include_router(pages.router())

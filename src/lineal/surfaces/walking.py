@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lineal.errors import InvalidQuery
 from lineal.model import Budget
-from lineal.query import Ask, Change
+from lineal.query import BELIEVED, SWEEP, Ask, Change
 from lineal.shapes import Shapes
 from lineal.surfaces import asked
 
@@ -38,6 +39,16 @@ def walk(shapes: Shapes, way: Walk | None = None, usual: Ask = _USUAL) -> Ask:
         bool(said.get("columns")) or usual.columns,
         types_of(shapes, said.get("types")) or usual.types,
     )
+
+
+def over(layers: frozenset[str]) -> Ask:
+    """Return how all that is used is looked over, by edges of these layers."""
+    return replace(SWEEP, layers=layers)
+
+
+def believed(layers: Sequence[str]) -> frozenset[str]:
+    """Return of which layers edges are looked at, where some are said or none."""
+    return asked.layers(list(layers)) or BELIEVED
 
 
 def _words(values: Sequence[str] | None) -> frozenset[str]:

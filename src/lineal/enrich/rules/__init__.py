@@ -2,7 +2,8 @@
 
 ``language`` reads the notation of paths, ``conditions`` what must hold on them, ``reading`` whole
 files, which ``rule`` describes. ``touching`` finds what a change may touch, ``matching`` follows
-the paths, and ``book`` concludes. Code that derives edges lives here only.
+the paths, ``book`` concludes, and ``telling`` puts a rule in words. Code that derives edges lives
+here only.
 """
 
 from lineal.enrich.rules.book import RuleBook

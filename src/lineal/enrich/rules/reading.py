@@ -230,7 +230,7 @@ def _path(chain: Chain, shapes: Shapes, file: str) -> Path:
     for place in chain.places:
         for name in sorted(place.types or ()):
             if name not in shapes.types and not chain.arrows:
-                raise RuleError(f"There is no type {name!r}.", file=file)
+                raise RuleError(f"There is no type {name!r}{_where(place.at)}.", file=file)
     for at, arrow in enumerate(chain.arrows):
         types[at], types[at + 1] = _fitting(arrow, (types[at], types[at + 1]), shapes, file)
     known = [frozenset(shapes.types) if one is None else one for one in types]
@@ -249,7 +249,7 @@ def _fitting(
 ) -> tuple[_Types, _Types]:
     """Return the types that the two ends may have; raise where the arrow does not fit them."""
     for kind in arrow.kinds:
-        _check_kind(kind, shapes, file)
+        _check_kind(kind, shapes, file, arrow.at)
     ends = types if arrow.forward else types[::-1]
     every = frozenset(shapes.types)
     starts, stops = (every if one is None else one for one in ends)
@@ -257,7 +257,7 @@ def _fitting(
         for kind in arrow.kinds:
             outset = {one for one in every if shapes.ends(kind, one)}
             if arrow.least and not outset & starts:
-                raise _misfit(kind, ends, file)
+                raise _misfit(kind, ends, file, arrow.at)
         return types
     allowed = {
         kind: {
@@ -270,36 +270,40 @@ def _fitting(
     }
     for kind, pairs in allowed.items():
         if not pairs:
-            raise _misfit(kind, ends, file)
+            raise _misfit(kind, ends, file, arrow.at)
     pairs = set[tuple[str, str]]().union(*allowed.values())
     fit = (frozenset(one for one, _ in pairs), frozenset(other for _, other in pairs))
     for kept, asked, side in zip(fit, ends, (0, 1), strict=True):
         for name in sorted((asked or frozenset()) - kept):
             one_of = [frozenset({name}), frozenset({name})]
             one_of[1 - side] = ends[1 - side] or every
-            raise _misfit("|".join(arrow.kinds), (one_of[0], one_of[1]), file)
+            raise _misfit("|".join(arrow.kinds), (one_of[0], one_of[1]), file, arrow.at)
     return fit if arrow.forward else fit[::-1]
 
 
-def _misfit(kind: str, ends: tuple[_Types, _Types], file: str) -> RuleError:
+def _misfit(kind: str, ends: tuple[_Types, _Types], file: str, at: int | None = None) -> RuleError:
     called = ["anything" if one is None else "|".join(sorted(one)) for one in ends]
     return RuleError(
-        f"{kind} does not go from {called[0]} to {called[1]}.",
+        f"{kind} does not go from {called[0]} to {called[1]}{_where(at)}.",
         file=file,
         fix="Give an edge that the kind's shape allows.",
     )
 
 
-def _check_kind(kind: str, shapes: Shapes, file: str) -> None:
+def _where(at: int | None) -> str:
+    return "" if at is None else f", at character {at} of the pattern"
+
+
+def _check_kind(kind: str, shapes: Shapes, file: str, at: int | None = None) -> None:
     if kind not in shapes.kinds:
         raise RuleError(
-            f"There is no kind {kind!r}.",
+            f"There is no kind {kind!r}{_where(at)}.",
             file=file,
             fix="Write a kind itself, with the arrow turned, not its inverse.",
         )
     if kind in IDENTITY:
         raise RuleError(
-            f"A rule cannot speak of {kind}.",
+            f"A rule cannot speak of {kind}{_where(at)}.",
             file=file,
             fix="Leave it out: standing at a thing is standing at all names of it.",
         )

@@ -19,6 +19,7 @@ from lineal.surfaces.cli import (
     keeping,
     letters,
     reading,
+    rules,
     serving,
     walks,
 )
@@ -61,7 +62,7 @@ for command in (
     *(reading.search, reading.get, reading.neighbours),
     *(walks.lineage, walks.path, walks.between, walks.common, walks.impact),
     *(walks.schema_changes, walks.shared, walks.unused, walks.similar, walks.wanted),
-    identity.identity,
+    *(identity.identity, rules.rules),
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, letters.dead, databases.db, caring.verify, caring.forget),
 ):

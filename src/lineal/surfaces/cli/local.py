@@ -16,10 +16,12 @@ from lineal.surfaces import (
     differing,
     formats,
     formats_identity,
+    formats_rules,
     formats_walks,
     formats_work,
     walking,
 )
+from lineal.surfaces.cli.importing import bar
 
 if TYPE_CHECKING:
     from lineal.client.answers import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         Neighbour,
         Path,
         Preview,
+        RuleEdge,
         SchemaChanges,
         Suggestion,
         Times,
@@ -61,10 +64,11 @@ class Local:
         return _as(formats.entity(self._ask.get(LOCAL, Uri(uri), _moment(times))))
 
     def neighbours(
-        self, uri: str, *, limit: int, **times: Unpack[Times]
+        self, uri: str, *, limit: int, layers: Sequence[str] = (), **times: Unpack[Times]
     ) -> Answer[list[Neighbour]]:
         """Return what a thing is joined to, by which relation."""
-        found = self._ask.neighbours(LOCAL, Uri(uri), _moment(times), limit=limit)
+        chosen = walking.believed(layers)
+        found = self._ask.neighbours(LOCAL, Uri(uri), _moment(times), limit=limit, layers=chosen)
         return _as(formats.neighbours(found))
 
     def explain(
@@ -166,10 +170,19 @@ class Local:
         return _as(differing.differences(found))
 
     def search(
-        self, text: str, *, limit: int, offset: int, **times: Unpack[Times]
+        self,
+        text: str,
+        *,
+        limit: int,
+        offset: int,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[Found]:
         """Return what fits a search text."""
-        found = self._ask.search(LOCAL, text, _moment(times), limit=limit, offset=offset)
+        found = self._ask.search(
+            LOCAL, text, _moment(times), limit=limit, offset=offset,
+            layers=walking.believed(layers),
+        )  # fmt: skip
         return _as(formats.found(found))
 
     def counts(self, **times: Unpack[Times]) -> Answer[dict[str, int]]:
@@ -222,6 +235,47 @@ class Local:
     def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
         """Let the removals go that are held back of a source; each is asked for once more."""
         return {"count": self._lineal.release(source, actor=actor, reason=reason)}
+
+    def rules(self) -> dict[str, Json]:
+        """Return every rule, how it stands, and how much they have still to do."""
+        ruling = self._lineal.ruling
+        return formats_rules.rules(ruling.standing(), ruling.pending(), self._lineal.shapes)
+
+    def rule(self, name: str) -> dict[str, Json]:
+        """Return one rule: what it says, how it stands, and where it fails."""
+        ruling = self._lineal.ruling
+        return formats_rules.shown(ruling.stands(name), ruling.failures(name), self._lineal.shapes)
+
+    def rule_edges(
+        self, name: str, *, limit: int, **times: Unpack[Times]
+    ) -> Answer[list[RuleEdge]]:
+        """Return edges that stand by a rule, each with a reason."""
+        self._lineal.ruling.rule(name)
+        found = self._ask.concluded(LOCAL, name, _moment(times), limit=limit)
+        return _as(formats_rules.concluded(found))
+
+    def dry_run(
+        self, name: str | None = None, *, text: str | None = None, file: str | None = None
+    ) -> dict[str, Json]:
+        """Return what a rule would give over all that is known now; nothing is written."""
+        ruling = self._lineal.ruling
+        rule = ruling.rule(name or "") if text is None else ruling.read(text, file or "rule.yaml")
+        with bar() as progress:
+            done = ruling.dry_run(
+                rule, None if progress is None else lambda at, of: progress(at, of, "looked at")
+            )
+        return formats_rules.dry_run(done)
+
+    def switch_rule(
+        self, name: str, *, enabled: bool, actor: str, reason: str = ""
+    ) -> dict[str, Json]:
+        """Let a rule conclude, or have all that it concluded withdrawn; all of that is done."""
+        changed = self._lineal.switch_rule(name, enabled=enabled, actor=actor, reason=reason)
+        with bar() as progress:
+            self._lineal.ruling.follow(
+                None if progress is None else lambda done, of: progress(done, of, "pieces")
+            )
+        return {"name": name, "enabled": enabled, "changed": changed}
 
     def lineage(
         self,
@@ -309,10 +363,18 @@ class Local:
         return _as(formats_walks.schema_changes(found))
 
     def shared(
-        self, *, types: Sequence[str] = (), limit: int, **times: Unpack[Times]
+        self,
+        *,
+        types: Sequence[str] = (),
+        limit: int,
+        layers: Sequence[str] = (),
+        **times: Unpack[Times],
     ) -> Answer[list[Asset]]:
         """Return the assets that most live consumers rest on, of the most teams."""
-        found = self._ask.shared(LOCAL, _moment(times), types=self._types(types), limit=limit)
+        found = self._ask.shared(
+            LOCAL, _moment(times), types=self._types(types),
+            ask=walking.over(walking.believed(layers)), limit=limit,
+        )  # fmt: skip
         return _as(formats_walks.shared(found))
 
     def unused(
@@ -322,23 +384,31 @@ class Local:
         types: Sequence[str] = (),
         days: int,
         limit: int,
+        layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[list[Unused]]:
         """Return what of an owner, or of all, nothing live or recent is made from."""
         owner = None if uri is None else Uri(uri)
         found = self._ask.unused(
-            LOCAL, owner, _moment(times), types=self._types(types), days=days, limit=limit
-        )
+            LOCAL, owner, _moment(times), types=self._types(types), days=days,
+            ask=walking.over(walking.believed(layers)), limit=limit,
+        )  # fmt: skip
         return _as(formats_walks.unused(found))
 
-    def wanted(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Wanted]]:
+    def wanted(
+        self, uri: str, *, limit: int, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[list[Wanted]]:
         """Return the features that models like one consume and it does not."""
-        found = self._ask.wanted(LOCAL, Uri(uri), _moment(times), limit=limit)
+        chosen = walking.believed(layers)
+        found = self._ask.wanted(LOCAL, Uri(uri), _moment(times), limit=limit, layers=chosen)
         return _as(formats_walks.wanted(found))
 
-    def similar(self, uri: str, *, limit: int, **times: Unpack[Times]) -> Answer[list[Alike]]:
+    def similar(
+        self, uri: str, *, limit: int, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[list[Alike]]:
         """Return the models that consume like features as one."""
-        found = self._ask.similar(LOCAL, Uri(uri), _moment(times), limit=limit)
+        chosen = walking.believed(layers)
+        found = self._ask.similar(LOCAL, Uri(uri), _moment(times), limit=limit, layers=chosen)
         return _as(formats_walks.similar(found))
 
     def _types(self, types: Sequence[str]) -> frozenset[str] | None:
@@ -347,23 +417,25 @@ class Local:
     def _walk(self, way: Walk | None) -> Ask:
         return walking.walk(self._lineal.shapes, way)
 
-    def ask(self, question: str, uri: str, **times: Unpack[Times]) -> Answer[Json]:
+    def ask(
+        self, question: str, uri: str, *, layers: Sequence[str] = (), **times: Unpack[Times]
+    ) -> Answer[Json]:
         """Return the answer to one of the thirteen questions about a thing."""
-        thing, at, ask = Uri(uri), _moment(times), self._ask
+        thing, at, ask, of = Uri(uri), _moment(times), self._ask, walking.believed(layers)
         told: dict[str, Callable[[], formats.Object]] = {
-            "q1": lambda: formats.feeds(ask.feeds(LOCAL, thing, at)),
-            "q2": lambda: formats.listed(ask.data_pipelines(LOCAL, thing, at)),
-            "q3": lambda: formats.listed(ask.data_behind(LOCAL, thing, at)),
-            "q4": lambda: formats_walks.lineage(ask.complete_lineage(LOCAL, thing, at)),
-            "q5": lambda: formats.testings(ask.tests_of(LOCAL, thing, at)),
-            "q6": lambda: formats.testings(ask.versions_in(LOCAL, thing, at)),
-            "q7": lambda: formats.listed(ask.models_downstream(LOCAL, thing, at)),
-            "q8": lambda: formats.consumers(ask.consumers(LOCAL, thing, at)),
-            "q9": lambda: formats.sharers(ask.sharers(LOCAL, thing, at)),
-            "q10": lambda: formats.listed(ask.data_under(LOCAL, thing, at)),
-            "q11": lambda: formats.around(ask.around(LOCAL, thing, at)),
-            "q12": lambda: formats.owned(ask.owners_of_chain(LOCAL, thing, at)),
-            "q13": lambda: formats.listed(ask.retirable(LOCAL, thing, at)),
+            "q1": lambda: formats.feeds(ask.feeds(LOCAL, thing, at, layers=of)),
+            "q2": lambda: formats.listed(ask.data_pipelines(LOCAL, thing, at, layers=of)),
+            "q3": lambda: formats.listed(ask.data_behind(LOCAL, thing, at, layers=of)),
+            "q4": lambda: formats_walks.lineage(ask.complete_lineage(LOCAL, thing, at, layers=of)),
+            "q5": lambda: formats.testings(ask.tests_of(LOCAL, thing, at, layers=of)),
+            "q6": lambda: formats.testings(ask.versions_in(LOCAL, thing, at, layers=of)),
+            "q7": lambda: formats.listed(ask.models_downstream(LOCAL, thing, at, layers=of)),
+            "q8": lambda: formats.consumers(ask.consumers(LOCAL, thing, at, layers=of)),
+            "q9": lambda: formats.sharers(ask.sharers(LOCAL, thing, at, layers=of)),
+            "q10": lambda: formats.listed(ask.data_under(LOCAL, thing, at, layers=of)),
+            "q11": lambda: formats.around(ask.around(LOCAL, thing, at, layers=of)),
+            "q12": lambda: formats.owned(ask.owners_of_chain(LOCAL, thing, at, layers=of)),
+            "q13": lambda: formats.listed(ask.retirable(LOCAL, thing, at, layers=of)),
         }
         if question not in told:
             raise InvalidQuery(f"There is no question {question!r}.", fix="Ask q1 to q13.")

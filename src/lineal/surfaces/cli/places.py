@@ -67,6 +67,14 @@ actor_option = click.option(
     "--actor", default=getpass.getuser, help="Who decides; the user of the system unless said."
 )
 
+layer_option = click.option(
+    "--layer",
+    "layers",
+    metavar="LAYER",
+    multiple=True,
+    help="Only such edges; all that are not only suggested where none is said.",
+)
+
 _known_at = click.option(
     "--known-at",
     metavar="TIME",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lineal.surfaces.cli import tables
+from lineal.surfaces.cli import tables, tables_why
 from lineal.surfaces.cli.naming import uri_of
-from lineal.surfaces.cli.places import Asked, compared, placed, timed
+from lineal.surfaces.cli.places import Asked, compared, layer_option, placed, timed
 from lineal.surfaces.cli.showing import note, show, write, write_json
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ def get(asked: Asked, thing: str) -> None:
 @click.command()
 @_thing
 @click.option("--limit", type=_many, default=500, show_default=True, help="At most so many.")
+@layer_option
 @timed()
-def neighbours(asked: Asked, thing: str, limit: int) -> None:
+def neighbours(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
     """Show what THING is joined to, and by which relation."""
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
-        answer = answers.neighbours(uri, limit=limit, **asked.times)
+        answer = answers.neighbours(uri, limit=limit, layers=layers, **asked.times)
     show(answer, asked.form, tables.neighbours)
 
 
@@ -55,7 +56,7 @@ def explain(asked: Asked, start: str, kind: str, end: str) -> None:
     with asked.answers() as answers:
         ends = [uri_of(answers, text, asked.times) for text in (start, end)]
         answer = answers.explain(ends[0], kind, ends[1], **asked.times)
-    show(answer, asked.form, tables.explanation)
+    show(answer, asked.form, tables_why.explanation)
 
 
 @click.command()
@@ -117,15 +118,20 @@ def diff(
 @click.argument("words", nargs=-1, metavar="[TEXT]...")
 @click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
 @click.option("--offset", type=click.IntRange(0, 100_000), default=0, help="Leave out so many.")
+@layer_option
 @timed()
-def search(asked: Asked, words: tuple[str, ...], limit: int, offset: int) -> None:
+def search(
+    asked: Asked, words: tuple[str, ...], limit: int, offset: int, layers: tuple[str, ...]
+) -> None:
     """
     Find what fits TEXT, such as: type:model owner:team-rank ranking
 
     Put -- before a text that begins with a minus: lineal search -- -tag:old ranking
     """
     with asked.answers() as answers:
-        answer = answers.search(" ".join(words), limit=limit, offset=offset, **asked.times)
+        answer = answers.search(
+            " ".join(words), limit=limit, offset=offset, layers=layers, **asked.times
+        )
     show(answer, asked.form, tables.found)
     shown, total = len(answer["value"]["hits"]), answer["total"]
     if total is not None and offset + shown < total:
@@ -167,8 +173,9 @@ QUESTIONS = {
 @click.command()
 @click.argument("question", required=False, type=click.Choice(list(QUESTIONS), False))
 @click.argument("thing", required=False)
+@layer_option
 @timed()
-def ask(asked: Asked, question: str | None, thing: str | None) -> None:
+def ask(asked: Asked, question: str | None, thing: str | None, layers: tuple[str, ...]) -> None:
     """Ask one of the thirteen QUESTIONs of THING; alone, list them."""
     if question is None:
         write(tables.questions(QUESTIONS))
@@ -177,5 +184,5 @@ def ask(asked: Asked, question: str | None, thing: str | None) -> None:
         raise click.UsageError(f"Say of which {QUESTIONS[question][1]} you ask {question}.")
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
-        answer = answers.ask(question, uri, **asked.times)
+        answer = answers.ask(question, uri, layers=layers, **asked.times)
     show(answer, asked.form, partial(tables.answered, question))

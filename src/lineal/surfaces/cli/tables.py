@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from lineal.client.answers import (
         Because,
         Change,
-        Claim,
         Differences,
         EdgeChange,
         Entity,
-        Explanation,
         Found,
         Happening,
         Json,
@@ -47,6 +45,9 @@ def entity(value: Entity) -> Parts:
     yield line(value["uri"])
     for uri in value["also"]:
         yield line(f"also {uri}")
+    for one in value["findings"]:
+        edge = f"{one['start']['name']} {one['kind']} {one['end']['name']}"
+        yield line(f"finding: {edge}. {' '.join(one['why']) or one['meaning']}")
     yield table(("attribute", "value"), value["attributes"].items())
     yield table(
         ("source", "document", "since", "until", "answered by"),
@@ -67,27 +68,6 @@ def neighbours(value: list[Neighbour]) -> Parts:
     """Show what a thing is joined to."""
     rows = [(one["relation"], *row_of(one["other"]), one["edge"]["layer"]) for one in value]
     yield table(("relation", *THING, "layer"), rows)
-
-
-def explanation(value: Explanation) -> Parts:
-    """Show why an edge is believed: who stated it, and what a rule rested on."""
-    yield line(value["words"])
-    yield table(_CLAIM, [_claim(claim) for claim in value["stated"]])
-    for reason in value["reasons"]:
-        supports = [
-            (support["start"]["name"], support["kind"], support["end"]["name"], *_claim(claim))
-            for support in reason["supports"]
-            for claim in support["stated"]
-        ]
-        title = f"rule {reason['rule']}, version {reason['version']}, rests on"
-        yield table(("start", "kind", "end", *_CLAIM), supports, title=title)
-
-
-_CLAIM = ("layer", "source", "document", "since", "until", "answered by")
-
-
-def _claim(claim: Claim) -> tuple[Json, ...]:
-    return (claim["layer"], *_saying(claim), _url(claim.get("response")))
 
 
 def history(value: list[Happening]) -> Parts:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from lineal.errors import NotFound
 from lineal.model import Json
+from lineal.surfaces.cli import tables_rules
 from lineal.surfaces.cli.showing import line, table
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def health(answer: _Object) -> Parts:
     inbox = _of(answer, "inbox")
     if inbox.get("events"):
         yield line(f"{inbox['events']} of {inbox.get('most_events')} events wait in the inbox.")
+    yield from tables_rules.waits(answer.get("rules"))
     for one in _rows(answer.get("broken")):
         yield line(f"Broken: {one.get('what')}")
 

@@ -11,7 +11,7 @@ import click
 from lineal.surfaces.cli import tables_walks as tables
 from lineal.surfaces.cli.naming import uri_of
 from lineal.surfaces.cli.pictures import draw
-from lineal.surfaces.cli.places import Asked, compared, timed
+from lineal.surfaces.cli.places import Asked, compared, layer_option, timed
 from lineal.surfaces.cli.showing import caveats, show
 
 if TYPE_CHECKING:
@@ -189,11 +189,12 @@ def schema_changes(asked: Asked, types: tuple[str, ...], limit: int, cost: Cost)
 @click.command()
 @_types
 @_few
+@layer_option
 @timed()
-def shared(asked: Asked, types: tuple[str, ...], limit: int) -> None:
+def shared(asked: Asked, types: tuple[str, ...], limit: int, layers: tuple[str, ...]) -> None:
     """Show on which assets most live consumers rest, of the most teams."""
     with asked.answers() as answers:
-        answer = answers.shared(types=types, limit=limit, **asked.times)
+        answer = answers.shared(types=types, limit=limit, layers=layers, **asked.times)
     show(answer, asked.form, tables.shared)
 
 
@@ -208,34 +209,46 @@ def shared(asked: Asked, types: tuple[str, ...], limit: int) -> None:
 )
 @_types
 @_limit
+@layer_option
 @timed()
-def unused(asked: Asked, owner: str | None, days: int, types: tuple[str, ...], limit: int) -> None:
+def unused(
+    asked: Asked,
+    owner: str | None,
+    days: int,
+    types: tuple[str, ...],
+    limit: int,
+    layers: tuple[str, ...],
+) -> None:
     """Show what of OWNER, or of all, nothing live or recent is made from, and since when."""
     with asked.answers() as answers:
         uri = None if owner is None else uri_of(answers, owner, asked.times)
-        answer = answers.unused(uri, types=types, days=days, limit=limit, **asked.times)
+        answer = answers.unused(
+            uri, types=types, days=days, limit=limit, layers=layers, **asked.times
+        )
     show(answer, asked.form, tables.unused)
 
 
 @click.command()
 @click.argument("thing", metavar="THING")
 @click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@layer_option
 @timed()
-def wanted(asked: Asked, thing: str, limit: int) -> None:
+def wanted(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
     """Suggest features for THING, a model: those that models like it consume and it does not."""
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
-        answer = answers.wanted(uri, limit=limit, **asked.times)
+        answer = answers.wanted(uri, limit=limit, layers=layers, **asked.times)
     show(answer, asked.form, tables.wanted)
 
 
 @click.command()
 @click.argument("thing", metavar="THING")
 @click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@layer_option
 @timed()
-def similar(asked: Asked, thing: str, limit: int) -> None:
+def similar(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
     """Show what is like THING, a model or feature, with a score and the reason."""
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
-        answer = answers.similar(uri, limit=limit, **asked.times)
+        answer = answers.similar(uri, limit=limit, layers=layers, **asked.times)
     show(answer, asked.form, tables.similar)

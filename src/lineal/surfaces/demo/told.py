@@ -62,11 +62,11 @@ def _how(how: str) -> str:
 def _why(ask: Questions) -> Told:
     explained = ask.explain(LOCAL, VERSION, "trained_for", TEST).value
     answers = {
-        response.url.split("/", 3)[-1]: None
+        one.response.url.split("/", 3)[-1]: None
         for reason in explained.reasons
         for support in reason.supports
-        for _, response in support.claims
-        if response is not None
+        for one in support.claims
+        if one.response is not None
     }
     answer = f"{explained.words} It rests on the answers of {', '.join(answers)}."
     return Told(

@@ -9,8 +9,8 @@ from fastapi import Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from lineal.model import SCHEME, Answer, Entity, Moment, State, Uri
-from lineal.query import Brief, Lineage, Neighbour
+from lineal.model import SCHEME, Answer, Entity, Layer, Moment, State, Uri
+from lineal.query import Brief, Described, Lineage, Neighbour
 from lineal.surfaces import asked
 from lineal.surfaces.drawing import layout, svg_inline
 from lineal.surfaces.picture import shown
@@ -62,12 +62,15 @@ class Desk:
             query=request.query_params.get("q", ""), **values,
         )  # fmt: skip
 
-    def head(self, seen: Sight, uri: str) -> tuple[Answer[Entity], dict[str, Any]]:
+    def head(self, seen: Sight, uri: str) -> tuple[Answer[Described], dict[str, Any]]:
         """Ask what the head of every page of a thing shows."""
         answer = self.ask.get(seen.viewer, Uri(uri), seen.moment)
         pinned = seen.pinned(answer)
         entity = answer.value
-        neighbours = self.ask.neighbours(seen.viewer, entity.uri, pinned, limit=RELATIONS)
+        # A page shows suggestions too, marked as what they are.
+        neighbours = self.ask.neighbours(
+            seen.viewer, entity.uri, pinned, limit=RELATIONS, layers=frozenset(Layer)
+        )
         owners = views.joined(neighbours.value, "owned_by")
         inherited = None
         if not owners:

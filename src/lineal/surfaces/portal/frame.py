@@ -33,6 +33,7 @@ WHOLE = (
     ("/shared", "Shared most"),
     ("/unused", "Unused"),
     ("/schema-changes", "Schema changes"),
+    ("/rules", "Rules"),
 )
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _SHIPPED = ("portal.css", "portal.js", "favicon.svg")

@@ -13,6 +13,7 @@ from lineal.surfaces.errors_http import request_id, status_of
 from lineal.surfaces.portal.desk import Desk
 from lineal.surfaces.portal.frame import links_of
 from lineal.surfaces.portal.joining import Joining
+from lineal.surfaces.portal.rules import RulePages
 from lineal.surfaces.portal.schemas import Schemas
 from lineal.surfaces.portal.searching import Searching
 from lineal.surfaces.portal.standing import StandingPages
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lineal.app import Lineal
 
 #: The pages, by what they are of.
-SUBJECTS = (Searching, Thing, Walks, Joining, Use, Schemas)
+SUBJECTS = (Searching, Thing, Walks, Joining, Use, Schemas, RulePages)
 
 
 class Portal:
@@ -32,7 +33,7 @@ class Portal:
 
     def __init__(self, lineal: Lineal) -> None:
         self.lineal = lineal
-        desk = Desk(lineal)
+        self._desk = desk = Desk(lineal)
         self._frame = desk.frame
         self._subjects = [subject(desk) for subject in SUBJECTS]
 
@@ -43,6 +44,7 @@ class Portal:
             for path, page in subject.pages().items():
                 router.add_api_route(path, page, methods=["GET", "HEAD"])
         StandingPages(self.lineal, self._frame).add_to(router)
+        RulePages(self._desk).add_to(router)
         router.add_api_route("/static/{name}", self.static, methods=["GET", "HEAD"])
         router.add_api_route("/favicon.ico", self.icon, methods=["GET", "HEAD"])
         return router

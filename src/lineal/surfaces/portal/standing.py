@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from lineal.errors import Invalid, NotFound
 from lineal.surfaces import bodies
 from lineal.surfaces.bodies import Body
+from lineal.surfaces.portal.forms import actor, fields
 from lineal.surfaces.portal.frame import Frame
 from lineal.surfaces.portal.links import Links, address
 
@@ -53,12 +53,12 @@ class StandingPages:
 
     def order(self, sent: Sent) -> Response:
         """Sweep a source, or let go what is held back of it."""
-        said = _fields(sent)
+        said = fields(sent)
         name = said.get("name", "")
         if said.get("do") == "sweep":
             self._lineal.sweep_soon(name)
         elif said.get("do") == "release":
-            self._lineal.release(name, actor=_actor(said), reason=said.get("reason", ""))
+            self._lineal.release(name, actor=actor(said), reason=said.get("reason", ""))
         else:
             raise Invalid("Nothing was asked for.", fix="Use the buttons of the page.")
         return RedirectResponse(address("/source", {"name": name}), 303)
@@ -77,14 +77,14 @@ class StandingPages:
 
     def decide(self, sent: Sent) -> Response:
         """Take dead letters up again, or throw them away."""
-        said = _fields(sent)
+        said = fields(sent)
         number, source = said.get("id", ""), said.get("source") or None
         ids = [int(number)] if number.isdecimal() else None
         if said.get("do") == "replay":
-            self._lineal.replay(ids=ids, source=source, actor=_actor(said))
+            self._lineal.replay(ids=ids, source=source, actor=actor(said))
         elif said.get("do") == "purge":
             reason = said.get("reason", "")
-            self._lineal.purge(ids=ids, source=source, actor=_actor(said), reason=reason)
+            self._lineal.purge(ids=ids, source=source, actor=actor(said), reason=reason)
         else:
             raise Invalid("Nothing was asked for.", fix="Use the buttons of the page.")
         back = {"source": said.get("page", "")}
@@ -93,18 +93,3 @@ class StandingPages:
 
 def _among(names: Iterable[str]) -> str:
     return f"Sources are {', '.join(sorted(names)) or 'none'}."
-
-
-def _fields(sent: Body) -> dict[str, str]:
-    """Return the fields of a form."""
-    try:
-        return {name: values[-1] for name, values in parse_qs(sent.raw.decode()).items()}
-    except UnicodeDecodeError as error:
-        raise Invalid("The form is no text.") from error
-
-
-def _actor(said: dict[str, str]) -> str:
-    actor = said.get("actor", "").strip()
-    if not actor:
-        raise Invalid("Nobody says who decides.", fix="Give a name: it is kept.")
-    return actor[:200]

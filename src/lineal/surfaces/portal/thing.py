@@ -47,6 +47,7 @@ class Thing:
         relations = [
             one for one in views.relations(neighbours.value, self._desk.shapes)
             if one.name not in views.ELSEWHERE
+            and not self._desk.shapes.kind_of(one.name)[0].finding
         ]  # fmt: skip
         return self._desk.page(
             "entity.html", request, seen, answer, **head,
@@ -119,6 +120,7 @@ class Thing:
             "edge.html", request, seen, told,
             api=address("/api/v1/edges/explain", query), told=told.value,
             kind=self._desk.shapes.kinds[told.value.edge.kind],
+            rules={rule.name for rule in self._desk.lineal.ruling.rules},
         )  # fmt: skip
 
 
