@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak promises browser check bench bench-store bench-lineage bench-product bench-rules format lock clean
+.PHONY: help demo test soak promises browser check bench bench-store bench-ingest bench-lineage bench-product bench-rules format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ bench: .venv/lineal ## Measure; every published number comes from here
 
 bench-store: .venv/lineal ## Measure the store at M into bench/reports/ (about four minutes)
 	@$(BIN)/python -m bench store --size M $(ARGS)
+
+bench-ingest: .venv/lineal ## Measure the write path, from an event to a fact (about four minutes)
+	@$(BIN)/python -m bench ingest $(ARGS)
 
 bench-lineage: .venv/lineal ## Measure walks at M beside C and what one can install (half an hour)
 	@$(BIN)/python -m bench lineage --size M $(ARGS)

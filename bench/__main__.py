@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench import accuracy, reports, rules, store, walks
 from bench.graph import SIZES, Graph
+from bench.ingest import run as ingest
 from bench.lineage import graph as estates
 from bench.lineage import peers, product, run
 from bench.lineage.measure import ALONE, STORE, Pace
@@ -31,6 +32,7 @@ def main() -> None:
     storing.add_argument("--seed", type=int, default=7)
     _lineage_options(kinds.add_parser("lineage", help="walks, beside C and what can be installed"))
     _product_options(kinds.add_parser("product", help="walks of the product over a database"))
+    _ingest_options(kinds.add_parser("ingest", help="from an event to a committed fact"))
     _rules_options(kinds.add_parser("rules", help="rules: changes, a hub, everything anew"))
     chosen = parser.parse_args()
     if chosen.what == "store":
@@ -39,6 +41,8 @@ def main() -> None:
         _lineage(chosen)
     elif chosen.what == "product":
         _product(chosen)
+    elif chosen.what == "ingest":
+        _ingest(chosen)
     elif chosen.what == "rules":
         _rules(chosen)
     else:
@@ -104,6 +108,25 @@ def _product_options(parser: argparse.ArgumentParser) -> None:
         "--db", type=Path, metavar="FILE",
         help="where the database is kept for the next run; made if it is not there",
     )  # fmt: skip
+
+
+def _ingest_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--things", type=int, default=20_000, help="of each sort")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each rate")
+    parser.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--day", type=date.fromisoformat, default=date.today(), help="of the report, if not today"
+    )
+
+
+def _ingest(chosen: argparse.Namespace) -> None:
+    with Console(stderr=True).status("beginning") as status:
+        page = ingest.run(
+            things=chosen.things, seconds=chosen.seconds, folder=chosen.reports, seed=chosen.seed,
+            day=chosen.day, progress=status.update,
+        )  # fmt: skip
+    Console().print(page.read_text(encoding="utf-8"), markup=False)
 
 
 def _product(chosen: argparse.Namespace) -> None:

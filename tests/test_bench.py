@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ import pytest
 
 from bench import reports, store
 from bench.graph import SIZES, Graph
+from bench.ingest import run as ingest
 from bench.lineage import graph as estates
 from bench.lineage import peers, report, run
 from bench.lineage.asked import EVERYONE, Asked
@@ -173,3 +175,21 @@ def test_an_answer_that_differs_is_not_timed() -> None:
     with pytest.raises(Differs, match="nothing instead of 1"):
         same(None, {1: 0}, "a walk")
     same({1: 0}, {1: 0}, "a walk")
+
+
+def test_a_small_run_of_the_write_path_reports_every_figure(tmp_path: Path) -> None:
+    """A server and its tool in processes of their own; whatever is told becomes visible."""
+    page = ingest.run(
+        things=200, seconds=0.3, folder=tmp_path, seed=7, day=date(2026, 3, 1),
+        progress=lambda _: None, bursts=2,
+    )  # fmt: skip
+
+    whole = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert all(row["value"] > 0 for row in whole["figures"])
+    text = page.read_text(encoding="utf-8")
+    assert all(f"| {row['what']} |" in text for row in whole["figures"])
+    targets = {row["target"] for row in whole["figures"]}
+    assert targets == {"≥ 6,000", "≥ 1,500", "≥ 600", "≤ 50", "≤ 300", "≤ 1,000", ""}
+    found = {(one["coalescing"], one["conditional"]): one for one in whole["reads"]}
+    assert found[(True, True)]["requests"] < found[(False, True)]["requests"]
+    assert found[(True, False)]["unchanged"] == 0 < found[(True, True)]["unchanged"]

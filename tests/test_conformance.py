@@ -10,14 +10,25 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lineal.app.conformance import Plan, Recorder, Report, asked, examine, histories
+from lineal.app.conformance import (
+    Plan,
+    Recorder,
+    Report,
+    asked,
+    examine,
+    examine_log,
+    histories,
+    logs,
+)
 from lineal.errors import InvalidEvent, SourceDown, SourceGarbled, SourceGone
 from lineal.model import EdgeStatement, Json, Record, Statement, Uri
 from lineal.shapes import Shapes
 from lineal.sources import Fetched, Habits, Key, Listed, Marked
 from lineal.sources.compiling import load, parse
+from lineal.sources.openlineage import OpenLineage
 from lineal.surfaces.cli import main
 from lineal.testing.estate.server import Estate
+from tests import test_dbt, test_openlineage
 from tests.estate import SOURCES
 
 TOOLS = ("catalog", "experiments", "features", "identity", "orchestrator", "registry", "serving")
@@ -332,6 +343,72 @@ def test_a_source_file_that_is_careless_is_told(estate, old, new, check, verdict
         recorder.close()
 
     assert {one.name: one.verdict for one in findings}[check] == verdict
+
+
+# ── Logs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def entries() -> list[dict[str, Any]]:
+    """Return runs of a few jobs, as they begin and end."""
+    return [
+        test_openlineage.event(
+            state,
+            f"2026-03-01T12:{number:02}:{second:02}Z",
+            inputs=[f"shop.raw{number % 3}"],
+            outputs=[f"shop.table{number % 4}"],
+            run={"nominalTime": {"nominalStartTime": f"2026-03-{1 + number:02}T00:00:00Z"}},
+            job={"documentation": {"description": f"load {number}"}},
+        )
+        for number in range(8)
+        for second, state in ((0, "START"), (9, "COMPLETE"))
+    ]
+
+
+def test_openlineage_keeps_every_promise_of_a_log() -> None:
+    report = examine_log(OpenLineage("openlineage"), entries(), shapes=Shapes.builtin())
+
+    assert report.ok, [one for one in report.checks if one.verdict == "broken"]
+    assert {name: verdicts(report)[name] for name in logs.WAYS} == dict.fromkeys(logs.WAYS, "kept")
+    assert verdicts(report)["folds a set"] == "kept"
+
+
+class LastSaid(OpenLineage):
+    """Folds what came last, and knows an entry by how it is spelt."""
+
+    def fold(self, key: Key, entries: Any, *, observed_at: int) -> Record | None:
+        return super().fold(key, list(entries)[-1:], observed_at=observed_at)
+
+    def entry_hash(self, body: Mapping[str, Json]) -> str:
+        return json.dumps(body)
+
+
+def test_a_log_that_hangs_on_the_order_of_its_entries_is_found_out() -> None:
+    report = examine_log(LastSaid("openlineage"), entries(), shapes=Shapes.builtin())
+
+    assert verdicts(report)["folds a set"] == "broken"
+    assert verdicts(report)["tells entries apart"] == "broken"
+
+
+def test_source_test_tells_events_and_artifacts_again(tmp_path):
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log/events.jsonl").write_text("\n".join(map(json.dumps, entries())))
+    (tmp_path / "dbt").mkdir()
+    (tmp_path / "dbt/manifest.json").write_text(json.dumps(test_dbt.PROJECT))
+    log = run("openlineage", "--root", str(tmp_path / "log"))
+    by_file = run("openlineage", "--events", str(tmp_path / "log/events.jsonl"), "--json")
+    dbt = run("dbt", "--root", str(tmp_path / "dbt"), "--json")
+    (tmp_path / "log/broken.json").write_text("no json")
+    broken = run("openlineage", "--root", str(tmp_path / "log"))
+
+    assert log.exit_code == 0, log.output
+    assert "Entries told in another order" in log.stdout
+    assert json.loads(by_file.stdout)["ok"]
+    report = json.loads(dbt.stdout)
+    assert (report["source"], report["ok"]) == ("dbt/shop", True), dbt.stdout
+    assert {check["check"] for check in report["checks"]} >= WAYS
+    assert (broken.exit_code, "broken.json" in broken.stdout) == (1, True)
+    assert "--root" in run("dbt").output
+    assert run("openlineage").exit_code == 1
 
 
 # ── The command ──────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from lineal.ingest.asking import Asked
 from lineal.ingest.judging import Judge, Word
 from lineal.sources import Fetched, Key
 from lineal.store import Batch, work
-from lineal.store.work import Dirty
+from lineal.store.work import Dirty, Examined
 from tests.promises.recording import SOAK, found, ran
 from tests.simulated import Rig, Tool, uri
 
@@ -167,7 +167,7 @@ class Fetching:
 def judge(rig: Rig) -> Judge:
     return Judge(
         rig.clock.at, lambda: 0.0, (), lambda dirty: uri(dirty.document), lambda _: True,
-        lambda: False,
+        lambda: False, lambda record, _: Examined(record.subject),
     )  # fmt: skip
 
 
@@ -261,7 +261,7 @@ def test_without_the_fence_the_store_would_end_wrong(tmp_path: Path) -> None:
             if fetch.step == 5 and fetch.word is not None and fetch.word.word is not None:
                 rig.store.commit(Batch([fetch.word.word], "test", "no fence"))
                 with rig.store.working() as ledger:
-                    work.answered(ledger, fetch.word.fence, 0)
+                    work.answered(ledger, [fetch.word.fence], 0)
                 fetch.step += 1
             else:
                 fetch.go_on()

@@ -277,7 +277,7 @@ class Past:
                 if (one.source, one.document) == (source, str(subject))
             ]  # fmt: skip
             if self.teller.random.random() < 0.5:
-                marks.answered(connection, dirty.fence(), self.teller.now)
+                marks.answered(connection, [dirty.fence()], self.teller.now)
             else:
                 marks.put_off(connection, dirty, due_at=self.teller.now + DAY, error="down")
 

@@ -19,6 +19,7 @@ from lineal.sources import Habits
 from lineal.sources.allowed import allowed, fields_of
 from lineal.sources.compiling import load
 from lineal.sources.http import HttpSource
+from lineal.store import work
 from lineal.testing.estate.server import Estate
 from tests.databases import ENGINES, fresh
 from tests.estate import SOURCES
@@ -76,7 +77,8 @@ def test_what_an_event_marked_is_asked_for_and_counts(rig: Rig) -> None:
     rig.work()
     rig.tool.put("a", 7)
     rig.ingest.receive("tool", [rig.tool.event("a")])
-    rig.ingest._understanding.understand()
+    with rig.store.working() as ledger:
+        rig.ingest._understanding.understand(ledger, work.Taking("", 0, {}))
 
     assert rebuilt(rig) == (1, 1)
     rig.work()

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from lineal import errors
 from lineal.app import Lineal
 from lineal.app.taking import Told
+from lineal.config import Config
 from lineal.surfaces import bodies, errors_http
 from lineal.surfaces.events import envelopes
 from lineal.surfaces.guard import HEADERS
@@ -353,8 +354,10 @@ def test_answers_are_as_described(client, document, path, query):
 def test_every_read_is_among_those_that_are_checked(document):
     described = {path for path, item in document["paths"].items() if "get" in item}
 
-    # That one takes a number in its path; tests/test_standing.py holds it against its description.
+    # These take something in their path; tests/test_standing.py and tests/test_unfit.py hold them
+    # against their descriptions.
     others = {"/healthz", "/readyz", "/api/v1/dead-letters/{number}"}
+    others |= {"/api/v1/sources/{name}/findings"}
     assert described == {f"/api/v1{path}" for path, _ in READS} | others
 
 
@@ -531,6 +534,52 @@ def test_an_invalid_openlineage_event_is_not_to_be_sent_again(blank):
 
     assert answer.status_code == 422
     assert "run" in answer.json()["detail"]
+
+
+SHELF = """
+source: {name}
+platform: {name}
+base_url: http://{name}.example
+sweep: never
+events: [{{match: {{type: changed}}, resource: table, key: id}}]
+resources:
+  table: {{subject: {{type: dataset}}, fetch: {{path: "/tables/{{id}}"}}, map: {{name: name}}}}
+"""
+
+
+def test_a_batch_of_several_sources_is_taken_event_by_event(tmp_path):
+    """Each is kept for its own source; what cannot be taken is told, and holds up no other."""
+    files = []
+    for name in ("lake", "shelf"):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(SHELF.format(name=name), encoding="utf-8")
+
+    def event(source: str, **more: Any) -> dict[str, Any]:
+        head = {"specversion": "1.0", "id": "1", "source": source, "type": "changed"}
+        return {**head, "data": {"id": "plays"}, **more}
+
+    good = [event("lake"), event("shelf"), event("openlineage", data=EVENT)]
+    bad = [event("lake", type="moved"), event("nobody"), {"source": "lake"}, 7]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    with Lineal.open(Config(db=tmp_path / "graph.db", sources=tuple(files))) as lineal:
+        client = TestClient(create(lineal), base_url=BASE)
+
+        def sent(body: object) -> Any:
+            return client.post("/api/v1/events", content=json.dumps(body), headers=headers)
+
+        whole, part, none = sent(good), sent([*bad, *good]), sent(bad)
+        with lineal.store.looking() as driver:
+            kept = driver.rows("SELECT source, count(*) FROM inbox GROUP BY source ORDER BY source")
+
+    assert (whole.status_code, whole.json()) == (202, {"accepted": 3})
+    assert (part.status_code, part.json()["accepted"]) == (207, 3)
+    refused = {one["index"]: one["reason"] for one in part.json()["refused"]}
+    assert sorted(refused) == [0, 1, 2, 3]
+    assert "knows no such event" in refused[0]
+    assert "several sources (lake, shelf)" in refused[1]
+    assert "lacks specversion, id, type" in refused[2]
+    assert (none.status_code, none.json()["code"]) == (422, "invalid_event")
+    assert kept == [("lake", 2), ("openlineage", 2), ("shelf", 2)]
 
 
 def test_a_batch_is_taken_whole_or_told_what_was_not(blank):

@@ -1,6 +1,7 @@
 """Sources that are asked over HTTP: against the example estate, and against every bad answer."""
 
 import gzip
+import json
 import socket
 import threading
 import time
@@ -526,6 +527,25 @@ def test_pages_by_offset_count_the_items_that_came():
     assert listing("style: offset, param: o, total: n", lambda p: pages[p["o"]])[0] == [*"123"]
 
 
+def test_a_list_by_post_sends_what_pages_add_in_its_body():
+    sent: list[Any] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.method == "POST"
+        assert request.headers["content-type"] == "application/json"
+        sent.append(json.loads(request.content))
+        start = sent[-1]["start"]
+        items = [{"id": str(one)} for one in range(start, min(start + 2, 5))]
+        return httpx2.Response(200, json={"things": items})
+
+    paging = "style: offset, param: start, size_param: count, size: 2}, body: {filter: {live: true}"
+    listed = list(source(answer, paging=paging).list())
+
+    assert [one.key.id for one in listed] == ["0", "1", "2", "3", "4"]
+    assert sent[0] == {"filter": {"live": True}, "count": 2, "start": 0}
+    assert [one["start"] for one in sent] == [0, 2, 4, 5]
+
+
 def test_pages_after_the_last_item():
     pages = {None: things("a") | {"more": True}, "a": things("b") | {"more": False}}
 
@@ -713,6 +733,29 @@ def test_requests_are_paced():
         with pace.turn():
             pass
     assert slept == [0.1, 0.1]
+
+
+def test_a_source_is_paced_by_the_clock_that_it_was_given():
+    """However long that waits, no real time goes by; and a clock put back holds nothing up."""
+    clock, slept = [1_770_000_000.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        clock[0] += seconds
+
+    asked = source(
+        lambda request: httpx2.Response(200, json=GOOD),
+        spec=SPEC.replace("10000, timeout: 5", "0.01, concurrency: 1"),
+        clock=lambda: int(clock[0] * 1_000_000),
+        sleep=sleep,
+    )
+    for _ in range(3):
+        asked.fetch(Key("thing", "a"))
+    assert slept == [100.0, 100.0]
+
+    clock[0] -= 86_400
+    asked.fetch(Key("thing", "a"))
+    assert slept == [100.0, 100.0]
 
 
 def test_no_more_requests_at_once_than_allowed():

@@ -413,7 +413,7 @@ def test_an_inbox_has_two_limits(text: str) -> None:
 
 def test_an_inbox_that_is_full_by_bytes_takes_no_more(both: Joined) -> None:
     lineal = both.lineal
-    lineal.ingest._inbox_bytes = 100
+    lineal.ingest._receiving.most_bytes = 100
     lineal.receive("registry", [{"event_type": "model_updated", "model_id": "x" * 200}])
 
     with pytest.raises(Exception, match="wait to be taken in"):

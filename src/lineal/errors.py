@@ -76,6 +76,12 @@ class InvalidQuery(Invalid):
     code = "invalid_query"
 
 
+class Unfit(LinealError):
+    """A document does not fit the shapes or its source's file, and may not be taken in so."""
+
+    code = "unfit"
+
+
 class _InFile(LinealError):
     """An error in a file that a person wrote: where it is and how to mend it."""
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.model import Event, Json, Response, Uri
+from lineal.shapes.examining import Finding
 from lineal.store import Policy, schema, work
 from lineal.store.driver import Driver
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, gone, new, said
@@ -48,6 +49,8 @@ def fill(graph: Graph) -> None:
         work.stand(ledger, "exp", held=3, held_at=5)
         for name in ("orc", "exp"):
             work.note(ledger, at=1, actor="dpo", what="release", source=name, reason="so", count=1)
+            finding = Finding("fields", name, "Nothing maps it.")
+            work.note_findings(ledger, {(name, "a"): work.Examined(PLAYS, (finding,))}, 7)
     graph.store.excise([TEAM], reason="left the company", actor="dpo")
     policy = Policy(frozenset({"run"}), before=10**15, keep=0)
     assert graph.store.drop(policy, actor="clock").things == (OLD_RUN,)

@@ -41,7 +41,7 @@ from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
 from lineal.store import Batch, Forgotten, Policy, Store, clock_now, work
-from lineal.store.work import DeadLetter, Deed, SourceHealth, Standing
+from lineal.store.work import Counted, DeadLetter, Deed, SourceHealth, Standing
 
 log = structlog.get_logger("lineal")
 
@@ -50,11 +50,11 @@ ENDING = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class LogReceipt:
-    """What became of a batch of log entries."""
+class Receipt:
+    """What became of a batch of events that are taken one by one."""
 
     accepted: int
-    #: Position and reason of each entry that was refused.
+    #: Position and reason of each that was refused.
     refused: tuple[tuple[int, str], ...]
 
 
@@ -113,6 +113,7 @@ class Lineal:
         rules: Sequence[Rule] = (),
         clock: Callable[[], Instant] = clock_now,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], None] = time.sleep,
         pace: Pace = PACE,
     ) -> None:
         self.config, self.store = config, store
@@ -122,7 +123,8 @@ class Lineal:
         self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
         self._sources: dict[str, FetchedSource] = {
-            plan.name: HttpSource(plan, secret=self.secret, clock=clock) for plan in plans
+            plan.name: HttpSource(plan, secret=self.secret, clock=clock, sleep=sleep)
+            for plan in plans
         }
         self._sources |= python_sources(config, clock=clock, taken=self._sources)
         self.ingest = Ingest(
@@ -158,10 +160,13 @@ class Lineal:
         writable: bool = True,
         clock: Callable[[], Instant] = clock_now,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], None] = time.sleep,
         pace: Pace = PACE,
     ) -> Iterator[Lineal]:
         """
         Open an installation and close it at the end of the block.
+
+        *sleep* lets seconds go by on *clock*: by it, questions to sources are paced.
 
         Raises:
             ConfigError, ShapeError, RuleError, SourceSpecError: a file or setting is wrong.
@@ -183,7 +188,16 @@ class Lineal:
             describe=describe,
         )
         try:
-            lineal = cls(config, store, plans, rules=rules, clock=clock, chance=chance, pace=pace)
+            lineal = cls(
+                config,
+                store,
+                plans,
+                rules=rules,
+                clock=clock,
+                chance=chance,
+                sleep=sleep,
+                pace=pace,
+            )
         except BaseException:
             store.close()
             raise
@@ -226,6 +240,29 @@ class Lineal:
         """Keep events durably; raises `InvalidEvent`, `Overloaded`, and then keeps none of them."""
         return self.ingest.receive(source, events)
 
+    def receive_each(self, events: Sequence[Told | Unread]) -> Receipt:
+        """
+        Keep the events of a batch that make sense, whoever they are of; the others are refused.
+
+        Raises:
+            Overloaded: too much waits already; none was kept.
+        """
+        read: list[tuple[int, tuple[str | None, Mapping[str, Json]]]] = []
+        refused: list[tuple[int, str]] = []
+        for place, told in enumerate(events):
+            if isinstance(told, Unread):
+                refused.append((place, told.reason))
+                continue
+            source = told.source if told.source in self.listened else None
+            read.append((place, (source, self._taking.worded(source, told))))
+        outcomes = self.ingest.receive_each([one for _, one in read])
+        refused += [
+            (place, str(error))
+            for (place, _), error in zip(read, outcomes, strict=True)
+            if error is not None
+        ]
+        return Receipt(len(events) - len(refused), tuple(sorted(refused)))
+
     def take(self, door: str, items: Sequence[Told | Unread]) -> Taken:
         """
         Keep what messages of a bus say, durably: in the inbox, or among the dead letters.
@@ -241,7 +278,7 @@ class Lineal:
         """Return events as their source sees them, out of the envelopes they came in."""
         return [self._taking.worded(source, one) for one in told]
 
-    def receive_log(self, events: Sequence[Mapping[str, Json]]) -> LogReceipt:
+    def receive_log(self, events: Sequence[Mapping[str, Json]]) -> Receipt:
         """
         Keep OpenLineage events durably; those that are invalid are refused one by one.
 
@@ -251,7 +288,7 @@ class Lineal:
         refused = tuple(
             (index, str(error)) for index, error in enumerate(outcomes) if error is not None
         )
-        return LogReceipt(len(outcomes) - len(refused), refused)
+        return Receipt(len(outcomes) - len(refused), refused)
 
     def drain(self, *, timeout: float = 60.0, progress: Progress | None = None) -> Drained:
         """Work until nothing is due, at most *timeout* seconds; tell how much is left."""
@@ -549,6 +586,11 @@ class Lineal:
         """Return what people did about sources and dead letters, newest first."""
         with self.store.looking() as driver:
             return work.deeds(driver, limit)
+
+    def findings(self, source: str) -> list[Counted]:
+        """Return what of a source's documents does not fit, the most frequent first."""
+        with self.store.looking() as driver:
+            return work.count_findings(driver, source)
 
     def _standings(self) -> Mapping[str, Standing]:
         with self.store.looking() as driver:

@@ -40,6 +40,8 @@ class Pace:
 
 #: The pace of an installation.
 PACE = Pace()
+#: The collector of cycles looks after so many more values than went.
+COLLECTED = 50_000
 #: So long (seconds) threads are waited for when they are to stop, where nobody says how long.
 PATIENCE = 10.0
 
@@ -89,8 +91,10 @@ class Background:
         """Begin, unless begun: follow what is due, list what was never listed or is planned."""
         if self._threads:
             return
-        # What is loaded by now stays: the collector need not go through it again and again.
+        # What is loaded by now stays: the collector need not go through it again and again. And
+        # a turn makes many values and hardly a cycle: it is looked for ever so often.
         gc.freeze()
+        gc.set_threshold(COLLECTED, 20, 20)
         # Its own word to stop: a thread that was slow to end must not go on with the next.
         self._stopping = threading.Event()
         for name, task in (("ingest", self._work), ("sweeps", self._plan)):

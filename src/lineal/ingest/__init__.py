@@ -7,9 +7,10 @@ the kept entries of a log source). A fetch takes the mark's number before it ask
 counts only if no later answer was written: so order, repetition and overlap change nothing, and a
 sweep finds what no event told. An error of a source never removes anything.
 
-The rooms: `understanding` of events, `asking` of sources, `judging` and `settling` of answers,
-`patience` with sources that fail, `referring` to what nobody described, `sweeping`, the `guard`
-against mass removal, `loading` of snapshots, `rebuilding` from what was kept.
+The rooms: `receiving` and `understanding` of events, `asking` of sources, `judging` and
+`settling` of answers, `examining` of what does not fit, `patience` with sources that fail,
+`referring` to what nobody described, `sweeping`, the `guard` against mass removal, `loading` of
+snapshots, `rebuilding` from what was kept.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ import structlog
 
 from lineal.errors import InvalidEvent, Overloaded, StoreError
 from lineal.ingest.asking import Answers, Fold, Lane, Workers, threads
+from lineal.ingest.examining import Examining
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
-from lineal.ingest.judging import GRACE, TRIES, Word
+from lineal.ingest.judging import GRACE, TRIES, Dead, Word
 from lineal.ingest.loading import Loading
 from lineal.ingest.patience import FAILURES, SECOND, open_places, state
 from lineal.ingest.rebuilding import Rebuilding, Rebuilt
+from lineal.ingest.receiving import Receiving
 from lineal.ingest.referring import References
 from lineal.ingest.settling import Settling
 from lineal.ingest.sweeping import Stopped, Sweeps
@@ -38,7 +41,7 @@ from lineal.model import Event, Instant, Json, Record
 from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Refused
 from lineal.store import Ledger, Store, work
-from lineal.store.work import DeadLetter, Dirty, Standing
+from lineal.store.work import DeadLetter, Dirty, Standing, Taking
 
 __all__ = [
     "FAILURES",
@@ -64,6 +67,8 @@ log = structlog.get_logger("lineal.ingest")
 INBOX, INBOX_BYTES, FOLDING, PAUSE = 100_000, 256_000_000, 100_000, 5.0
 #: A turn waits for so many seconds for more answers, if there are less than so many.
 GATHER, TOGETHER = 0.005, 32
+#: Where turns take longer than that, it waits for as long as the last one took, at most so long.
+GATHERED = 0.04
 #: For so many seconds answers on their way are waited for at the end.
 CLOSING = 8.0
 #: Later than every clock.
@@ -95,24 +100,28 @@ class Ingest:
         *gather* is for how many seconds a turn waits for more answers to commit together.
         """
         self._store, self._fetched, self._logs = store, dict(fetched), dict(logs)
-        self._inbox, self._inbox_bytes, self._folding = inbox, inbox_bytes, folding
+        self._folding = folding
+        self._receiving = Receiving(store, inbox, inbox_bytes, PAUSE)
         self._gather, self._holder = gather, uuid.uuid4().hex
         self._understanding = Understanding(store, self._fetched, self._logs)
-        self._settling = Settling(store, self._fetched, self._logs, chance)
+        examining = Examining(store.shapes, self._fetched)
+        self._settling = Settling(store, self._fetched, self._logs, chance, examining)
         self._references = References(store, self._fetched)
-        self._sweeps = Sweeps(store, self._fetched, self._holder)
+        self._sweeps = Sweeps(store, self._fetched, self._holder, self._write, examining)
         self._loading = Loading(store)
-        self._rebuilding = Rebuilding(store, self._fetched, self._logs, self._holder)
+        self._rebuilding = Rebuilding(
+            store, self._fetched, self._logs, self._holder, examining
+        )  # fmt: skip
         self._answers = Answers()
         self._lanes: dict[str, Lane | Fold] = {
             **{name: Lane(one, self._answers, workers) for name, one in self._fetched.items()},
             **{name: Fold(one, self._answers, store) for name, one in self._logs.items()},
         }
         self._turn = threading.Lock()
+        #: How long (seconds) it took last to commit what was answered.
+        self._cost = 0.0
         #: What time it was in the last turn; before the first one nothing is known.
         self._looked: Instant = NEVER
-        #: Whether the last that came in was refused for want of room.
-        self._is_full = False
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -125,20 +134,41 @@ class Ingest:
             Overloaded: too much waits already; then none is kept, and the error says when to
                 send them again.
         """
-        if self._is_full:
-            # To understand what will be refused would take the time of what was accepted.
-            self._refuse_overload(self._depth(), len(events))
+        # To understand what will be refused would take the time of what was accepted.
+        self._receiving.refuse_if_full(len(events))
         now = self._store.now()
         of = [self._understanding.addressed(source, body) for body in events]
         addressed = [Event(name, body, now) for (name, _), body in zip(of, events, strict=True)]
         reached("event-addressed")
-        with self._store.working() as ledger:
-            self._refuse_overload(work.depth(ledger.driver), len(addressed))
-            count = work.receive(ledger, addressed, [notices for _, notices in of])
-            reached("inbox-written")
+        self._receiving.receive(addressed, [notices for _, notices in of])
         reached("inbox-committed")
         self._answers.stir()
-        return count
+        return len(addressed)
+
+    def receive_each(
+        self, events: Sequence[tuple[str | None, Mapping[str, Json]]]
+    ) -> list[InvalidEvent | None]:
+        """
+        Keep those events of several sources that make sense; when this returns, they are durable.
+
+        Returns for each None, or why it was refused. Raises `Overloaded` where none was kept.
+        """
+        self._receiving.refuse_if_full(len(events))
+        now = self._store.now()
+        outcomes, kept, notices = list[InvalidEvent | None](), list[Event](), list[int]()
+        for source, body in events:
+            try:
+                name, worth = self._understanding.addressed(source, body)
+            except InvalidEvent as error:
+                outcomes.append(error)
+                continue
+            outcomes.append(None)
+            kept.append(Event(name, body, now))
+            notices.append(worth)
+        if kept:
+            self._receiving.receive(kept, notices)
+            self._answers.stir()
+        return outcomes
 
     def turn(self, tally: Tally | None = None) -> int:
         """
@@ -150,15 +180,19 @@ class Ingest:
         with self._turn:
             self._follow_clock()
             self._references.recover()
-            understood = self._understanding.understand()
-            asked = self._ask()
-            if self.is_busy and self._answers.waiting < TOGETHER:
-                # A commit of several costs hardly more than a commit of one.
-                time.sleep(self._gather)
-            answered = self._answers.taken(BATCH)
+            began = time.monotonic()
+            understood, taken = self._take()
+            asked = self._ask(taken)
+            cost = self._cost + time.monotonic() - began
+            if self._gather and self.is_busy and self._answers.waiting < TOGETHER:
+                # A commit of several costs hardly more than a commit of one: where turns are
+                # dear, the more answers are waited for.
+                time.sleep(max(self._gather, min(cost, GATHERED)))
+            answered, began = self._answers.taken(BATCH), time.monotonic()
             if answered:
                 words = self._settling.settle(answered, tally or Tally())
                 self._references.follow(words)
+            self._cost = time.monotonic() - began
             return understood + asked + len(answered)
 
     def _follow_clock(self) -> None:
@@ -178,10 +212,16 @@ class Ingest:
             )
         self._looked = now
 
-    def _ask(self) -> int:
-        """Take what is due, of each source as much as may be asked now, and ask for it."""
-        now = self._store.now()
+    def _take(self) -> tuple[int, list[tuple[Lane | Fold, int, list[Dirty]]]]:
+        """
+        Understand what waits, and take what is due, of each source as much as may be asked now.
+
+        In one transaction; returns how many events were understood, and for each lane how many
+        questions it may ask, and for what.
+        """
+        now, taken = self._store.now(), list[Dirty]()
         with self._store.looking() as driver:
+            waiting = work.depth(driver)[0]
             standings = work.standings(driver)
             most = {
                 name: count
@@ -189,22 +229,32 @@ class Ingest:
                 if (count := _questions(lane, standings.get(name), now)) > 0
             }
             ready = work.ready(driver, sorted(most), now, self._holder)
-        if not ready:
-            return 0
+        if not waiting and not ready:
+            return 0, []
+        wants = {name: count * self._lanes[name].batch for name, count in most.items()}
         with self._store.working() as ledger:
-            wanted = {name: most[name] * self._lanes[name].batch for name in ready}
-            taken = work.take(ledger, wanted, now=now, holder=self._holder, lease=self._lease())
+            # Where nothing has waited longer, what is marked now is next.
+            waited = {name: wants.pop(name) for name in ready}
+            taken = work.take(ledger, waited, now=now, holder=self._holder, lease=self._lease())
+            taking = Taking(self._holder, self._lease(), wants)
+            understood, more = self._understanding.understand(ledger, taking)
             reached("lease-written")
         reached("lease-committed")
-        too_much: list[Dirty] = []
-        for name in ready:
-            some = [dirty for dirty in taken if dirty.source == name]
-            if some:
-                too_much += self._lanes[name].ask(some, most[name])
+        of: dict[str, list[Dirty]] = {}
+        for dirty in (*taken, *more):
+            of.setdefault(dirty.source, []).append(dirty)
+        return understood, [(self._lanes[name], most[name], some) for name, some in of.items()]
+
+    def _ask(self, taken: Iterable[tuple[Lane | Fold, int, list[Dirty]]]) -> int:
+        """Ask for what was taken; return for how many documents."""
+        asked, too_much = 0, list[Dirty]()
+        for lane, questions, some in taken:
+            too_much += lane.ask(some, questions)
+            asked += len(some)
         if too_much:
             with self._store.working() as ledger:
                 work.hand_back(ledger, too_much)
-        return len(taken) - len(too_much)
+        return asked - len(too_much)
 
     # ── Room ─────────────────────────────────────────────────────────────────────────────────
 
@@ -215,19 +265,9 @@ class Ingest:
                 left = self._folding - work.pending(driver, source)
         else:
             events, size = self._depth()
-            left = self._inbox - events if size < self._inbox_bytes else 0
+            receiving = self._receiving
+            left = receiving.most - events if size < receiving.most_bytes else 0
         return Room(left) if left > 0 else Room(0, PAUSE)
-
-    def _refuse_overload(self, depth: tuple[int, int], count: int) -> None:
-        events, size = depth
-        # What is more than there is room for at all must get in some time.
-        self._is_full = events > 0 and (events + count > self._inbox or size >= self._inbox_bytes)
-        if self._is_full:
-            raise Overloaded(
-                f"{events:,} events ({size:,} bytes) wait to be taken in; no more may.",
-                retry_after=PAUSE,
-                fix="Send them again later; nothing of this was kept.",
-            )
 
     def _depth(self) -> tuple[int, int]:
         with self._store.looking() as driver:
@@ -266,13 +306,15 @@ class Ingest:
 
     def rebuild(self, name: str, tally: Tally, progress: Progress | None = None) -> Rebuilt:
         """Word every document of a source anew, without asking it; see `rebuilding`."""
+        return self._rebuilding.rebuild(name, lambda words: self._write(words, tally), progress)
 
-        def write(words: list[Word]) -> None:
-            with self._turn:
-                self._settling.write(words, tally)
-                self._references.follow(words)
-
-        return self._rebuilding.rebuild(name, write, progress)
+    def _write(self, verdicts: list[Word | Dead], tally: Tally | None = None) -> None:
+        """Commit words that no lane was asked for, and put aside what may not be taken in."""
+        words = [one for one in verdicts if isinstance(one, Word)]
+        with self._turn:
+            self._settling.write(words, tally or Tally())
+            self._settling.put_aside([one for one in verdicts if isinstance(one, Dead)])
+            self._references.follow(words)
 
     def take_log(
         self, name: str, events: Iterable[Mapping[str, Json]]

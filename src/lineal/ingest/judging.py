@@ -6,16 +6,17 @@ said so too, or if it stays for a minute, and if not too much is gone at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from lineal.errors import LinealError, SourceDown, SourceGone
 from lineal.ingest.asking import Asked
+from lineal.ingest.examining import refusal
 from lineal.ingest.patience import SECOND, wait
-from lineal.model import Instant, Record, Removal, Uri
+from lineal.model import Instant, Json, Record, Removal, Uri
 from lineal.store import Fence
-from lineal.store.work import Dirty
+from lineal.store.work import Dirty, Examined
 
 #: A document that answers 404 is believed gone after this long, in microseconds.
 GRACE = 60 * SECOND
@@ -31,6 +32,8 @@ class Word:
     dirty: Dirty
     word: Record | Removal | None
     fence: Fence
+    #: What of it does not fit; None where nothing new is known of that.
+    examined: Examined | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,25 @@ class Dead:
     dirty: Dirty
     error: Exception
     stage: str
+    examined: Examined | None = None
+    #: What it was worded from, as far as that may be kept.
+    raw: Mapping[str, Json] | None = None
 
 
 Verdict: TypeAlias = Word | Later | Dead
+
+
+def accepted(dirty: Dirty, record: Record, fence: Fence, examined: Examined) -> Word | Dead:
+    """Return what becomes of a word, by what of it does not fit."""
+    if examined.policy == "quarantine":
+        error = refusal(dirty.document, examined)
+        return Dead(dirty, error, "shape", examined, record.raw)
+    if examined.policy == "reject":
+        # Its ETag is not kept: else it would not be looked at again once the file is mended.
+        return Word(
+            dirty, None, replace(fence, etag=dirty.etag, look_in=None, refused=True), examined
+        )
+    return Word(dirty, record, fence, examined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,7 @@ class Judge:
     #: Whether a document lives, and whether too many of its source are gone to believe it.
     lives: Callable[[Dirty], bool]
     is_guarded: Callable[[], bool]
+    examined: Callable[[Record, Sequence[str] | None], Examined]
 
     def verdict(self, asked: Asked) -> Verdict:
         """Return what follows from an answer."""
@@ -84,7 +104,10 @@ class Judge:
         fence = dirty.fence(
             etag=etag, seen=outcome.version, look_in=self._look(dirty, outcome.version)
         )
-        return Word(dirty, outcome.record, fence)
+        if outcome.record is None:
+            return Word(dirty, None, fence)
+        examined = self.examined(outcome.record, outcome.unmapped)
+        return accepted(dirty, outcome.record, fence, examined)
 
     @staticmethod
     def _lags(dirty: Dirty, version: int | None, *, changed: bool) -> bool:
@@ -109,7 +132,8 @@ class Judge:
             if self.is_guarded():
                 return Later(dirty, wait(dirty.attempts + 6, self.chance), str(error), since, True)
         removal = Removal(dirty.source, dirty.document, self.subject(dirty), self.now)
-        return Word(dirty, removal, dirty.fence(look_in=self._look(dirty, None)))
+        fence = dirty.fence(look_in=self._look(dirty, None))
+        return Word(dirty, removal, fence, Examined(removal.subject))
 
     def _failed(self, dirty: Dirty, error: LinealError) -> Verdict:
         if not isinstance(error, SourceDown) and dirty.attempts + 1 >= TRIES:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from lineal.errors import LinealError, NotFound
-from lineal.ingest.judging import Word
+from lineal.ingest.examining import Examining
+from lineal.ingest.judging import Dead, Word, accepted
 from lineal.ingest.tally import Progress
 from lineal.ingest.understanding import BATCH
 from lineal.points import reached
@@ -40,11 +41,13 @@ class Rebuilding:
         fetched: Mapping[str, FetchedSource],
         logs: Mapping[str, LogSource],
         holder: str,
+        examining: Examining,
     ) -> None:
         self._store, self._fetched, self._logs, self._holder = store, fetched, logs, holder
+        self._examining = examining
 
     def rebuild(
-        self, name: str, write: Callable[[list[Word]], None], progress: Progress | None
+        self, name: str, write: Callable[[list[Word | Dead]], None], progress: Progress | None
     ) -> Rebuilt:
         """
         Word every document of a source anew, and hand the words on to be written.
@@ -73,7 +76,7 @@ class Rebuilding:
             if progress is not None:
                 progress(reworded, living, f"worded anew of {name}")
 
-    def _words(self, source: FetchedSource, some: list[Raw]) -> list[Word]:
+    def _words(self, source: FetchedSource, some: list[Raw]) -> list[Word | Dead]:
         now = self._store.now()
         with self._store.working() as ledger:
             taken = work.claim(
@@ -82,7 +85,7 @@ class Rebuilding:
             )  # fmt: skip
         reached("rewording")
         kept = {one.document: one for one in some}
-        words, unfit = list[Word](), list[Dirty]()
+        words, unfit = list[Word | Dead](), list[Dirty]()
         for dirty, due_at in taken:
             raw = kept[dirty.document]
             try:
@@ -96,7 +99,8 @@ class Rebuilding:
                 look_in=None if due_at is None else max(0, due_at - now),
                 looks=None if due_at is None else dirty.looks,
             )
-            words.append(Word(dirty, record, fence))
+            # Of its fields that nothing maps, nothing is kept: what was found of them stays.
+            words.append(accepted(dirty, record, fence, self._examining.examined(record, None)))
         if unfit:
             # They are due now: the source is asked, and says what fits its map.
             with self._store.working() as ledger:

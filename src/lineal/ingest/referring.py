@@ -10,7 +10,7 @@ from lineal.points import reached
 from lineal.sources import FetchedSource
 from lineal.store import Store, work
 
-#: So many documents that were asked for are remembered, so as not to ask the database again.
+#: So many things and documents that were followed are remembered, so as not to ask for them again.
 REMEMBERED = 200_000
 
 
@@ -20,6 +20,8 @@ class References:
     def __init__(self, store: Store, fetched: Mapping[str, FetchedSource]) -> None:
         self._store = store
         self._known: set[tuple[str, str]] = set()
+        #: What was looked at, whether or not a source is registered for it.
+        self._followed: set[Uri] = set()
         self._recovered = False
         self._by_platform = {
             pair: source for source in fetched.values() for pair in source.platforms
@@ -43,8 +45,8 @@ class References:
 
     def _ask_for(self, uris: Iterable[Uri]) -> None:
         """Mark these, where a source is registered to describe them and was never asked."""
-        wanted = set()
-        for uri in uris:
+        wanted, fresh = set(), set(uris) - self._followed
+        for uri in fresh:
             source = self._by_platform.get((uri.type, uri.platform))
             key = source.key_of(uri) if source is not None else None
             if source is not None and key is not None:
@@ -54,9 +56,11 @@ class References:
             with self._store.working() as ledger:
                 work.mark_unknown(ledger, unseen, self._store.now())
                 reached("stubs-marked")
-            if len(self._known) > REMEMBERED:
-                self._known.clear()
             self._known.update(unseen)
+        self._followed |= fresh
+        if len(self._known) + len(self._followed) > REMEMBERED:
+            self._known.clear()
+            self._followed.clear()
 
 
 def _mentioned(words: Iterable[Word]) -> set[Uri]:

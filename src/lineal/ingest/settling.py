@@ -8,6 +8,7 @@ import structlog
 
 from lineal.errors import LinealError, SourceDown, StoreError
 from lineal.ingest.asking import Asked
+from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Judge, Later, Word
 from lineal.ingest.patience import WELL, after_failure
@@ -30,8 +31,10 @@ class Settling:
         fetched: Mapping[str, FetchedSource],
         logs: Mapping[str, LogSource],
         chance: Callable[[], float],
+        examining: Examining,
     ) -> None:
         self._store, self._fetched, self._logs, self._chance = store, fetched, logs, chance
+        self._examining = examining
 
     def settle(self, answered: Sequence[Asked], tally: Tally) -> list[Word]:
         """Judge answers together: write what they say, put off what failed; return the words."""
@@ -51,6 +54,14 @@ class Settling:
         """Write words together, under their fences."""
         if words:
             self._commit(words, tally)
+
+    def put_aside(self, dead: Sequence[Dead]) -> None:
+        """Put aside what may not be taken in."""
+        if dead:
+            now = self._store.now()
+            with self._store.working() as ledger:
+                for one in dead:
+                    _bury(ledger, one, now)
 
     def _judge(self, name: str, some: Sequence[Dirty]) -> Judge:
         source = self._fetched.get(name)
@@ -72,14 +83,23 @@ class Settling:
             return (source or self._logs[name]).subject(Key.of(dirty.document))
 
         looks = source.habits.looks if source is not None else ()
-        return Judge(self._store.now(), self._chance, looks, subject, lives, is_guarded)
+        return Judge(
+            self._store.now(), self._chance, looks, subject, lives, is_guarded,
+            self._examining.examined,
+        )  # fmt: skip
 
     # ── Committing ───────────────────────────────────────────────────────────────────────────
 
     def _commit(self, words: Sequence[Word], tally: Tally) -> None:
         """Commit together; if something in it cannot be, halve until only that is left out."""
         said = [one.word for one in words if one.word is not None]
-        batch = Batch(said, "ingest", _cause(words), fences=[one.fence for one in words])
+        examined = {
+            (one.dirty.source, one.dirty.document): one.examined
+            for one in words
+            if one.examined is not None
+        }
+        fences = [one.fence for one in words]
+        batch = Batch(said, "ingest", _cause(words), fences=fences, examined=examined)
         try:
             tally.add(self._store.commit(batch))
         except StoreError:
@@ -112,7 +132,7 @@ class Settling:
                 work.hurry(ledger, name, now)
             for one in failed:
                 if isinstance(one, Dead):
-                    work.bury_document(ledger, one.dirty, one.error, now, stage=one.stage)
+                    _bury(ledger, one, now)
                     continue
                 work.put_off(
                     ledger, one.dirty, due_at=now + one.wait, error=one.error,
@@ -140,6 +160,15 @@ class Settling:
             count = len(work.missing(ledger.driver, name))
             work.stand(ledger, name, held_at=known.held_at or now, held=max(known.held, count))
             log.warning("removals held", source=name, gone=count)
+
+
+def _bury(ledger: Ledger, dead: Dead, now: Instant) -> None:
+    is_buried = work.bury_document(
+        ledger, dead.dirty, dead.error, now, stage=dead.stage, raw=dead.raw
+    )
+    if is_buried and dead.examined is not None:
+        name = (dead.dirty.source, dead.dirty.document)
+        work.note_findings(ledger, {name: dead.examined}, now)
 
 
 def _up_again(answered: Sequence[Asked], failing: set[str]) -> list[str]:

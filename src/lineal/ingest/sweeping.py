@@ -6,19 +6,23 @@ removed until a person lets it go, or a later sweep finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 
 import structlog
 
-from lineal.errors import Busy, Invalid, NotFound, SourceError, SourceMoved
+from lineal.errors import Busy, Invalid, LinealError, NotFound, SourceError, SourceMoved
+from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
+from lineal.ingest.judging import Dead, Word, accepted
 from lineal.ingest.patience import SECOND
+from lineal.ingest.pipelining import Behind, ahead
 from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
 from lineal.points import reached
-from lineal.sources import FetchedSource
+from lineal.sources import FetchedSource, Listed
 from lineal.store import Store, work
-from lineal.store.work import Standing
+from lineal.store.work import Dirty, Standing
 
 log = structlog.get_logger("lineal.ingest")
 
@@ -35,8 +39,17 @@ class Stopped(Exception):
 class Sweeps:
     """Sweeps the sources of one installation."""
 
-    def __init__(self, store: Store, fetched: Mapping[str, FetchedSource], holder: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fetched: Mapping[str, FetchedSource],
+        holder: str,
+        write: Callable[[list[Word | Dead]], None],
+        examining: Examining,
+    ) -> None:
+        """*write* commits what came whole with a list."""
         self._store, self._fetched, self._holder = store, fetched, holder
+        self._write, self._examining = write, examining
 
     def sweep(self, name: str, progress: Progress | None = None) -> Swept:
         """
@@ -91,20 +104,49 @@ class Sweeps:
 
     def _list(self, source: FetchedSource, sweep: Standing, progress: Progress | None) -> None:
         count = 0
-        for lines in chunks(source.list(), BATCH):
-            count += len(lines)
-            with self._store.working() as ledger:
-                work.listed(
-                    ledger,
-                    sweep,
-                    [(line.key.document, line.version) for line in lines],
-                    now=self._store.now(),
-                    lease=LEASE,
-                )
-                reached("sweep-page-taken")
-            if progress is not None:
-                progress(count, None, f"listed by {source.name}")
+        lists = ahead(chunks(source.list(), BATCH), f"list-{source.name}")
+        with Behind(self._write, f"write-{source.name}") as behind, closing(lists):
+            for lines in lists:
+                count += len(lines)
+                self._note(sweep, lines, behind)
+                if progress is not None:
+                    progress(count, None, f"listed by {source.name}")
         reached("sweep-listed")
+
+    def _note(
+        self, sweep: Standing, lines: Sequence[Listed], behind: Behind[list[Word | Dead]]
+    ) -> None:
+        """Mark what differs, and hand on what the list itself tells of it."""
+        with self._store.working() as ledger:
+            some = [
+                work.Line(line.key.document, line.version, line.asked_at if line.whole else None)
+                for line in lines
+            ]
+            taken = work.listed(ledger, sweep, some, now=self._store.now(), lease=LEASE)
+            reached("sweep-page-taken")
+        if taken:
+            behind.put(self._whole(lines, taken))
+
+    def _whole(self, lines: Sequence[Listed], taken: Sequence[Dirty]) -> list[Word | Dead]:
+        """Word what the list itself tells; what of it cannot be read is asked for."""
+        listed = {line.key.document: line for line in lines}
+        words, unfit = list[Word | Dead](), list[Dirty]()
+        for dirty in taken:
+            whole = listed[dirty.document].whole
+            assert whole is not None
+            try:
+                fetched = whole()
+            except LinealError:
+                unfit.append(dirty)
+                continue
+            assert fetched.record is not None
+            examined = self._examining.examined(fetched.record, fetched.unmapped)
+            fence = dirty.fence(seen=fetched.version)
+            words.append(accepted(dirty, fetched.record, fence, examined))
+        if unfit:
+            with self._store.working() as ledger:
+                work.hand_back(ledger, unfit)
+        return words
 
     def _broke(self, name: str, error: SourceError | None) -> None:
         said = None if error is None else str(error)
@@ -118,9 +160,12 @@ class Sweeps:
             gone = sum(absent.values())
             living = work.count_living(ledger.driver, name)
             held, now = too_many(gone, living), self._store.now()
-            for document, was_listed in absent.items():
-                if not (held and was_listed):
-                    work.mark(ledger, name, document, deleted=was_listed, due_at=now)
+            asked = [
+                work.Mark(name, document, was_listed)
+                for document, was_listed in absent.items()
+                if not (held and was_listed)
+            ]
+            work.mark_several(ledger, asked, now)
             known = work.standing(ledger.driver, name)
             work.stand(
                 ledger, name, ended_at=now, whole_at=sweep.began_at, sweep_error=None,
@@ -153,8 +198,9 @@ class Sweeps:
             absent = work.unlisted(ledger.driver, name, known.generation)
             documents = {document for document, was_listed in absent.items() if was_listed}
             documents |= set(work.missing(ledger.driver, name))
-            for document in sorted(documents):
-                work.mark(ledger, name, document, deleted=True, due_at=now)
+            work.mark_several(
+                ledger, [work.Mark(name, document, True) for document in sorted(documents)], now
+            )
             work.stand(ledger, name, held_at=None, held=0)
             work.note(
                 ledger, at=now, actor=actor, what="release", source=name, reason=reason,

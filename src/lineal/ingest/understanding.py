@@ -11,7 +11,7 @@ from lineal.model import Event, Instant, Json
 from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Marked
 from lineal.store import Ledger, Store, work
-from lineal.store.work import DeadLetter, Waiting
+from lineal.store.work import DeadLetter, Dirty, Taking, Waiting
 
 Item = TypeVar("Item")
 
@@ -34,15 +34,13 @@ class Marks:
         version = max(versions, default=None)
         self._found[name] = (count + 1, Marked(marked.key, marked.deleted, version))
 
-    def write(self) -> None:
-        """Mark the documents."""
-        for (source, document), (count, marked) in sorted(
-            self._found.items(), key=lambda item: item[0]
-        ):
-            work.mark(
-                self._ledger, source, document, deleted=marked.deleted, due_at=self._now,
-                notices=count, wanted=marked.version,
-            )  # fmt: skip
+    def write(self, taking: Taking | None = None) -> list[Dirty]:
+        """Mark the documents; return those that were taken at once."""
+        some = [
+            work.Mark(source, document, marked.deleted, count, marked.version)
+            for (source, document), (count, marked) in self._found.items()
+        ]
+        return work.mark_several(self._ledger, some, self._now, taking) if some else []
 
 
 class Understanding:
@@ -87,23 +85,23 @@ class Understanding:
 
     # ── From the inbox ───────────────────────────────────────────────────────────────────────
 
-    def understand(self) -> int:
-        """Turn waiting events into marks, or into dead letters; all of them leave the inbox."""
-        with self._store.looking() as driver:
-            if not work.depth(driver)[0]:
-                return 0
-        with self._store.working() as ledger:
-            waiting = work.waiting(ledger, BATCH)
-            if not waiting:
-                return 0
-            now = self._store.now()
-            marks = Marks(ledger, now)
-            for one in waiting:
-                self._one(ledger, marks, one, now)
-            marks.write()
-            work.done(ledger, waiting)
-            reached("events-marked")
-        return len(waiting)
+    def understand(self, ledger: Ledger, taking: Taking) -> tuple[int, list[Dirty]]:
+        """
+        Turn waiting events into marks, or into dead letters; all of them leave the inbox.
+
+        Returns how many, and which documents were marked and taken.
+        """
+        waiting = work.waiting(ledger, BATCH)
+        if not waiting:
+            return 0, []
+        now = self._store.now()
+        marks = Marks(ledger, now)
+        for one in waiting:
+            self._one(ledger, marks, one, now)
+        taken = marks.write(taking)
+        work.done(ledger, waiting)
+        reached("events-marked")
+        return len(waiting), taken
 
     def _one(self, ledger: Ledger, marks: Marks, waiting: Waiting, now: Instant) -> None:
         event = waiting.event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from lineal.errors import Invalid
 from lineal.model import Instant, Json, instant, iso
@@ -65,6 +66,7 @@ def _from_number(number: float) -> Instant:
     return int(number // 1_000)
 
 
+@lru_cache(maxsize=4_096)
 def _from_text(text: str) -> Instant:
     trimmed = _LONG_FRACTION.sub(r"\1", text)
     for parse in (datetime.fromisoformat, parsedate_to_datetime):

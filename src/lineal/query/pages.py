@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lineal.lineage import IDENTITY
@@ -12,6 +12,7 @@ from lineal.model import (
     Claim,
     Cut,
     Edge,
+    Entity,
     Instant,
     Json,
     Said,
@@ -51,8 +52,33 @@ class Happening:
 def entity(things: Things, key: int) -> Answer[Described]:
     """Return a thing as all its names and sources together say, and what may be wrong with it."""
     value, cut = described(things, key)
-    notes = [told for member in things.groups([key])[key] for told in _forgotten(things, member)]
+    group = things.groups([key])[key]
+    notes = [told for member in group for told in _forgotten(things, member)]
+    if things.reader.basis.is_now:
+        notes += _unfit(things, group, value)
     return answer(things.reader, value, why=cut, total=1, fresh_at=value.confirmed_at, notes=notes)
+
+
+def _unfit(things: Things, group: Iterable[int], value: Entity) -> list[str]:
+    """Say what of a thing's documents does not fit, and what became of them."""
+    documents = {(one.source, one.document) for one in value.said}
+    found = things.reader.unfit(things.reader.uris(group).values(), documents)
+    told = []
+    for one in found:
+        some = " ".join(f"{each.name}: {each.text}" for each in one.findings[:UNFIT])
+        more = len(one.findings) - UNFIT
+        rest = f" And {more} more." if more > 0 else ""
+        told.append(f"{one.source}, {one.document}: {some}{rest}{_BECAME[one.policy]}")
+    return told
+
+
+#: So many findings of one document are named.
+UNFIT = 3
+_BECAME = {
+    "store": "",
+    "quarantine": " So its last word was put aside, and is not in this.",
+    "reject": " So its last word was refused, and is not in this.",
+}
 
 
 def _forgotten(things: Things, key: int) -> list[str]:

@@ -10,7 +10,7 @@ A source is a tool as *reporter* of records. Three ways to be one:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,14 +48,6 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of a source's list of everything; *version* is None where the list has none."""
-
-    key: Key
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """A document as the source answered it; None for *record* means: unchanged since *etag*."""
 
@@ -64,6 +56,20 @@ class Fetched:
     etag: str | None = None
     #: How new the document is, where it says so; in the same numbers as `Marked.version`.
     version: int | None = None
+    #: Its fields that nothing maps and nobody said to ignore; None where nothing is known of them.
+    unmapped: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a source's list of everything; *version* is None where the list has none."""
+
+    key: Key
+    version: str | None = None
+    #: Where the list holds whole documents: words this one (raising `SourceGarbled`), and when the
+    #: page that holds it was asked for. What is told so need not be asked for again.
+    whole: Callable[[], Fetched] | None = None
+    asked_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,9 @@ class Habits:
     looks: tuple[float, ...] = (30.0, 300.0)
     #: When everything is listed, as a cron expression in UTC; None: only when somebody asks.
     sweep: str | None = None
+    #: What becomes of a document of which something does not fit: ``store``, ``quarantine`` or
+    #: ``reject``, by what it is: ``values``, ``attributes``, ``edges``, ``fields``.
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 class FetchedSource(Protocol):

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from lineal.sources.expressions import parsed
-from lineal.sources.spec import DatasetName, EdgeRule, PartRule, Resource, Target, Value
+from lineal.sources.said import DatasetName, EdgeRule, PartRule, Target, Value
+from lineal.sources.spec import Resource
 
 _Node: TypeAlias = "dict[str, object]"
 
@@ -31,6 +32,14 @@ def allowed(resource: Resource) -> frozenset[str] | None:
             found |= _fields(parsed(text), at_root)
     except _All:
         return None
+    return frozenset(found)
+
+
+def known(resource: Resource) -> frozenset[str]:
+    """Return the top-level fields that are known though nothing maps them."""
+    found = set(resource.ignore)
+    if resource.list_ is not None and resource.list_.version is not None:
+        found |= fields_of(resource.list_.version) or frozenset()
     return frozenset(found)
 
 

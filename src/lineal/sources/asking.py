@@ -64,6 +64,7 @@ class Client:
         *,
         secret: Callable[[str], str],
         clock: Callable[[], Instant],
+        sleep: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         spec = plan.written
@@ -75,6 +76,8 @@ class Client:
         self._pace = Pace(
             requests_per_second=spec.limits.requests_per_second,
             concurrency=spec.limits.concurrency,
+            clock=lambda: clock() / 1_000_000,
+            sleep=sleep,
         )
         connect = min(spec.limits.connect_timeout, self._timeout)
         self._http = httpx2.Client(
@@ -99,10 +102,17 @@ class Client:
         self._http.close()
 
     def ask(
-        self, path: str, params: Mapping[str, str | Sequence[str]], *, etag: str | None = None
+        self,
+        path: str,
+        params: Mapping[str, str | Sequence[str]],
+        *,
+        etag: str | None = None,
+        body: Mapping[str, Json] | None = None,
     ) -> Answer:
         """
         Return the answer at *path*, already encoded, below the base address.
+
+        With a *body* it is sent as JSON, by POST.
 
         Raises:
             SourceDown: no answer, or one that says: not now.
@@ -111,10 +121,14 @@ class Client:
         """
         url = self._base + path + (f"?{urlencode(params, doseq=True)}" if params else "")
         headers = {"if-none-match": etag} if etag else {}
+        content = None if body is None else msgspec.json.encode(body)
+        if body is not None:
+            headers["content-type"] = "application/json"
+        method = "GET" if body is None else "POST"
         at = self._clock()
         with self._pace.turn(), within(self._timeout):
             try:
-                with self._http.stream("GET", url, headers=headers) as response:
+                with self._http.stream(method, url, headers=headers, content=content) as response:
                     return self._understood(response, url, at, etag)
             except _UNREACHABLE as error:
                 raise self._translated(error, url) from error

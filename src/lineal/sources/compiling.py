@@ -39,20 +39,17 @@ from lineal.sources.plan import (
     TogetherPlan,
     ValuePlan,
 )
+from lineal.sources.said import EdgeRule, PartRule, Target, Value
 from lineal.sources.spec import (
     PARTS,
-    EdgeRule,
     EventRule,
     Fetch,
     FileRule,
     Listing,
-    PartRule,
     Resource,
     SourceFile,
     Subject,
-    Target,
     Together,
-    Value,
 )
 from lineal.sources.written import Path, Written
 
@@ -279,9 +276,11 @@ class _Compiler:
         return ListPlan(
             path=self.address(spec.path, path),
             params=spec.params,
+            body=spec.body,
             items=self.expression(spec.items, (*path, "items")),
             key=self.same_key(spec.key, key, (*path, "key")),
             version=self.maybe(version, (*path, "version")),
+            full=spec.full,
             paging=self.paging(spec, (*path, "paging")),
         )
 

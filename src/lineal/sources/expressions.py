@@ -369,6 +369,28 @@ def _call(node: _Node) -> _Run | None:
     return run
 
 
+def _object(node: _Node) -> _Run:
+    pairs = [
+        (str(child["value"]), _compiled(inner))
+        for child in _children(node)
+        for inner in _children(child)
+    ]
+
+    def run(value: Json, root: Json) -> Json:
+        return None if value is None else {name: find(value, root) for name, find in pairs}
+
+    return run
+
+
+def _array(node: _Node) -> _Run:
+    finds = [_compiled(child) for child in _children(node)]
+
+    def run(value: Json, root: Json) -> Json:
+        return None if value is None else [find(value, root) for find in finds]
+
+    return run
+
+
 _CLOSURES: dict[str, Callable[[_Node], _Run | None]] = {
     "field": _field,
     "literal": _literal,
@@ -380,4 +402,6 @@ _CLOSURES: dict[str, Callable[[_Node], _Run | None]] = {
     "index": _index,
     "or_expression": _or,
     "function_expression": _call,
+    "multi_select_dict": _object,
+    "multi_select_list": _array,
 }

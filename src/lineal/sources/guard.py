@@ -245,7 +245,10 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """*clock* gives seconds; *sleep* lets them go by."""
         self._interval = 1 / requests_per_second
+        #: Those before the last wait for no longer; else the clock was put back meanwhile.
+        self._longest = concurrency * self._interval
         #: So many requests may follow at once after a rest.
         self._burst = max(1.0, min(float(concurrency), requests_per_second))
         self._places = threading.BoundedSemaphore(concurrency)
@@ -267,6 +270,8 @@ class Pace:
     def _wait(self) -> None:
         with self._lock:
             now = self._clock()
+            if self._next - now > self._longest:
+                self._next = now
             at = max(self._next, now - (self._burst - 1) * self._interval)
             self._next = at + self._interval
         if at > now:

@@ -11,10 +11,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 from urllib.parse import quote, unquote
 
 import httpx2
+from msgspec import structs
 
 from lineal.errors import (
     ConfigError,
@@ -29,10 +31,12 @@ from lineal.model import Instant, Json, Record, Uri
 from lineal.points import reached
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
 from lineal.sources.allowed import allowed as kept_fields
+from lineal.sources.allowed import known as known_fields
 from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
 from lineal.sources.plan import (
+    MET,
     EventPlan,
     FetchPlan,
     ListPlan,
@@ -65,24 +69,29 @@ class HttpSource:
         *,
         secret: Callable[[str], str] = no_secrets,
         clock: Callable[[], Instant] = now,
+        sleep: Callable[[float], None] = time.sleep,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         """
         Open no connection yet.
 
-        *secret* gives the value of a reference such as ``env:TOKEN``; *transport* replaces the
-        guarded one, for tests.
+        *secret* gives the value of a reference such as ``env:TOKEN``; *sleep* lets seconds go by
+        on *clock*; *transport* replaces the guarded one, for tests.
         """
         if plan.written.base_url is None:
             raise ConfigError(
                 f"The source {plan.name} is read from files.", fix="Use FileSource for it."
             )
         self._plan = plan
-        self._client = Client(plan, secret=secret, clock=clock, transport=transport)
+        self._client = Client(
+            plan, secret=secret, clock=clock, sleep=sleep, transport=transport
+        )  # fmt: skip
         self._habits = _habits(plan)
-        self._allowed = {
-            name: kept_fields(resource) for name, resource in plan.written.resources.items()
-        }
+        #: The addresses of keys that were met: an event's is looked at twice, and then asked.
+        self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}
+        resources = plan.written.resources
+        self._allowed = {name: kept_fields(one) for name, one in resources.items()}
+        self._ignored = {name: known_fields(one) for name, one in resources.items()}
 
     @property
     def name(self) -> str:
@@ -164,9 +173,9 @@ class HttpSource:
 
     def _fetched(self, key: Key, document: Json, answer: Answer) -> Fetched:
         record = mapping.record(
-            self._plan, key, document, observed_at=answer.response.at, response=answer.response
-        )
-        record = replace(record, raw=self._kept(key, document))
+            self._plan, key, document, observed_at=answer.response.at, response=answer.response,
+            raw=self._kept(key, document),
+        )  # fmt: skip
         path = self._plan.resources[key.resource].version
         try:
             version = mapping.rank(path, document, document)
@@ -174,7 +183,9 @@ class HttpSource:
             raise SourceGarbled(
                 f"{self.name}: the version of {key.document} is not as expected: {error.message}"
             ) from error
-        return Fetched(key, record, answer.response.etag, version)
+        return Fetched(
+            key, record, answer.response.etag, version, self._unmapped(key, document)
+        )  # fmt: skip
 
     def _kept(self, key: Key, document: Json) -> dict[str, Json] | None:
         """Return what of a document is kept: the fields that are mapped."""
@@ -183,10 +194,19 @@ class HttpSource:
             return None
         return {name: value for name, value in document.items() if name in names}
 
+    def _unmapped(self, key: Key, document: Json) -> tuple[str, ...] | None:
+        """Return which fields of a document nothing maps, None where one takes it as a whole."""
+        names = self._allowed[key.resource]
+        if names is None or not isinstance(document, dict):
+            return None
+        if document.keys() <= names:
+            return ()
+        known = self._ignored[key.resource]
+        return tuple(sorted(document.keys() - names - known))
+
     def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
         """Word a document anew from what was kept of it; raises `SourceGarbled`."""
-        record = mapping.record(self._plan, key, dict(raw), observed_at=at)
-        return replace(record, raw=raw)
+        return mapping.record(self._plan, key, dict(raw), observed_at=at, raw=raw)
 
     def fetch_many(self, keys: Sequence[Key]) -> dict[Key, Fetched | SourceGarbled]:
         """
@@ -210,9 +230,12 @@ class HttpSource:
     def _together(
         self, resource: ResourcePlan, plan: TogetherPlan, keys: Sequence[Key]
     ) -> dict[Key, Fetched | SourceGarbled]:
+        wanted = frozenset(keys)
         parts = {resource.key.parts(key.id)[resource.key.names[0]]: key for key in keys}
         given = plan.separator.join(parts) if plan.separator else list(parts)
         answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
+        # The ETag is that of the whole answer, and says nothing of one document.
+        answer = replace(answer, response=replace(answer.response, etag=None))
         reached("fetched")
         try:
             items = plan.items(answer.document, answer.document)
@@ -224,16 +247,12 @@ class HttpSource:
                 key = mapping.key_in(self._plan, resource.name, resource.key, item, item)
             except Invalid:
                 continue
-            if key in keys:
+            if key in wanted:
                 try:
                     found[key] = self._fetched(key, item, answer)
                 except SourceGarbled as error:
                     found[key] = error
-        # The ETag is that of the whole answer, and says nothing of one document.
-        return {
-            key: replace(one, etag=None) if isinstance(one, Fetched) else one
-            for key, one in found.items()
-        }
+        return found
 
     def _document(self, key: Key, fetch: FetchPlan, answer: Json) -> Json:
         """Return the document in the answer, made sure that it is the one asked for."""
@@ -255,13 +274,18 @@ class HttpSource:
 
     def _address(self, key: Key) -> tuple[FetchPlan, str, dict[str, str]]:
         """Return how *key* is fetched, its path and its arguments; raises `Invalid`."""
+        if (met := self._met.get(key)) is not None:
+            return met
         resource = self._plan.resources.get(key.resource)
         if resource is None or resource.fetch is None:
             raise Invalid(f"The source {self.name} cannot fetch a {key.resource!r}.")
         fetch, parts = resource.fetch, resource.key.parts(key.id)
         segments = {name: segment(parts[name]) for name in fetch.path.names}
         params = {name: text.filled(parts) for name, text in fetch.params.items()}
-        return fetch, fetch.path.filled(segments), params
+        if len(self._met) >= MET:
+            self._met.clear()
+        found = self._met[key] = fetch, fetch.path.filled(segments), params
+        return found
 
     def list(self) -> Iterator[Listed]:
         """List everything, page by page; raises `SourceDown`, `SourceGarbled`, `SourceMoved`."""
@@ -273,9 +297,9 @@ class HttpSource:
         seen: set[str] = set()
         begun = False
         try:
-            for items in pages(self._client, self.name, plan):
+            for items, answer in pages(self._client, self.name, plan):
                 begun = True
-                for listed in self._keys(resource, plan, items):
+                for listed in self._keys(resource, plan, items, answer):
                     if listed.key.id not in seen:
                         seen.add(listed.key.id)
                         yield listed
@@ -288,14 +312,19 @@ class HttpSource:
             raise
 
     def _keys(
-        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json]
+        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json], answer: Answer
     ) -> Iterator[Listed]:
+        # The ETag is that of the whole page, and says nothing of one document.
+        answer = replace(answer, response=replace(answer.response, etag=None))
         for at, item in enumerate(items):
             try:
                 key = mapping.key_in(self._plan, resource.name, plan.key, item, item)
                 self._address(key)
                 version = plan.version(item, item) if plan.version else None
-                yield Listed(key, mapping.word(version, "version"))
+                whole = partial(self._fetched, key, item, answer) if plan.full else None
+                yield Listed(
+                    key, mapping.word(version, "version"), whole, answer.response.at
+                )  # fmt: skip
             except Invalid as error:
                 raise SourceGarbled(
                     f"{self.name}: item {at} of a page of {plan.path} is not as expected: "
@@ -321,6 +350,7 @@ def _habits(plan: SourcePlan) -> Habits:
         timeout=spec.limits.timeout + spec.limits.concurrency / spec.limits.requests_per_second,
         looks=tuple(spec.second_look),
         sweep=sweep if lists and sweep != schedule.NEVER else None,
+        unfit=structs.asdict(spec.unfit),
     )
 
 

@@ -6,7 +6,7 @@ the document and of the rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias, cast
@@ -38,12 +38,13 @@ def record(
     *,
     observed_at: Instant,
     response: Response | None = None,
+    raw: Mapping[str, Json] | None = None,
 ) -> Record:
     """
     Return what *document* says, under the name that *key* gives it.
 
-    The same document always gives the same record. That the document names the same key is the
-    caller's to check, with `key_in`.
+    The same document always gives the same record; *raw* is what of it is kept. That it names the
+    same key is the caller's to check, with `key_in`.
 
     Raises:
         SourceGarbled: the document is not what the source's file says it is.
@@ -68,6 +69,7 @@ def record(
         observed_at=observed_at,
         said_at=said_at,
         response=response,
+        raw=raw,
     )
     return with_rewrites(found, source.platforms)
 
@@ -171,7 +173,10 @@ class _Reading:
         self.statements[uri] = Statement(uri, found, _instant(since, item, self.root, "valid_from"))
 
     def _edge(self, plan: EdgePlan, here: Uri, around: Json) -> None:
-        for item in self._items(plan.each, plan.when, around, plan.kind):
+        items: Iterable[Json] = (around,)
+        if plan.each is not None or plan.when is not None:
+            items = self._items(plan.each, plan.when, around, plan.kind)
+        for item in items:
             start = self._target(plan.start, here, item)
             end = self._target(plan.end, here, item)
             if start is None or end is None:
@@ -183,7 +188,7 @@ class _Reading:
                     start,
                     plan.kind,
                     end,
-                    values(plan.attributes, item, self.root),
+                    values(plan.attributes, item, self.root) if plan.attributes else {},
                     plan.layer,
                     _instant(plan.valid_from, item, self.root, "valid_from"),
                     _instant(plan.valid_to, item, self.root, "valid_to"),
@@ -217,7 +222,8 @@ class _Reading:
             return self.subject
         words = []
         for path in plan.paths:
-            found = word(path(item, self.root), path.text)
+            value = path(item, self.root)
+            found = value if type(value) is str and value.strip() else word(value, path.text)
             if found is None:
                 return None
             words.append(found)

@@ -7,8 +7,9 @@ for a whole one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import stamina
 
 from lineal.errors import Invalid, SourceDown, SourceGarbled
@@ -31,18 +32,29 @@ class _Place:
 
     path: str
     params: Mapping[str, str]
+    #: What is sent by POST; None: it is asked for by GET.
+    body: Mapping[str, Json] | None = None
     #: How many pages and items came before.
     page: int = 0
     items: int = 0
 
     @property
-    def name(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        return self.path, tuple(sorted(self.params.items()))
+    def name(self) -> tuple[object, ...]:
+        sent = None if self.body is None else msgspec.json.encode(self.body, order="sorted")
+        return self.path, tuple(sorted(self.params.items())), sent
+
+    def with_args(self, given: Mapping[str, str | int]) -> _Place:
+        """Return the place with what a page adds: in the body, if there is one."""
+        if self.body is not None:
+            return replace(self, body={**self.body, **given})
+        texts = {name: str(value) for name, value in given.items()}
+        return replace(self, params={**self.params, **texts})
 
 
-def pages(client: Client, source: str, plan: ListPlan) -> Iterator[list[Json]]:
-    """Yield the items of each page; raises `SourceDown`, `SourceGarbled`."""
-    place: _Place | None = _Place(plan.path, {**plan.params, **_start(plan.paging)})
+def pages(client: Client, source: str, plan: ListPlan) -> Iterator[tuple[list[Json], Answer]]:
+    """Yield the items of each page, and the answer; raises `SourceDown`, `SourceGarbled`."""
+    first = _Place(plan.path, plan.params, plan.body)
+    place: _Place | None = first.with_args(_start(plan.paging))
     seen = set()
     before = ""
     while place is not None:
@@ -54,7 +66,7 @@ def pages(client: Client, source: str, plan: ListPlan) -> Iterator[list[Json]]:
             raise _garbled(source, plan, f"it has more than {PAGES:,} pages")
         seen.add(place.name)
         before = answer.response.sha256
-        yield items
+        yield items, answer
         place = _following(client, source, plan, place, answer, items)
 
 
@@ -71,17 +83,17 @@ def _asked(client: Client, place: _Place) -> Answer:
         on=moment, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=2.0
     ):
         with attempt:
-            return client.ask(place.path, place.params)
+            return client.ask(place.path, place.params, body=place.body)
     raise AssertionError("an attempt either answers or raises")
 
 
-def _start(paging: PagingPlan | None) -> dict[str, str]:
+def _start(paging: PagingPlan | None) -> dict[str, int]:
     if paging is None:
         return {}
-    params = {paging.size_param: str(paging.size)} if paging.size_param else {}
+    given = {paging.size_param: paging.size} if paging.size_param else {}
     if paging.style in ("page", "offset"):
-        params[paging.param] = str(paging.first)
-    return params
+        given[paging.param] = paging.first
+    return given
 
 
 def _items(source: str, plan: ListPlan, answer: Answer) -> list[Json]:
@@ -106,13 +118,15 @@ def _following(
             return None
     if paging.style == "link":
         return _linked(client, source, plan, place, answer, count)
+    token: str | int | None
     if paging.style in ("cursor", "after"):
         token = _token(source, plan, answer, items)
     else:
         token = _counted(source, plan, place, answer, items)
     if token is None:
         return None
-    return _Place(plan.path, {**place.params, paging.param: token}, place.page + 1, count)
+    onward = replace(place, page=place.page + 1, items=count)
+    return onward.with_args({paging.param: token})
 
 
 def _linked(
@@ -127,7 +141,7 @@ def _linked(
     if address is None:
         return None
     path, params = client.below(address, place.path)
-    return _Place(path, params, place.page + 1, count)
+    return _Place(path, params, place.body, place.page + 1, count)
 
 
 def _token(source: str, plan: ListPlan, answer: Answer, items: list[Json]) -> str | None:
@@ -150,7 +164,7 @@ def _token(source: str, plan: ListPlan, answer: Answer, items: list[Json]) -> st
 
 def _counted(
     source: str, plan: ListPlan, place: _Place, answer: Answer, items: list[Json]
-) -> str | None:
+) -> int | None:
     paging = plan.paging
     assert paging is not None
     count, done = place.items + len(items), place.page + 1
@@ -165,7 +179,7 @@ def _counted(
             raise _garbled(source, plan, f"it ends after {so_far} of {total}")
     elif not items and paging.more is None:
         return None
-    return str(paging.first + so_far)
+    return paging.first + so_far
 
 
 def _evaluated(source: str, plan: ListPlan, path: Expression, document: Json) -> Json:

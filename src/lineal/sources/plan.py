@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from lineal.errors import Invalid, InvalidUri
-from lineal.model import Layer, Uri
+from lineal.model import Json, Layer, Uri
 from lineal.normalise import Platforms
 from lineal.sources import Key
 from lineal.sources.expressions import Expression
-from lineal.sources.spec import FileRule, SourceFile, Word
+from lineal.sources.said import Word
+from lineal.sources.spec import FileRule, SourceFile
 
+#: So many URIs are remembered of a source before all are forgotten and it begins anew.
+MET = 50_000
 #: A hole of a template.
 HOLE = re.compile(r"\{([^{}]*)\}")
 #: What a key's part may hold unencoded, as in a URI.
@@ -65,7 +68,10 @@ class KeyPlan:
 
     def text(self, parts: Sequence[str]) -> str:
         """Return the parts as one text: each percent-encoded as in a URI, joined by ``/``."""
-        return "/".join(quote(part, safe=_SAFE) for part in parts)
+        return "/".join([
+            part if part.isascii() and part.isalnum() else quote(part, safe=_SAFE)
+            for part in parts
+        ])  # fmt: skip
 
     def parts(self, text: str) -> dict[str, str]:
         """Return the parts that `text` made one of; raises `Invalid`."""
@@ -203,9 +209,13 @@ class ListPlan:
 
     path: str
     params: Mapping[str, str]
+    #: What is sent by POST; None: it is asked for by GET.
+    body: Mapping[str, Json] | None
     items: Expression
     key: KeyPlan
     version: Expression | None
+    #: Whether an item is the whole document.
+    full: bool
     paging: PagingPlan | None
 
 
@@ -280,6 +290,8 @@ class SourcePlan:
     files: tuple[FilePlan, ...]
     gone: Expression | None
     platforms: Platforms
+    #: The URIs of keys that were met, as each is asked for several times on its way.
+    _met: dict[Key, Uri] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -308,7 +320,13 @@ class SourcePlan:
 
     def subject(self, key: Key) -> Uri:
         """Return the URI of the thing that the document is about; raises `Invalid`."""
+        if (met := self._met.get(key)) is not None:
+            return met
         resource = self.resources.get(key.resource)
         if resource is None:
             raise Invalid(f"The source {self.name} has no resource {key.resource!r}.")
-        return resource.subject.uri(resource.key.parts(key.id))
+        found = resource.subject.uri(resource.key.parts(key.id))
+        if len(self._met) >= MET:
+            self._met.clear()
+        self._met[key] = found
+        return found

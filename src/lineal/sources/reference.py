@@ -30,6 +30,7 @@ HEADINGS: dict[str, str] = {
     "Header": "`auth.header`",
     "Limits": "`limits`",
     "Gone": "`gone`",
+    "Unfit": "`unfit`",
     "EventRule": "`events`",
     "Resource": "A resource",
     "Subject": "`subject`",

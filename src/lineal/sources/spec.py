@@ -5,45 +5,43 @@ Only the form is known here. `sources.plan` checks what the fields say and compi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from lineal.model import Json
+from lineal.sources.said import (
+    DatasetName,
+    EdgeRule,
+    Expr,
+    Part,
+    PartRule,
+    Reference,
+    Target,
+    Texts,
+    Value,
+    Values,
+    Word,
+)
 from lineal.sources.schedule import checked
 
-#: An expression in JMESPath.
-Expr: TypeAlias = str
-#: One text, or several that must each be there.
-Texts: TypeAlias = str | list[str]
 
-
-#: Where a secret is kept, never the secret.
-Reference: TypeAlias = Annotated[str, Meta(pattern="^[a-z][a-z0-9+-]*:.+$")]
-#: One plain value.
-Word: TypeAlias = bool | int | float | str | None
-
-
-class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of a source file: no field beyond the declared ones."""
-
-
-class Basic(_Part, frozen=True):
+class Basic(Part, frozen=True):
     """A name and a password."""
 
     user: Annotated[str, Meta(description="The name, or a reference to it.")]
     password: Annotated[Reference, Meta(description="A reference to the password.")]
 
 
-class Header(_Part, frozen=True):
+class Header(Part, frozen=True):
     """A header that holds a secret."""
 
     name: Annotated[str, Meta(description="The name of the header, such as X-Api-Key.")]
     value: Annotated[Reference, Meta(description="A reference to its value.")]
 
 
-class Auth(_Part, frozen=True):
+class Auth(Part, frozen=True):
     """How we say who we are, by reference: `env:NAME` or `file:/path`, never the secret."""
 
     bearer: Annotated[Reference | None, Meta(description="A reference to a bearer token.")] = None
@@ -55,7 +53,7 @@ class Auth(_Part, frozen=True):
             raise ValueError("Give exactly one of `bearer`, `basic` and `header`")
 
 
-class Limits(_Part, frozen=True):
+class Limits(Part, frozen=True):
     """How gently the source is asked."""
 
     requests_per_second: Annotated[
@@ -73,7 +71,33 @@ class Limits(_Part, frozen=True):
     ] = 10
 
 
-class Gone(_Part, frozen=True):
+#: What becomes of a document of which something does not fit.
+Policy: TypeAlias = Literal["store", "quarantine", "reject"]
+
+
+class Unfit(Part, frozen=True):
+    """
+    What becomes of a document of which something does not fit.
+
+    `store`: it is taken in, and the finding is shown. `quarantine`: it is put aside as a dead
+    letter until somebody has mended the file or the shape and replays it. `reject`: it is refused.
+    With the latter two, what was known before stays.
+    """
+
+    values: Annotated[
+        Policy, Meta(description="An attribute's value is not of the type that its shape says.")
+    ] = "store"
+    attributes: Annotated[Policy, Meta(description="An attribute that no shape knows.")] = "store"
+    edges: Annotated[Policy, Meta(description="An edge that no shape allows.")] = "store"
+    fields: Annotated[
+        Policy,
+        Meta(
+            description="A top-level field of the document that nothing maps, and `ignore` lacks."
+        ),
+    ] = "store"
+
+
+class Gone(Part, frozen=True):
     """What a real 'no such thing' looks like: a 404 or 410 that does not is not believed."""
 
     content_type: Annotated[
@@ -85,7 +109,7 @@ class Gone(_Part, frozen=True):
     ] = None
 
 
-class EventRule(_Part, frozen=True):
+class EventRule(Part, frozen=True):
     """Which documents an event marks as changed."""
 
     match: Annotated[
@@ -120,7 +144,7 @@ class EventRule(_Part, frozen=True):
             raise ValueError("An event needs a `resource`, or `ignore: true`")
 
 
-class Subject(_Part, frozen=True):
+class Subject(Part, frozen=True):
     """The thing that a document is about, named from its key."""
 
     type: Annotated[str, Meta(description="Its type.")]
@@ -136,7 +160,7 @@ class Subject(_Part, frozen=True):
     ] = None
 
 
-class Fetch(_Part, frozen=True):
+class Fetch(Part, frozen=True):
     """How one document is asked for."""
 
     path: Annotated[
@@ -153,7 +177,7 @@ class Fetch(_Part, frozen=True):
     ] = True
 
 
-class Together(_Part, frozen=True):
+class Together(Part, frozen=True):
     """How several documents are asked for by one request."""
 
     path: Annotated[str, Meta(description="The path after `base_url`.")]
@@ -172,7 +196,7 @@ class Together(_Part, frozen=True):
     items: Annotated[Expr, Meta(description="Where in the answer the documents are.")] = "@"
 
 
-class Paging(_Part, frozen=True):
+class Paging(Part, frozen=True):
     """How a list goes on."""
 
     style: Annotated[
@@ -208,13 +232,20 @@ class Paging(_Part, frozen=True):
             raise ValueError(f"Paging by {self.style} needs `next`")
 
 
-class Listing(_Part, frozen=True):
+class Listing(Part, frozen=True):
     """How everything there is of a resource is listed."""
 
     path: Annotated[str, Meta(description="The path after `base_url`.")]
     params: Annotated[dict[str, str], Meta(description="Arguments after the question mark.")] = (
         field(default_factory=dict)
     )
+    body: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="If given, the list is asked for by POST with this as JSON, and what pages "
+            "add stands in it instead of after the question mark. Only for what changes nothing."
+        ),
+    ] = None
     items: Annotated[Expr, Meta(description="Where in the answer the list is.")] = "@"
     key: Annotated[
         str | dict[str, Expr] | None,
@@ -230,133 +261,7 @@ class Listing(_Part, frozen=True):
     paging: Annotated[Paging | None, Meta(description="If not given, there is one page.")] = None
 
 
-class Value(_Part, frozen=True):
-    """Where a value is found and what becomes of it."""
-
-    path: Annotated[Expr, Meta(description="Where it is found.")]
-    values: Annotated[
-        dict[str, Word],
-        Meta(description="The source's words and ours; a word that is not here stays."),
-    ] = field(default_factory=dict)
-    as_: Annotated[
-        Literal["json", "text", "number", "boolean", "time", "tags", "status", "list"],
-        Meta(
-            description="`json`: as it is. `text`, `number`, `boolean`: only that. `time`: ISO "
-            "8601 in UTC. `tags`: labels as `key::value`. `status`: one lower-case word. `list`: "
-            "a list without nulls; one value is a list of one."
-        ),
-    ] = field(default="json", name="as")
-    default: Annotated[Word | list[Word], Meta(description="What it is if nothing is found.")] = (
-        None
-    )
-    required: Annotated[bool, Meta(description="Without it the document is garbled.")] = False
-
-
-Values: TypeAlias = dict[str, str | Value]
-
-
-class DatasetName(_Part, frozen=True):
-    """A data set under its OpenLineage name."""
-
-    namespace: Annotated[Expr, Meta(description="Where its namespace stands.")]
-    name: Annotated[Expr, Meta(description="Where its name stands.")]
-
-
-_FORMS = ("type", "part", "email", "owner", "location", "dataset", "model", "uri")
-
-
-class Target(_Part, frozen=True):
-    """A thing that a document refers to, in one of eight forms."""
-
-    type: Annotated[str | None, Meta(description="A thing of this type, with `id`.")] = None
-    platform: Annotated[
-        str | None, Meta(description="Its platform; that of the file if not given.")
-    ] = None
-    id: Annotated[
-        Texts | None, Meta(description="Where its segments stand; all must be there.")
-    ] = None
-    part: Annotated[
-        str | None,
-        Meta(description="A part of the subject, of this type: its id and then `id`."),
-    ] = None
-    email: Annotated[Expr | None, Meta(description="A text that holds an e-mail address.")] = None
-    owner: Annotated[Expr | None, Meta(description="A person or team in any usual spelling.")] = (
-        None
-    )
-    directory: Annotated[
-        str, Meta(description="The platform of people and teams that `owner` names.")
-    ] = "identity"
-    location: Annotated[
-        Expr | None, Meta(description="The address of a data set, such as s3://bucket/path.")
-    ] = None
-    dataset: Annotated[
-        DatasetName | None, Meta(description="A data set under its OpenLineage name.")
-    ] = None
-    model: Annotated[
-        Expr | None,
-        Meta(description="A model or a version under any usual address, such as models:/name/3."),
-    ] = None
-    scope: Annotated[
-        Expr | None,
-        Meta(description="With `model`: the cluster or namespace that a pvc:// address is in."),
-    ] = None
-    uri: Annotated[Expr | None, Meta(description="A URI of ours, whole.")] = None
-
-    def __post_init__(self) -> None:
-        forms = [name for name in _FORMS if getattr(self, name) is not None]
-        if len(forms) != 1:
-            raise ValueError(f"Give exactly one of {', '.join(f'`{name}`' for name in _FORMS)}")
-        if (forms[0] in ("type", "part")) != (self.id is not None):
-            raise ValueError("`id` goes with `type` or `part`, and they with it")
-        if self.scope is not None and self.model is None:
-            raise ValueError("`scope` goes with `model`")
-
-
-class EdgeRule(_Part, frozen=True):
-    """One kind of relationship that a document states."""
-
-    kind: Annotated[str, Meta(description="The kind, or its inverse.")]
-    to: Annotated[str | Target, Meta(description="The other end, or the word `subject`.")]
-    from_: Annotated[
-        str | Target | None,
-        Meta(description="Where it starts; if not given, at the thing that is described."),
-    ] = field(default=None, name="from")
-    each: Annotated[
-        Expr | None, Meta(description="A list; one edge for each item, which is then `@`.")
-    ] = None
-    when: Annotated[Expr | None, Meta(description="Only if this holds.")] = None
-    attributes: Annotated[Values, Meta(description="What the edge says besides, as in `map`.")] = (
-        field(default_factory=dict)
-    )
-    layer: Annotated[
-        Literal["declared", "observed", "inferred", "suggested"] | None,
-        Meta(description="How it is believed; as the kind says if not given."),
-    ] = None
-    valid_from: Annotated[Expr | None, Meta(description="Since when it is so.")] = None
-    valid_to: Annotated[Expr | None, Meta(description="Until when it was so.")] = None
-    required: Annotated[
-        bool, Meta(description="Without the other end the document is garbled.")
-    ] = False
-
-
-class PartRule(_Part, frozen=True):
-    """A further thing that the same document describes, such as a column of its table."""
-
-    as_: Annotated[Target, Meta(description="What it is; `part` is the usual form.")] = field(
-        name="as"
-    )
-    each: Annotated[
-        Expr | None, Meta(description="A list; one thing for each item, which is then `@`.")
-    ] = None
-    when: Annotated[Expr | None, Meta(description="Only if this holds.")] = None
-    map: Annotated[Values, Meta(description="Its attributes.")] = field(default_factory=dict)
-    valid_from: Annotated[Expr | None, Meta(description="Since when this is so.")] = None
-    edges: Annotated[list[EdgeRule], Meta(description="What it is related to.")] = field(
-        default_factory=list
-    )
-
-
-class Resource(_Part, frozen=True):
+class Resource(Part, frozen=True):
     """One sort of document: how it is asked for, and what it says in our words."""
 
     subject: Annotated[Subject, Meta(description="The thing that a document is about.")]
@@ -396,9 +301,13 @@ class Resource(_Part, frozen=True):
     parts: Annotated[
         list[PartRule], Meta(description="Further things that the document describes.")
     ] = field(default_factory=list)
+    ignore: Annotated[
+        list[str],
+        Meta(description="Fields of the document that are known and mean nothing here."),
+    ] = field(default_factory=list)
 
 
-class FileRule(_Part, frozen=True):
+class FileRule(Part, frozen=True):
     """Files that hold documents."""
 
     path: Annotated[
@@ -428,7 +337,7 @@ class FileRule(_Part, frozen=True):
     ] = None
 
 
-class SourceFile(_Part, frozen=True):
+class SourceFile(Part, frozen=True):
     """One tool, declared: how it is asked and what its documents say in our words."""
 
     source: Annotated[
@@ -468,6 +377,9 @@ class SourceFile(_Part, frozen=True):
     ] = "application/json"
     gone: Annotated[Gone, Meta(description="What a real 404 looks like.")] = Gone()
     limits: Annotated[Limits, Meta(description="How gently it is asked.")] = Limits()
+    unfit: Annotated[
+        Unfit, Meta(description="What becomes of a document of which something does not fit.")
+    ] = Unfit()
     second_look: Annotated[
         list[Annotated[float, Meta(gt=0, le=86_400)]],
         Meta(
@@ -498,8 +410,8 @@ class SourceFile(_Part, frozen=True):
 
 
 PARTS: tuple[type[Struct], ...] = (
-    SourceFile, Auth, Basic, Header, Limits, Gone, EventRule, Resource, Subject, Fetch, Listing,
-    Together, Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule,
+    SourceFile, Auth, Basic, Header, Limits, Gone, Unfit, EventRule, Resource, Subject, Fetch,
+    Listing, Together, Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule,
 )  # fmt: skip
 
 

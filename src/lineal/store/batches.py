@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lineal.model import Instant, Record, Removal
 from lineal.shapes import Shapes
 from lineal.store import text
 from lineal.store.conclusions import Rules
+from lineal.store.findings import Examined, Name
 from lineal.store.names import Names
 from lineal.store.terms import Terms
 from lineal.store.text import Describe
@@ -34,6 +35,8 @@ class Fence:
     #: In how many microseconds to look once more, and which look comes after that.
     look_in: Instant | None = None
     looks: int | None = None
+    #: True where the answer is refused: the next list asks for it again, though it be the same.
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Batch:
     #: A text that makes a repeated commit of the same batch do nothing.
     token: str | None = None
     fences: Sequence[Fence] = ()
+    #: What of documents does not fit, by source and name; what is not here stays as it was.
+    examined: Mapping[Name, Examined] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ WORK = (
     schema.flow,
     schema.standing,
     schema.deed,
+    schema.finding,
 )
 
 

@@ -235,6 +235,8 @@ def edge_difference(
         if old is None:
             begun[name] = begun_edge(statement, record)
             continue
+        if statement.valid_from is None and _same_words(old, statement):
+            continue
         is_event = _is_event(name, nature)
         new = begun_edge(statement, record, old if is_event or _only_ends(old, statement) else None)
         if _same_edge(old, new, statement):
@@ -275,6 +277,15 @@ def _only_ends(old: Standing, statement: EdgeStatement) -> bool:
         old.layer == statement.layer.value
         and old.body == attributes_of(statement)
         and old.valid_to != statement.valid_to
+    )
+
+
+def _same_words(old: Standing, statement: EdgeStatement) -> bool:
+    """Is the same said as stands? Most edges of a document that changed are as they were."""
+    return (
+        old.layer == statement.layer.value
+        and old.valid_to == statement.valid_to
+        and old.body == attributes_of(statement)
     )
 
 

@@ -11,7 +11,8 @@ each in the order of their names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -85,20 +86,25 @@ class Ledger:
 
     def insert_numbered(self, table: sa.Table, row: Sequence[object]) -> None:
         """Insert a row without its first column, which the database numbers."""
-        names = ", ".join(column.name for column in list(table.columns)[1:])
-        marks = ", ".join("?" for _ in row)
-        found = self.driver.row(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks}) RETURNING id", *row
-        )
+        found = self.driver.row(_numbering(table), *row)
         assert found is not None
         self.added(table, [(found[0], *row)])
 
     def find(self, table: sa.Table, where: str, *values: object) -> list[Row]:
         """Return whole rows, to be changed or deleted; on PostgreSQL nobody else may till then."""
-        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
-        return self.driver.rows(
-            f"SELECT {_columns(table)} FROM {table.name} WHERE {where}{hold}", *values
-        )
+        return self.driver.rows(f"{_selection(table)} {where}{self._hold}", *values)
+
+    def find_among(
+        self, table: sa.Table, where: str, keys: Collection[int] | Collection[str], *values: object
+    ) -> list[Row]:
+        """Return whole rows as `find` does, by a condition in which ``{among}`` *keys* is last."""
+        if not keys:
+            return []
+        return self.driver.among(f"{_selection(table)} {where}{self._hold}", keys, *values)
+
+    @property
+    def _hold(self) -> str:
+        return "" if self.driver.is_sqlite else " FOR UPDATE"
 
     def delete(self, table: sa.Table, rows: Sequence[Row]) -> None:
         """Delete rows that were found."""
@@ -106,18 +112,35 @@ class Ledger:
         self.driver.many(f"DELETE FROM {table.name} WHERE {_by_key(table)}", keys)
         self.taken(table, rows)
 
-    def change(self, table: sa.Table, rows: Sequence[tuple[Row, dict[str, object]]]) -> list[Row]:
+    def change(
+        self, table: sa.Table, rows: Iterable[tuple[Row, Mapping[str, object]]]
+    ) -> list[Row]:
         """Change rows that were found: each with the columns that get new values."""
-        names = [column.name for column in table.columns]
-        new = []
+        places, pairs = _places(table), []
         for row, values in rows:
-            new.append(tuple(values.get(name, old) for name, old in zip(names, row, strict=True)))
-        sets = ", ".join(f"{name} = ?" for name in names)
-        lines = [(*after, *_key(table, row)) for (row, _), after in zip(rows, new, strict=True)]
-        self.driver.many(f"UPDATE {table.name} SET {sets} WHERE {_by_key(table)}", lines)
-        self.taken(table, (row for row, _ in rows))
-        self.added(table, new)
-        return new
+            new = list(row)
+            for name, value in values.items():
+                new[places[name]] = value
+            pairs.append((row, tuple(new)))
+        self.replace(table, pairs)
+        return [new for _, new in pairs]
+
+    def replace(self, table: sa.Table, pairs: Sequence[tuple[Row, Row]]) -> None:
+        """Put new rows of the same keys in the place of rows that were found."""
+        pairs = [(old, new) for old, new in pairs if old != new]
+        if not pairs:
+            return
+        # To name a column is to write its indexes anew, whether or not its value is another.
+        changed = [
+            place for place in range(len(table.columns))
+            if any(old[place] != new[place] for old, new in pairs)
+        ]  # fmt: skip
+        lines = [
+            (*[new[place] for place in changed], *_key(table, old)) for old, new in pairs
+        ]  # fmt: skip
+        self.driver.many(_updating(table, tuple(changed)), lines)
+        self.taken(table, [old for old, _ in pairs])
+        self.added(table, [new for _, new in pairs])
 
     # ── Holding ──────────────────────────────────────────────────────────────────────────────
 
@@ -178,14 +201,45 @@ def kept(driver: Driver) -> dict[str, tuple[int, int]]:
     return {row[0]: (row[1], row[2]) for row in driver.rows("SELECT name, rows, seal FROM ledger")}
 
 
+@lru_cache(maxsize=64)
 def _columns(table: sa.Table) -> str:
     return ", ".join(column.name for column in table.columns)
 
 
+@lru_cache(maxsize=64)
+def _numbering(table: sa.Table) -> str:
+    names = [column.name for column in list(table.columns)[1:]]
+    marks = ", ".join("?" for _ in names)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) RETURNING id"
+
+
+@lru_cache(maxsize=64)
+def _selection(table: sa.Table) -> str:
+    return f"SELECT {_columns(table)} FROM {table.name} WHERE"
+
+
+@lru_cache(maxsize=64)
 def _by_key(table: sa.Table) -> str:
     return " AND ".join(f"{column.name} = ?" for column in table.primary_key)
 
 
-def _key(table: sa.Table, row: Sequence[object]) -> tuple[object, ...]:
+@lru_cache(maxsize=64)
+def _places(table: sa.Table) -> dict[str, int]:
+    return {column.name: place for place, column in enumerate(table.columns)}
+
+
+@lru_cache(maxsize=256)
+def _updating(table: sa.Table, places: tuple[int, ...]) -> str:
     names = [column.name for column in table.columns]
-    return tuple(row[names.index(column.name)] for column in table.primary_key)
+    sets = ", ".join(f"{names[place]} = ?" for place in places)
+    return f"UPDATE {table.name} SET {sets} WHERE {_by_key(table)}"
+
+
+@lru_cache(maxsize=64)
+def _key_places(table: sa.Table) -> tuple[int, ...]:
+    places = _places(table)
+    return tuple(places[column.name] for column in table.primary_key)
+
+
+def _key(table: sa.Table, row: Sequence[object]) -> tuple[object, ...]:
+    return tuple([row[place] for place in _key_places(table)])

@@ -25,6 +25,7 @@ from lineal.model import (
 )
 from lineal.store import matching, observed, schema
 from lineal.store.facts import TOMBSTONE, response_of, together
+from lineal.store.findings import Found, findings_about
 from lineal.store.links import Links
 from lineal.store.matching import Wanted
 from lineal.store.slices import slices
@@ -79,6 +80,10 @@ class Reader(Links):
         from lineal.store import bulk  # noqa: PLC0415
 
         return bulk.turns(self, self._driver, things)
+
+    def unfit(self, subjects: Iterable[Uri], documents: Iterable[tuple[str, str]]) -> list[Found]:
+        """What of the documents about these things, and of these documents, does not fit now?"""
+        return findings_about(self._driver, subjects, documents)
 
     # ── Search ───────────────────────────────────────────────────────────────────────────────
 

@@ -452,6 +452,23 @@ deed = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+#: What of a document does not fit: one row for each of which something does not.
+finding = Table(
+    "finding",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    #: The URI of what the document is about, known or not.
+    Column("subject", Text, nullable=False),
+    #: What became of it: ``store``, ``quarantine`` or ``reject``.
+    Column("policy", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    #: The findings as JSON, the same text for the same findings.
+    Column("said", Text, nullable=False),
+    Index("finding_by_subject", "subject"),
+    sqlite_with_rowid=False,
+)
+
 #: The rules of which conclusions stand, and which of them are in use.
 rule = Table(
     "rule",
@@ -497,6 +514,6 @@ FACTS = (record, edge_out, edge_in, derivation)
 #: The tables whose rows are changed or deleted; `lineal.store.ledger` counts them.
 IN_PLACE = (
     *(term, facet_value, projection, document, registered, forgotten, resealed),
-    *(watch, inbox, log_entry, log_body, dead_letter, raw, flow, standing, deed),
+    *(watch, inbox, log_entry, log_body, dead_letter, raw, flow, standing, deed, finding),
     *(rule, rule_work),
 )

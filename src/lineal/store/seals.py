@@ -150,7 +150,11 @@ def chained(
 
 def row_seal(values: Iterable[object]) -> int:
     """Return a number that changes when one of a row's values does, of 63 bits."""
-    text = "\x1f".join([value if type(value) is str else _plain(value) for value in values])
+    text = "\x1f".join([
+        value if isinstance(value, str) else str(value) if type(value) is int
+        else "\x00" if value is None else _plain(value)
+        for value in values
+    ])  # fmt: skip
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 

@@ -23,7 +23,7 @@ from lineal.store.driver import Driver
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
-from lineal.store.work import keep_raws, marks
+from lineal.store.work import keep_raws, note_findings, outcomes
 
 SYSTEM = Viewer("system")
 
@@ -127,11 +127,10 @@ class Transaction:
 
     def _passing(self, batch: Batch) -> list[Record | Removal]:
         """Pass the fences: leave out what answers a mark that was answered since."""
-        stale = {
-            (fence.source, fence.document)
-            for fence in batch.fences
-            if not marks.answered(self._ledger, fence, self.instant)
-        }
+        stale = outcomes.answered(self._ledger, batch.fences, self.instant) if batch.fences else ()
+        examined = {name: one for name, one in batch.examined.items() if name not in stale}
+        if examined:
+            note_findings(self._ledger, examined, self.instant)
         words = [word for word in batch.words if (word.source, word.document) not in stale]
         if len(words) < len(batch.words):
             self._documents["superseded"] += len(batch.words) - len(words)

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 from starlette.requests import Request
 
-from lineal.app.taking import Told
+from lineal.app.taking import Told, Unread
 from lineal.errors import InvalidEvent
 from lineal.model import Json
 from lineal.surfaces.errors_http import Malformed, TooLarge, Unsupported
@@ -126,7 +126,7 @@ def events(body: Body, known: Collection[str], source: str | None) -> tuple[str 
     *source* is not given, the envelope's counts if it is one of the *known* sources.
 
     Raises:
-        InvalidEvent: an event makes no sense, or those of a batch are of several sources.
+        InvalidEvent: an event makes no sense, or they are of several sources.
     """
     found = _told(body)
     if source is not None:
@@ -137,6 +137,27 @@ def events(body: Body, known: Collection[str], source: str | None) -> tuple[str 
             "The events of one request are of one source.", fix="Send a batch for each source."
         )
     return next(iter(sources), None), found
+
+
+def batch(body: Body) -> list[Told | Unread] | None:
+    """
+    Return the events of a CloudEvents batch, each by itself; None where the body is none.
+
+    Raises:
+        InvalidEvent: the body is no list.
+    """
+    if body.content_type != CLOUDEVENT_BATCH:
+        return None
+    value = parsed(body)
+    if not isinstance(value, list):
+        raise InvalidEvent(f"{CLOUDEVENT_BATCH} is a list, and this is not.")
+    found: list[Told | Unread] = []
+    for item in value:
+        try:
+            found += unwrapped([item])
+        except InvalidEvent as error:
+            found.append(Unread({}, str(error).replace("Event 0 ", "It ", 1)))
+    return found
 
 
 def _told(body: Body) -> list[Told]:

@@ -29,6 +29,7 @@ STATUS = {
     "unsupported": 415,
     "wrong_host": 421,
     "shape": 422,
+    "unfit": 422,
     "rule": 422,
     "source_spec": 500,
     "config": 500,

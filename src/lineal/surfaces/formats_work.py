@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lineal.app import Replayed
     from lineal.app.standing import SourceStanding, Standings
     from lineal.store import Pending
-    from lineal.store.work import Account, DeadLetter, Deed
+    from lineal.store.work import Account, Counted, DeadLetter, Deed
 
 
 def health(stand: Standings) -> Object:
@@ -52,6 +52,7 @@ def source(stand: SourceStanding) -> Object:
         "dirty": one.dirty,
         "failing": one.failing,
         "dead": one.dead,
+        "unfit": one.unfit,
         "lag": round(stand.lag / 1_000_000, 3),
         "oldest": one.oldest,
         "oldest_dirty": when(one.oldest_dirty),
@@ -93,6 +94,22 @@ def notices(account: Account) -> Object:
         "purged": account.purged,
         "pending": account.pending,
     }
+
+
+def findings(source: str, some: Sequence[Counted]) -> Object:
+    """Return what of a source's documents does not fit, the most frequent first."""
+    value: list[Json] = [
+        {
+            "sort": one.finding.sort,
+            "name": one.finding.name,
+            "text": one.finding.text,
+            "policy": one.policy,
+            "documents": one.count,
+            "example": one.example,
+        }
+        for one in some
+    ]
+    return {"source": source, "value": value}
 
 
 def dead_letters(letters: Sequence[DeadLetter]) -> Object:

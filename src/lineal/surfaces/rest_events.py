@@ -17,7 +17,7 @@ from lineal.surfaces.events import envelopes
 from lineal.surfaces.rest import PREFIX, json_response, problems
 
 if TYPE_CHECKING:
-    from lineal.app import Lineal, LogReceipt
+    from lineal.app import Lineal, Receipt
 
 Sent = Annotated[Body, Depends(bodies.read)]
 
@@ -44,7 +44,10 @@ def _add_events(api: APIRouter, lineal: Lineal) -> None:
         "/events",
         status_code=202,
         response_model=models.Accepted,
-        responses=problems(400, 413, 415, 422, 503),
+        responses={
+            **problems(400, 413, 415, 422, 503),
+            207: {"model": models.PartlyAccepted, "description": "Some of a batch were refused."},
+        },
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     def receive(
@@ -57,13 +60,27 @@ def _add_events(api: APIRouter, lineal: Lineal) -> None:
         Keep events that something changed: one object, or an array of them, all or none.
 
         The answer comes once they are on disk. CloudEvents are taken in their structured,
-        binary (`ce-` headers) and batch forms.
+        binary (`ce-` headers) and batch forms. A batch may hold events of several sources; it is
+        taken event by event, and the answer says what became of those that were refused.
         """
+        if not source and (items := bodies.batch(body)) is not None:
+            return _each(lineal.receive_each(items), len(items))
         name, told = bodies.events(body, lineal.listened, source or None)
         events = lineal.worded(name, told)
         count = lineal.receive(name, events)
         reached("acknowledging")
         return json_response({"accepted": count}, 202)
+
+
+def _each(receipt: Receipt, count: int) -> Response:
+    """Say what became of each event of a batch."""
+    if not receipt.refused:
+        return json_response({"accepted": receipt.accepted}, 202)
+    if not receipt.accepted:
+        place, reason = receipt.refused[0]
+        raise InvalidEvent(f"None of {count} events can be taken; event {place}: {reason}")
+    refused: list[Json] = [{"index": place, "reason": reason} for place, reason in receipt.refused]
+    return json_response({"accepted": receipt.accepted, "refused": refused}, 207)
 
 
 def _add_lineage(api: APIRouter, lineal: Lineal) -> None:
@@ -116,7 +133,7 @@ def _add_lineage(api: APIRouter, lineal: Lineal) -> None:
 def _taken(lineal: Lineal, items: list[Json]) -> dict[str, Json] | None:
     """Keep what can be kept; return what OpenLineage says of the rest, if there is any."""
     places = [place for place, item in enumerate(items) if isinstance(item, dict)]
-    receipt: LogReceipt = lineal.receive_log([item for item in items if isinstance(item, dict)])
+    receipt: Receipt = lineal.receive_log([item for item in items if isinstance(item, dict)])
     failed = dict.fromkeys(set(range(len(items))) - set(places), "An event is an object.")
     failed |= {places[index]: reason for index, reason in receipt.refused}
     if not failed:

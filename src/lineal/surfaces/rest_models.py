@@ -345,6 +345,20 @@ class Accepted(_Model):
     accepted: int
 
 
+class RefusedEvent(_Model):
+    """An event of a batch that is not kept: which, counted from 0, and why."""
+
+    index: int
+    reason: str
+
+
+class PartlyAccepted(_Model):
+    """How many events of a batch are kept, and which were refused."""
+
+    accepted: int
+    refused: list[RefusedEvent]
+
+
 class DoorStanding(_Model):
     """How the door of a bus stands."""
 

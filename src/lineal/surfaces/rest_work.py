@@ -61,6 +61,7 @@ class Source(_Model):
     dirty: int = Field(description="Documents that are to be fetched.")
     failing: int
     dead: int
+    unfit: int = Field(description="Documents of which something does not fit; see findings.")
     lag: float = Field(description="For how many seconds the longest waits.")
     oldest: str | None = Field(description="The document that waits longest.")
     oldest_dirty: str | None = _time("Since when it waits.")
@@ -108,6 +109,24 @@ class Sources(_Model):
     broken: list[Broken]
     inbox: Inbox
     rules: RulesWaiting
+
+
+class Finding(_Model):
+    """Something in documents of a source that does not fit."""
+
+    sort: Literal["values", "attributes", "edges", "fields"]
+    name: str = Field(description="What it is about, such as `dataset.rows`, or a field.")
+    text: str
+    policy: Literal["store", "quarantine", "reject"] = Field(description="What became of them.")
+    documents: int = Field(description="Of how many documents it was found.")
+    example: str = Field(description="One of them.")
+
+
+class Findings(_Model):
+    """What of a source's documents does not fit, the most frequent first."""
+
+    source: str
+    value: list[Finding]
 
 
 class DeadLetter(_Model):
@@ -216,6 +235,11 @@ def _add_reads(api: APIRouter, lineal: Lineal) -> None:
     def dead_letter(number: int) -> Response:
         """Return one thing that could not be taken in."""
         return json_response(formats.dead_letter(lineal.dead_letter(number)))
+
+    @api.get("/sources/{name}/findings", **answered(Findings))
+    def findings(name: str) -> Response:
+        """Return what of a source's documents does not fit, and in how many of them."""
+        return json_response(formats.findings(name, lineal.findings(name)))
 
     @api.get("/deeds", **answered(Deeds))
     def deeds(limit: Limit = 100) -> Response:

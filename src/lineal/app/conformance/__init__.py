@@ -10,17 +10,17 @@ or to a database that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineal.app.conformance import answers, histories, looking
+from lineal.app.conformance import answers, histories, logs, looking
 from lineal.app.conformance.answers import Recorder
 from lineal.app.conformance.checks import Check, Findings, dice
 from lineal.app.conformance.looking import Heard
-from lineal.model import Json
+from lineal.model import Json, Record
 from lineal.shapes import Shapes
-from lineal.sources import FetchedSource
+from lineal.sources import Fetched, FetchedSource, Key, Listed, LogSource, Refused
 from lineal.sources.files import FileSource
 
 
@@ -97,8 +97,54 @@ def examine_files(
     return _report(source.name, plan, heard, findings)
 
 
+def examine_log(
+    source: LogSource,
+    entries: Sequence[Mapping[str, Json]],
+    *,
+    shapes: Shapes,
+    plan: Plan | None = None,
+    unread: Sequence[Refused] = (),
+) -> Report:
+    """Examine a log source by some of its entries; *unread* are those that are none."""
+    plan = plan or Plan()
+    findings = Findings()
+    faults = [f"{one.file} {one.index}: {one.reason}" for one in unread]
+    findings.judge("reads what there is", faults, f"{len(entries)} entries were read.")
+    heard = logs.look(
+        source, entries, shapes, findings, documents=plan.documents, seed=plan.seed
+    )  # fmt: skip
+    logs.play(source, entries, findings, shapes, seed=plan.seed)
+    return _report(source.name, plan, heard, findings)
+
+
+def examine_snapshot(
+    read: Callable[[], Iterable[Record | Refused]], *, shapes: Shapes, plan: Plan | None = None
+) -> Report:
+    """Examine what a snapshot of files says, which is read by *read*."""
+    plan = plan or Plan()
+    findings = Findings()
+    name, records = logs.read_whole(read, findings)
+    by_key = {Key.of(one.document): one for one in records}
+    looking.noted_words(by_key, shapes, findings)
+    listed = [Listed(key) for key in by_key]
+    chosen = looking.sample(listed, plan.documents, dice(plan.seed, "sample"))
+    heard = Heard(len(by_key), {key: Fetched(key, by_key[key]) for key in chosen})
+    histories.play(logs.OfRecords(name, records), heard, findings, shapes, seed=plan.seed)
+    return _report(name or "files", plan, heard, findings)
+
+
 def _report(name: str, plan: Plan, heard: Heard, findings: Findings) -> Report:
     return Report(name, plan.seed, heard.listed, len(heard.fetched), tuple(findings))
 
 
-__all__ = ["Check", "Plan", "Recorder", "Report", "asked", "examine", "examine_files"]
+__all__ = [
+    "Check",
+    "Plan",
+    "Recorder",
+    "Report",
+    "asked",
+    "examine",
+    "examine_files",
+    "examine_log",
+    "examine_snapshot",
+]

@@ -52,7 +52,7 @@ _PLAYERS = 60
 #: So many of them go: fewer than what a sweep holds back.
 _GOING = 4
 #: An empty database, of which each play gets a copy.
-_EMPTY = "empty.db"
+EMPTY = "empty.db"
 _BEGIN: Instant = 1_770_000_000 * _SECOND
 
 
@@ -240,7 +240,7 @@ def folder_of(shapes: Shapes) -> Iterator[Path]:
     memory = Path("/dev/shm")  # noqa: S108  # the folder in it is made safely, under its own name
     there = memory if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="lineal-", dir=there) as name:
-        Store(Path(name) / _EMPTY, shapes=shapes).close()
+        Store(Path(name) / EMPTY, shapes=shapes).close()
         yield Path(name)
 
 
@@ -298,7 +298,7 @@ class Play:
         self._dice, self._clock = dice(seed, way), Clock()
         self.source = Told(naming, self._clock, way, seed)
         place = folder / f"{way}.db"
-        shutil.copyfile(folder / _EMPTY, place)
+        shutil.copyfile(folder / EMPTY, place)
         self._store = Store(place, shapes=shapes, now=self._clock)
         self._ingest = Ingest(
             self._store,

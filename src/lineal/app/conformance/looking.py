@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -13,10 +13,11 @@ from lineal.app.conformance.checks import Findings, dice, some
 from lineal.errors import InvalidEvent, LinealError, ShapeError, SourceGone
 from lineal.model import Json, Record, Uri
 from lineal.shapes import Shapes
-from lineal.sources import Fetched, FetchedSource, Key, Listed, Refused
+from lineal.sources import Fetched, FetchedSource, Key, Listed, Marked, Refused
 from lineal.sources.files import FileSource
 
 Source: TypeAlias = FetchedSource
+Understand: TypeAlias = Callable[[Mapping[str, Json]], Sequence[Marked]]
 
 
 class Naming(Protocol):
@@ -82,7 +83,7 @@ def look(source: Source, shapes: Shapes, findings: Findings, *, documents: int, 
     listed = _list(source, findings)
     heard.listed = len(listed)
     faults: list[str] = []
-    for key in _sample(listed, documents, dice(seed, "sample")):
+    for key in sample(listed, documents, dice(seed, "sample")):
         try:
             heard.fetched[key] = source.fetch(key)
         except Exception as error:  # whatever it raises is what is to be told
@@ -95,7 +96,7 @@ def look(source: Source, shapes: Shapes, findings: Findings, *, documents: int, 
     )
     _same_again(source, heard, findings)
     _names(source, heard.records, findings)
-    _words(heard.records, shapes, findings)
+    noted_words(heard.records, shapes, findings)
     return heard
 
 
@@ -123,8 +124,8 @@ def read(
     other = [k.document for k, one in found.items() if said.get(k) != timeless(one)]
     findings.judge("says the same again", other, "Read twice, every document says the same.")
     _names(source, found, findings)
-    _words(found, shapes, findings)
-    chosen = _sample([Listed(key) for key in found], documents, dice(seed, "sample"))
+    noted_words(found, shapes, findings)
+    chosen = sample([Listed(key) for key in found], documents, dice(seed, "sample"))
     return Heard(len(found), {key: Fetched(key, found[key]) for key in chosen})
 
 
@@ -159,15 +160,7 @@ def events(
     given: bool,
 ) -> None:
     """See whether events are understood, and nonsense is refused."""
-    nonsense: list[dict[str, Json]] = [{}, {"lineal": "nonsense"}, {"event_type": "nonsense"}]
-    taken = [(body, _taken(source, body)) for body in nonsense]
-    faults = [f"{body}: {fault}" for body, fault in taken if fault]
-    findings.judge(
-        "refuses nonsense",
-        faults,
-        "Events that mean nothing are refused.",
-        "An event that any rule fits hides that a tool has changed its events.",
-    )
+    refuses_nonsense(source.understand, findings)
     if not told:
         findings.skipped("understands events", "There is no event to try: give some by --events.")
         return
@@ -175,6 +168,19 @@ def events(
     origin = "given" if given else "made from its rules"
     findings.judge(
         "understands events", faults, f"{len(told)} events, {origin}, mark documents it can fetch."
+    )
+
+
+def refuses_nonsense(understand: Understand, findings: Findings) -> None:
+    """See whether events that mean nothing are refused."""
+    nonsense: list[dict[str, Json]] = [{}, {"lineal": "nonsense"}, {"event_type": "nonsense"}]
+    taken = [(body, _taken(understand, body)) for body in nonsense]
+    faults = [f"{body}: {fault}" for body, fault in taken if fault]
+    findings.judge(
+        "refuses nonsense",
+        faults,
+        "Events that mean nothing are refused.",
+        "An event that any rule fits hides that a tool has changed its events.",
     )
 
 
@@ -195,10 +201,10 @@ def _event_faults(source: Source, heard: Heard, body: Mapping[str, Json]) -> Ite
             yield f"{dict(body)}: {mark.key.document}: {worded(error)}"
 
 
-def _taken(source: Source, body: Mapping[str, Json]) -> str | None:
+def _taken(understand: Understand, body: Mapping[str, Json]) -> str | None:
     """Return what is wrong with how nonsense is taken, None where it is refused."""
     try:
-        source.understand(body)
+        understand(body)
     except InvalidEvent:
         return None
     except Exception as error:  # whatever it raises is what is to be told
@@ -256,7 +262,7 @@ def _twice(keys: Sequence[Key]) -> Iterator[Key]:
         seen.add(key)
 
 
-def _sample(listed: Sequence[Listed], documents: int, thrown: Random) -> list[Key]:
+def sample(listed: Sequence[Listed], documents: int, thrown: Random) -> list[Key]:
     """Choose some of each sort of document."""
     by_resource: defaultdict[str, list[Key]] = defaultdict(list)
     for one in listed:
@@ -327,7 +333,8 @@ def _names(source: Naming, records: Mapping[Key, Record], findings: Findings) ->
     )
 
 
-def _words(records: Mapping[Key, Record], shapes: Shapes, findings: Findings) -> None:
+def noted_words(records: Mapping[Key, Record], shapes: Shapes, findings: Findings) -> None:
+    """See whether records speak of types, kinds and attributes that are known."""
     faults: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for record in records.values():

@@ -6,6 +6,15 @@ None of this is a fact about the estate; it may be updated in place, and is coun
 from __future__ import annotations
 
 from lineal.store.driver import Row
+from lineal.store.findings import (
+    Counted,
+    Examined,
+    Found,
+    count_findings,
+    count_unfit,
+    findings_about,
+    note_findings,
+)
 from lineal.store.flow import Account, accounts, depth, pending
 from lineal.store.work.entries import entries, keep
 from lineal.store.work.inbox import Waiting, done, receive, waiting
@@ -24,22 +33,21 @@ from lineal.store.work.letters import (
 )
 from lineal.store.work.marks import (
     Dirty,
-    answered,
-    bring_back,
+    Mark,
+    Taking,
     claim,
     count_dirty,
     due,
-    hand_back,
-    hurry,
     mark,
     mark_all,
+    mark_several,
     mark_unknown,
-    put_off,
     ready,
     release_all,
     take,
     undescribed,
 )
+from lineal.store.work.outcomes import answered, bring_back, hand_back, hurry, put_off
 from lineal.store.work.raws import Raw, keep_raws, kept_raws
 from lineal.store.work.standing import (
     Deed,
@@ -53,6 +61,7 @@ from lineal.store.work.standing import (
     standings,
 )
 from lineal.store.work.sweeps import (
+    Line,
     begin,
     count_living,
     listed,
@@ -66,13 +75,19 @@ from lineal.store.work.sweeps import (
 
 __all__ = [
     "Account",
+    "Counted",
     "DeadLetter",
     "Deed",
     "Dirty",
+    "Examined",
+    "Found",
+    "Line",
+    "Mark",
     "Raw",
     "Row",
     "SourceHealth",
     "Standing",
+    "Taking",
     "Waiting",
     "accounts",
     "again",
@@ -85,7 +100,9 @@ __all__ = [
     "chosen",
     "claim",
     "count_dirty",
+    "count_findings",
     "count_living",
+    "count_unfit",
     "dead_letter",
     "dead_letters",
     "deeds",
@@ -94,6 +111,7 @@ __all__ = [
     "drop",
     "due",
     "entries",
+    "findings_about",
     "hand_back",
     "health",
     "hurry",
@@ -104,10 +122,12 @@ __all__ = [
     "living",
     "mark",
     "mark_all",
+    "mark_several",
     "mark_unknown",
     "missing",
     "newest",
     "note",
+    "note_findings",
     "pending",
     "purge",
     "put_off",

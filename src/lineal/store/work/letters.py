@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +13,7 @@ from lineal.store import schema
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import canonical
 from lineal.store.ledger import Ledger
-from lineal.store.work import marks
+from lineal.store.work import marks, outcomes
 from lineal.store.work.inbox import Waiting
 from lineal.store.work.marks import Dirty
 
@@ -76,13 +76,19 @@ def _bury_body(
 
 
 def bury_document(
-    ledger: Ledger, dirty: Dirty, error: Exception, now: Instant, *, stage: str = "fetch"
+    ledger: Ledger,
+    dirty: Dirty,
+    error: Exception,
+    now: Instant,
+    *,
+    stage: str = "fetch",
+    raw: Mapping[str, Json] | None = None,
 ) -> bool:
     """
     Put aside a document that could not be fetched, worded or committed, until it is marked again.
 
-    One letter for a document, however often it comes to that. False: it was marked meanwhile, and
-    is asked for once more instead.
+    One letter for a document, however often it comes to that; *raw* is what is kept of it to be
+    looked at. False: it was marked meanwhile, and is asked for once more instead.
     """
     ledger.hold_marks()
     found = marks.watched(ledger, dirty.source, dirty.document)
@@ -90,7 +96,7 @@ def bury_document(
         return False
     row, known = found
     if known.dirty_seq != dirty.seq:
-        marks.put_off(ledger, dirty, due_at=now, error=str(error))
+        outcomes.put_off(ledger, dirty, due_at=now, error=str(error))
         return False
     notices = max(0, known.told - known.settled)
     values: dict[str, object] = {
@@ -99,20 +105,27 @@ def bury_document(
         "leased_by": None, "leased_until": None,
     }  # fmt: skip
     ledger.change(schema.watch, [(row, values)])
-    _add_letter(ledger, dirty, stage, error, now, notices)
+    body = "" if raw is None else canonical(raw)
+    _add_letter(ledger, dirty, stage, error, now, notices, body)
     reached("letter-written")
     return True
 
 
 def _add_letter(
-    ledger: Ledger, dirty: Dirty, stage: str, error: Exception, now: Instant, notices: int
+    ledger: Ledger,
+    dirty: Dirty,
+    stage: str,
+    error: Exception,
+    now: Instant,
+    notices: int,
+    body: str,
 ) -> None:
     tries = dirty.attempts + 1
     where = "source = ? AND document = ?"
     known = ledger.find(schema.dead_letter, where, dirty.source, dirty.document)
     if not known:
         row = (
-            dirty.source, stage, dirty.document, "", _code(error), str(error), tries, now, now,
+            dirty.source, stage, dirty.document, body, _code(error), str(error), tries, now, now,
             notices,
         )  # fmt: skip
         ledger.insert_numbered(schema.dead_letter, row)
@@ -120,7 +133,7 @@ def _add_letter(
     letter = DeadLetter(*known[0])
     again: dict[str, object] = {
         "stage": stage, "error": _code(error), "reason": str(error), "last_at": now,
-        "attempts": letter.attempts + tries, "notices": letter.notices + notices,
+        "attempts": letter.attempts + tries, "notices": letter.notices + notices, "body": body,
     }  # fmt: skip
     ledger.change(schema.dead_letter, [(known[0], again)])
 

@@ -7,7 +7,7 @@ old answer never replaces a newer one, and what is marked meanwhile stays to be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from lineal.model import Instant
 from lineal.store import schema
 from lineal.store.batches import Fence
 from lineal.store.driver import Driver, Row
+from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
 
 
@@ -87,17 +88,66 @@ class Dirty:
         )  # fmt: skip
 
 
-def _found(ledger: Ledger, where: str, *values: object) -> list[tuple[Row, Watched]]:
+def found(ledger: Ledger, where: str, *values: object) -> list[tuple[Row, Watched]]:
+    """Return rows of documents, to be changed."""
     return [(row, Watched(*row)) for row in ledger.find(schema.watch, where, *values)]
 
 
 def watched(ledger: Ledger, source: str, document: str) -> tuple[Row, Watched] | None:
     """Return the row of a document, to be changed."""
-    rows = _found(ledger, "source = ? AND document = ?", source, document)
+    rows = found(ledger, "source = ? AND document = ?", source, document)
     return rows[0] if rows else None
 
 
+class Watching:
+    """The rows of some documents: read together, changed one after another, written together."""
+
+    def __init__(self, ledger: Ledger, names: Iterable[Name]) -> None:
+        """Read what is there; nobody else changes marks till the end of the transaction."""
+        ledger.hold_marks()
+        self._ledger = ledger
+        self._rows: dict[Name, Row] = {}
+        self._now: dict[Name, Watched] = {}
+        wanted: dict[str, set[str]] = {}
+        for source, document in names:
+            wanted.setdefault(source, set()).add(document)
+        where = "source = ? AND document {among}"
+        for source, documents in sorted(wanted.items()):
+            for row in ledger.find_among(schema.watch, where, documents, source):
+                self._rows[row[:2]] = row
+                self._now[row[:2]] = Watched(*row)
+
+    def get(self, name: Name) -> Watched | None:
+        """Return what is known of a document so far."""
+        return self._now.get(name)
+
+    def put(self, new: Watched) -> None:
+        """Note what is known of a document from now on."""
+        self._now[new[:2]] = new
+
+    def write(self) -> None:
+        """Write what changed."""
+        rows = self._rows
+        new = [one for name, one in self._now.items() if name not in rows]
+        self._ledger.insert(schema.watch, new)
+        self._ledger.replace(
+            schema.watch, [(row, tuple(self._now[name])) for name, row in rows.items()]
+        )
+
+
 # ── Marking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Mark(NamedTuple):
+    """What is said of a document: that it changed."""
+
+    source: str
+    document: str
+    deleted: bool = False
+    #: How many notices say so; 0: a sweep, a reference.
+    notices: int = 0
+    #: How new the answer must be, by what they said.
+    wanted: int | None = None
 
 
 def mark(
@@ -110,43 +160,78 @@ def mark(
     notices: int = 0,
     wanted: int | None = None,
 ) -> None:
+    """Say that a document has changed: one more mark, due now; see `mark_several`."""
+    mark_several(ledger, [Mark(source, document, deleted, notices, wanted)], due_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Who takes documents, for how many microseconds, and how many more of each source."""
+
+    holder: str
+    lease: Instant
+    left: dict[str, int]
+
+    def may(self, row: Watched, at: Instant) -> bool:
+        """Return whether a document may be taken: nobody is at it, and there is a place."""
+        if self.left.get(row.source, 0) <= 0:
+            return False
+        until = row.leased_until
+        return until is None or (until <= at and row.leased_by != self.holder)
+
+
+def mark_several(
+    ledger: Ledger, some: Sequence[Mark], due_at: Instant, taking: Taking | None = None
+) -> list[Dirty]:
     """
-    Say that a document has changed: one more mark, due now.
+    Say that documents have changed: one more mark for each, due at that time.
 
-    *notices* is how many notices say so (0: a sweep, a reference); *wanted* how new the answer
-    must be, by what they said.
+    With *taking*, what is marked is taken at once as far as it goes, and returned: to find it
+    again only to take it costs as much as to mark it.
     """
-    ledger.hold_marks()
-    new = Watched(
-        source, document, 1, 0, deleted, due_at, due_at,
-        told=notices, looks=0 if notices else None, wanted=wanted,
-    )  # fmt: skip
-    if ledger.insert_new(schema.watch, new):
-        return
-    found = watched(ledger, source, document)
-    assert found is not None
-    row, known = found
-    values: dict[str, object] = {
-        "dirty_seq": known.dirty_seq + 1,
-        "deleted": deleted,
-        "due_at": due_at,
-        "dirty_at": due_at if known.dirty_at is None else known.dirty_at,
-        "told": known.told + notices,
-    }
-    if notices:
-        values["looks"] = 0
-    if wanted is not None and (known.seen is None or wanted > known.seen):
-        values["wanted"] = max(wanted, known.wanted or wanted)
-    ledger.change(schema.watch, [(row, values)])
+    watching = Watching(ledger, (one[:2] for one in some))
+    at = clock(ledger.driver, due_at) if taking is not None else 0
+    taken: list[Dirty] = []
+    for one in some:
+        new = marked(watching.get(one[:2]), one, due_at)
+        if taking is not None and taking.may(new, at):
+            taking.left[one.source] -= 1
+            new = new._replace(leased_by=taking.holder, leased_until=at + taking.lease)
+            taken.append(Dirty.of(new, lease=taking.holder))
+        watching.put(new)
+    watching.write()
+    return taken
 
 
-def mark_unknown(ledger: Ledger, documents: Iterable[tuple[str, str]], now: Instant) -> int:
-    """Mark documents that were never asked for: things that are only referred to."""
-    ledger.hold_marks()
-    return sum(
-        ledger.insert_new(schema.watch, Watched(source, document, 1, 0, False, now, now))
-        for source, document in documents
+def marked(known: Watched | None, new: Mark, due_at: Instant) -> Watched:
+    """Return what is known of a document after one more mark."""
+    if known is None:
+        return Watched(
+            new.source, new.document, 1, 0, new.deleted, due_at, due_at,
+            told=new.notices, looks=0 if new.notices else None, wanted=new.wanted,
+        )  # fmt: skip
+    wanted = known.wanted
+    if new.wanted is not None and (known.seen is None or new.wanted > known.seen):
+        wanted = max(new.wanted, known.wanted or new.wanted)
+    return known._replace(
+        dirty_seq=known.dirty_seq + 1,
+        deleted=new.deleted,
+        due_at=due_at,
+        dirty_at=due_at if known.dirty_at is None else known.dirty_at,
+        told=known.told + new.notices,
+        looks=0 if new.notices else known.looks,
+        wanted=wanted,
     )
+
+
+def mark_unknown(ledger: Ledger, documents: Collection[Name], now: Instant) -> int:
+    """Mark documents that were never asked for: things that are only referred to."""
+    watching = Watching(ledger, documents)
+    unknown = [name for name in documents if watching.get(name) is None]
+    for source, document in unknown:
+        watching.put(Watched(source, document, 1, 0, False, now, now))
+    watching.write()
+    return len(unknown)
 
 
 def undescribed(driver: Driver) -> list[str]:
@@ -217,27 +302,27 @@ def take(
     """
     ledger.hold_marks()
     at = clock(ledger.driver, now)
-    changes: list[tuple[Row, dict[str, object]]] = []
+    pairs: list[tuple[Row, Row]] = []
     taken = []
     for source, limit in sorted(wants.items()):
-        rows = _found(
+        rows = found(
             ledger,
             f"source = ? AND due_at <= ? AND {_FREE} ORDER BY due_at, document LIMIT ?",
             *(source, now, at, holder, limit),
         )
         for row, known in rows:
             seq = max(known.dirty_seq, known.clean_seq + 1)
-            values = {"dirty_seq": seq, "leased_by": holder, "leased_until": at + lease}
-            changes.append((row, values))
+            held = known._replace(dirty_seq=seq, leased_by=holder, leased_until=at + lease)
+            pairs.append((row, tuple(held)))
             taken.append(Dirty.of(known, seq=seq, lease=holder))
-    ledger.change(schema.watch, changes)
+    ledger.replace(schema.watch, pairs)
     return taken
 
 
 def claim(
     ledger: Ledger,
     source: str,
-    documents: Iterable[str],
+    documents: Collection[str],
     *,
     now: Instant,
     holder: str,
@@ -249,33 +334,27 @@ def claim(
     With each comes when its pending second look is due, if it has one. If nobody ever answers for
     it, it is asked for like any other.
     """
-    ledger.hold_marks()
+    watching = Watching(ledger, ((source, document) for document in documents))
     at = clock(ledger.driver, now)
-    changes: list[tuple[Row, dict[str, object]]] = []
     taken = []
     for document in documents:
-        found = watched(ledger, source, document)
-        if found is None:
-            continue
-        row, known = found
-        if known.dirty_at is not None or (known.leased_until or 0) > at:
+        known = watching.get((source, document))
+        if known is None or known.dirty_at is not None or (known.leased_until or 0) > at:
             continue
         seq = max(known.dirty_seq, known.clean_seq) + 1
-        values = {
-            "dirty_seq": seq, "due_at": now, "leased_by": holder, "leased_until": at + lease,
-        }  # fmt: skip
-        changes.append((row, values))
+        watching.put(
+            known._replace(dirty_seq=seq, due_at=now, leased_by=holder, leased_until=at + lease)
+        )
         taken.append((Dirty.of(known, seq=seq, lease=holder), known.due_at))
-    ledger.change(schema.watch, changes)
+    watching.write()
     return taken
 
 
 def mark_all(ledger: Ledger, source: str, now: Instant) -> int:
     """Mark every document of a source that was ever asked for; returns how many."""
     ledger.hold_marks()
-    rows = _found(ledger, "source = ?", source)
-    for _, known in rows:
-        mark(ledger, source, known.document, deleted=False, due_at=now)
+    rows = ledger.driver.rows("SELECT document FROM watch WHERE source = ?", source)
+    mark_several(ledger, [Mark(source, row[0]) for row in rows], now)
     return len(rows)
 
 
@@ -285,135 +364,3 @@ def release_all(ledger: Ledger) -> None:
     rows = ledger.find(schema.watch, "leased_until IS NOT NULL")
     free: dict[str, object] = {"leased_by": None, "leased_until": None}
     ledger.change(schema.watch, [(row, free) for row in rows])
-
-
-# ── What came of it ──────────────────────────────────────────────────────────────────────────────
-
-
-def answered(ledger: Ledger, fence: Fence, at: Instant) -> bool:
-    """
-    Clear the mark that an answer is for; False if a later answer did, and this one is old.
-
-    In the transaction that writes the answer, so that both happen or neither.
-    """
-    ledger.hold_marks()
-    found = watched(ledger, fence.source, fence.document)
-    if found is None:
-        return False
-    row, known = found
-    free = _freed(known, fence.lease)
-    if known.clean_seq >= fence.seq:
-        if free:
-            ledger.change(schema.watch, [(row, free)])
-        return False
-    settled = max(known.settled, fence.told)
-    _settle(ledger, known, settled - known.settled, at)
-    if fence.asked:
-        ledger.flow.add(fence.source, "confirmed", 1, at)
-    if known.buried:
-        _lift(ledger, known, at)
-    again = known.dirty_seq > fence.seq
-    look = None if fence.look_in is None else at + fence.look_in
-    newer = known.wanted if again and _newer(known.wanted, fence.seen) else None
-    values: dict[str, object] = {
-        **free,
-        "clean_seq": fence.seq,
-        "attempts": 0,
-        "error": None,
-        "etag": fence.etag,
-        "confirmed_at": at if fence.asked else known.confirmed_at,
-        "gone_since": None,
-        "settled": settled,
-        "buried": False,
-        "due_at": known.due_at if again else look,
-        "dirty_at": at if again else None,
-        "looks": known.looks if again else fence.looks,
-        "wanted": newer,
-        "seen": known.seen if fence.seen is None else fence.seen,
-    }
-    ledger.change(schema.watch, [(row, values)])
-    return True
-
-
-def _newer(wanted: int | None, seen: int | None) -> bool:
-    return wanted is not None and (seen is None or wanted > seen)
-
-
-def _freed(known: Watched, lease: str | None) -> dict[str, object]:
-    """Give back a lease that is ours; another's stays."""
-    if known.leased_by is None or known.leased_by != lease:
-        return {}
-    return {"leased_by": None, "leased_until": None}
-
-
-def _settle(ledger: Ledger, known: Watched, notices: int, at: Instant) -> None:
-    """Count notices that one answer was for: the last was applied, the others were superseded."""
-    if notices:
-        ledger.flow.add(known.source, "applied", 1, at)
-        ledger.flow.add(known.source, "superseded", notices - 1, at)
-
-
-def _lift(ledger: Ledger, known: Watched, at: Instant) -> None:
-    """A document that was put aside was answered after all: its dead letter is out of date."""
-    where = "source = ? AND document = ?"
-    letters = ledger.find(schema.dead_letter, where, known.source, known.document)
-    for letter in letters:
-        ledger.flow.add(known.source, "superseded", letter[-1], at)
-    ledger.delete(schema.dead_letter, letters)
-
-
-def put_off(
-    ledger: Ledger,
-    dirty: Dirty,
-    *,
-    due_at: Instant,
-    error: str | None,
-    gone_since: Instant | None = None,
-) -> None:
-    """Try a document again later, and remember why; at once, if it was marked meanwhile."""
-    ledger.hold_marks()
-    found = watched(ledger, dirty.source, dirty.document)
-    if found is None:
-        return
-    row, known = found
-    values: dict[str, object] = {
-        **_freed(known, dirty.lease), "attempts": dirty.attempts + 1, "error": error,
-    }  # fmt: skip
-    if known.dirty_seq == dirty.seq:
-        values["due_at"] = due_at
-    if gone_since:
-        values["gone_since"] = gone_since
-    ledger.change(schema.watch, [(row, values)])
-
-
-def hand_back(ledger: Ledger, some: Sequence[Dirty]) -> None:
-    """Give back what was taken and not asked for: it is due as before."""
-    ledger.hold_marks()
-    for dirty in some:
-        found = watched(ledger, dirty.source, dirty.document)
-        if found is not None and (free := _freed(found[1], dirty.lease)):
-            ledger.change(schema.watch, [(found[0], free)])
-
-
-def bring_back(ledger: Ledger, now: Instant) -> int:
-    """
-    The clock was set back: what was marked later than now is due now; returns how much it was.
-
-    Else it would wait until the clock is again where it was.
-    """
-    ledger.hold_marks()
-    rows = _found(ledger, "dirty_at > ?", now)
-    ledger.change(schema.watch, [(row, {"dirty_at": now, "due_at": now}) for row, _ in rows])
-    return len(rows)
-
-
-def hurry(ledger: Ledger, source: str, now: Instant) -> None:
-    """A source is up again: what was put off since it was down is due now."""
-    ledger.hold_marks()
-    rows = _found(
-        ledger,
-        "source = ? AND due_at > ? AND dirty_at IS NOT NULL AND error IS NOT NULL"
-        " AND gone_since IS NULL",
-        *(source, now),
-    )
-    ledger.change(schema.watch, [(row, {"due_at": now}) for row, _ in rows])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lineal.model import Instant
 from lineal.store import flow, schema
 from lineal.store.driver import Driver, Row
+from lineal.store.findings import count_unfit
 from lineal.store.flow import Account
 from lineal.store.ledger import Ledger
 
@@ -86,6 +87,8 @@ class SourceHealth:
     documents: int
     account: Account
     standing: Standing
+    #: Of how many documents something does not fit.
+    unfit: int = 0
 
 
 #: Per source: how many documents have changed and were not asked for yet, how many of them could
@@ -110,8 +113,8 @@ def health(driver: Driver) -> list[SourceHealth]:
             " WHERE live AND source NOT LIKE 'rule:%' GROUP BY source",
         )
     )
-    accounts, stand_ = flow.accounts(driver), standings(driver)
-    names = marks.keys() | waits.keys() | dead.keys() | lives.keys() | stand_.keys()
+    accounts, stand_, unfit = flow.accounts(driver), standings(driver), count_unfit(driver)
+    names = marks.keys() | waits.keys() | dead.keys() | lives.keys() | stand_.keys() | unfit.keys()
     none = (0, 0, None)
     found = []
     for name in sorted(names | accounts.keys()):
@@ -130,6 +133,7 @@ def health(driver: Driver) -> list[SourceHealth]:
                 lives.get(name, 0),
                 account,
                 stand_.get(name, Standing(name)),
+                unfit.get(name, 0),
             )
         )
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from lineal.model import Instant
-from lineal.store import schema
-from lineal.store.driver import Driver, Row
+from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks
-from lineal.store.work.marks import Watched
+from lineal.store.work.marks import Dirty, Mark, Watched, Watching
 from lineal.store.work.standing import Standing, stand, standing
 
 #: Comes after every text that a name may begin with.
@@ -39,34 +39,58 @@ def begin(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a source's list says of a document."""
+
+    document: str
+    version: str | None
+    #: When the page was asked for, if it holds the whole document.
+    whole_at: Instant | None = None
+
+
 def listed(
-    ledger: Ledger,
-    sweep: Standing,
-    lines: Sequence[tuple[str, str | None]],
-    *,
-    now: Instant,
-    lease: Instant,
-) -> int:
-    """Note what a source listed; mark what is new or of another version; returns how many."""
+    ledger: Ledger, sweep: Standing, lines: Sequence[Line], *, now: Instant, lease: Instant
+) -> list[Dirty]:
+    """
+    Note what a source listed; mark what is new or of another version.
+
+    Returns what is taken to be written from the list itself: what came whole, and of which nothing
+    was told or answered since its page was asked for. The rest is asked for.
+    """
     assert sweep.began_at is not None
-    ledger.hold_marks()
-    marked = 0
-    changes: list[tuple[Row, dict[str, object]]] = []
-    for document, version in lines:
-        found = marks.watched(ledger, sweep.source, document)
-        if found is None or not _is_known(found[1], version, sweep.began_at):
-            marks.mark(ledger, sweep.source, document, deleted=False, due_at=now)
+    watching = Watching(ledger, ((sweep.source, line.document) for line in lines))
+    at = marks.clock(ledger.driver, now)
+    marked, taken = 0, list[Dirty]()
+    for line in lines:
+        found = watching.get((sweep.source, line.document))
+        if found is None or not _is_known(found, line.version, sweep.began_at):
+            is_newest = line.whole_at is not None and _rests(found, line.whole_at)
+            found = marks.marked(found, Mark(sweep.source, line.document), now)
             marked += 1
-            found = marks.watched(ledger, sweep.source, document)
-        assert found is not None
-        changes.append((found[0], {"generation": sweep.generation, "version": version}))
-    ledger.change(schema.watch, changes)
+            if is_newest:
+                found = found._replace(leased_by=sweep.leased_by, leased_until=at + lease)
+                taken.append(Dirty.of(found, lease=sweep.leased_by))
+        watching.put(found._replace(generation=sweep.generation, version=line.version))
+    watching.write()
     known = standing(ledger.driver, sweep.source)
     stand(
         ledger, sweep.source, listed=known.listed + len(lines), marked=known.marked + marked,
-        leased_until=marks.clock(ledger.driver, now) + lease,
+        leased_until=at + lease,
     )  # fmt: skip
-    return marked
+    return taken
+
+
+def _rests(known: Watched | None, since: Instant) -> bool:
+    """Was nothing told of a document, and did nobody ask for it, since then?"""
+    if known is None:
+        return True
+    if known.leased_until is not None:
+        return False
+    if known.dirty_at is not None:
+        # Only referred to so far, or listed: whatever is answered is news.
+        return known.told == known.clean_seq == known.attempts == 0 and not known.deleted
+    return known.confirmed_at is None or known.confirmed_at < since
 
 
 def _is_known(known: Watched, version: str | None, cut: Instant) -> bool:

@@ -18,6 +18,7 @@ EXITS = {
     "too_large": USAGE,
     "unsupported": USAGE,
     "shape": USAGE,
+    "unfit": USAGE,
     "rule": USAGE,
     "source_spec": USAGE,
     "config": USAGE,

@@ -18,6 +18,9 @@ from lineal.surfaces.cli.showing import line, note, table, write, write_json
 if TYPE_CHECKING:
     from lineal.app.conformance import Plan, Report
     from lineal.config import Config
+    from lineal.model import Record
+    from lineal.shapes import Shapes
+    from lineal.sources import Refused
 
 
 @click.command()
@@ -101,6 +104,9 @@ def test(
     The source is asked, and only asked; what it says is then told again in databases that are
     thrown away: replayed, reordered, dropped, duplicated, delayed, deleted and garbled. Ends with
     1 if something is broken.
+
+    The name openlineage stands for its events (--events or --root), dbt for the artifacts below
+    --root: what they say is told again in the same ways.
     """
     with needing_the_server():
         from lineal.app.conformance import Plan
@@ -126,6 +132,8 @@ def _examined(target: str, root: Path | None, config: Config, plan: Plan) -> Rep
     from lineal.sources.plan import SourcePlan
 
     shapes = Shapes.load(*config.shapes)
+    if target in ("openlineage", "dbt") and not Path(target).exists():
+        return _told(target, root, config, shapes, plan)
     found = find(target, config, shapes)
     if not isinstance(found, SourcePlan):
         try:
@@ -141,6 +149,34 @@ def _examined(target: str, root: Path | None, config: Config, plan: Plan) -> Rep
         return examine(recorder.source, shapes=shapes, plan=plan, recorder=recorder)
     finally:
         recorder.close()
+
+
+def _told(target: str, root: Path | None, config: Config, shapes: Shapes, plan: Plan) -> Report:
+    """Examine what cannot be asked: the events of OpenLineage, or the artifacts of dbt."""
+    from lineal.app.configured import OPENLINEAGE, platforms_of
+    from lineal.app.conformance import examine_log, examine_snapshot
+    from lineal.sources import dbt
+    from lineal.sources.openlineage import OpenLineage
+    from lineal.sources.openlineage.files import read_paths
+    from lineal.store import clock_now
+
+    platforms = platforms_of(config)
+    if target == "openlineage":
+        found = list(read_paths([root] if root is not None else []))
+        entries = [*plan.events, *(item[2] for item in found if isinstance(item, tuple))]
+        unread = [item for item in found if not isinstance(item, tuple)]
+        source = OpenLineage(OPENLINEAGE, platforms=platforms)
+        return examine_log(source, entries, shapes=shapes, plan=plan, unread=unread)
+    if root is None:
+        raise click.UsageError("dbt writes files: name their folder by --root.")
+    at = clock_now()
+
+    def read() -> Iterator[Record | Refused]:
+        for snapshot in dbt.read([root], platforms=platforms, observed_at=at):
+            yield from snapshot.records
+            yield from snapshot.refused
+
+    return examine_snapshot(read, shapes=shapes, plan=plan)
 
 
 def _plain(report: Report) -> dict[str, object]:

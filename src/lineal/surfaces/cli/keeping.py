@@ -62,14 +62,14 @@ def source() -> None:
 @click.argument("name")
 @placed()
 def source_status(asked: Asked, name: str) -> None:
-    """Show how the source NAME stands: its breaker, its sweeps, what is held, its notices."""
+    """Show how the source NAME stands: its breaker, its sweeps, its notices, what does not fit."""
     with asked.answers() as answers:
-        known = answers.health().get("value")
-    found = tables_work.named(known, name)
+        found = tables_work.named(answers.health().get("value"), name)
+        findings = answers.findings(name).get("value")
     if asked.form == "json":
-        write_json(found)
+        write_json({**found, "findings": findings})
     else:
-        write(tables_work.source(found))
+        write(tables_work.source(found, findings))
 
 
 @source.command()

@@ -197,6 +197,10 @@ class Local:
         """Return how each source stands, and which promises are broken."""
         return formats_work.health(self._lineal.standings())
 
+    def findings(self, source: str) -> dict[str, Json]:
+        """Return what of a source's documents does not fit, and in how many of them."""
+        return formats_work.findings(source, self._lineal.findings(source))
+
     def dead_letters(self, *, source: str | None = None, limit: int = 100) -> dict[str, Json]:
         """Return what could not be taken in, newest first."""
         return formats_work.dead_letters(self._lineal.dead_letters(limit, source=source))

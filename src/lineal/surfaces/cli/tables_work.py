@@ -96,8 +96,8 @@ def named(value: Json, name: str) -> _Object:
     return rows[name]
 
 
-def source(one: _Object) -> Parts:
-    """Show all that is known of how a source stands."""
+def source(one: _Object, findings: Json) -> Parts:
+    """Show all that is known of how a source stands, and what of its documents does not fit."""
     breaker, sweep = _of(one, "breaker"), _of(one, "sweep")
     yield line(f"{one.get('source')}: {state(one)}.")
     told: dict[str, Json] = {
@@ -124,6 +124,11 @@ def source(one: _Object) -> Parts:
     yield table(("", ""), [(name, value) for name, value in told.items() if value is not None])
     notices = _of(one, "notices")
     yield table(tuple(notices), [tuple(notices.values())], title="notices")
+    if unfit := _rows(findings):
+        names = ("name", "text", "policy", "documents", "example")
+        rows = [tuple(each.get(name) for name in names) for each in unfit]
+        heads = ("what", "why it does not fit", "policy", "documents", "such as")
+        yield table(heads, rows, title="does not fit")
 
 
 def rebuilt(done: Rebuilt, tally: Tally) -> Parts:

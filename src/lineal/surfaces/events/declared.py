@@ -14,7 +14,7 @@ from lineal.errors import SourceSpecError
 from lineal.model import Json
 from lineal.sources import written
 from lineal.sources.decoding import decode
-from lineal.sources.spec import Reference
+from lineal.sources.said import Reference
 
 
 class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

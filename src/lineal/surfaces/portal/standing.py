@@ -47,6 +47,7 @@ class StandingPages:
             api="/api/v1/health", one=known[name],
             broken=[one for one in stand.broken if one.source == name],
             letters=self._lineal.dead_letters(5, source=name),
+            findings=self._lineal.findings(name),
             deeds=[one for one in self._lineal.deeds() if one.source == name][:10],
         )  # fmt: skip
 
