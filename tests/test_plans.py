@@ -104,6 +104,7 @@ def ask_everything(lineal: Lineal, moment: Moment) -> None:
     ask.unused(LOCAL, world.DATA_TEAM, moment)
     ask.unused(LOCAL, moment=moment)
     ask.similar(LOCAL, world.MODEL, moment)
+    ask.wanted(LOCAL, world.MODEL, moment)
     ask.search(LOCAL, "ranking", moment=moment)
     ask.search(LOCAL, "type:dataset plays", moment=moment)
 

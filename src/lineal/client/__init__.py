@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeAlias, Unpack, cast
-from urllib.parse import quote
 
 import httpx2
 
@@ -229,10 +228,6 @@ class Client(Walks, Keeping):
     def health(self) -> dict[str, Json]:
         """Return how each source stands, and which promises are broken."""
         return self._get("/health", {})
-
-    def findings(self, source: str) -> dict[str, Json]:
-        """Return what of a source's documents does not fit, and in how many of them."""
-        return self._get(f"/sources/{quote(source, safe='')}/findings", {})
 
     # ── The thirteen questions ───────────────────────────────────────────────────────────────
 

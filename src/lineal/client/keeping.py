@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Unpack
+from urllib.parse import quote
 
 from lineal.client.answers import Answer, Json, RuleEdge, Times, Value
 from lineal.client.errors import ClientError, segment
@@ -25,6 +26,10 @@ class Keeping(ABC):
     @abstractmethod
     def _do(self, path: str, said: Mapping[str, Json]) -> dict[str, Json]:
         """Have the server do something."""
+
+    def findings(self, source: str) -> dict[str, Json]:
+        """Return what of a source's documents does not fit, and in how many of them."""
+        return self._get(f"/sources/{quote(source, safe='')}/findings", {})
 
     def dead_letters(self, *, source: str | None = None, limit: int = 100) -> dict[str, Json]:
         """Return what could not be taken in, newest first."""
