@@ -91,6 +91,7 @@ def test_every_table_is_a_fact_a_projection_or_work() -> None:
         *("clock", "tx", "document", "registered", "watch", "inbox"),
         *("log_entry", "log_body", "dead_letter", "raw", "flow", "standing", "deed"),
         *("term", "facet_value", "response", "forgotten", "resealed", "ledger", "projection"),
+        *("rule", "rule_work", "finding"),
     }
 
     assert set(schema.metadata.tables) - set(SPREAD_BY) == work
@@ -214,6 +215,7 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "shared": lambda ask, at: ask.shared(LOCAL, at),
     "unused": lambda ask, at: ask.unused(LOCAL, world.DATA_TEAM, at),
     "wanted": lambda ask, at: ask.wanted(LOCAL, world.MODEL, at),
+    "concluded": lambda ask, at: ask.concluded(LOCAL, "trained_for", at),
     "similar": lambda ask, at: ask.similar(LOCAL, world.MODEL, at),
 }
 
