@@ -210,7 +210,7 @@ def test_a_migration_that_is_killed_anywhere_leaves_the_database_as_it_was(
     whole = tmp_path / "whole"
     whole.mkdir()
     statements = int(dying(unpacked(revision(old), whole / "lineal.db").parent, 0).stdout)
-    assert statements >= 10
+    assert statements > 2
 
     kills = range(3, statements + 1, max(1, statements // (60 if SOAK else 12)))
     for number in kills:
