@@ -194,7 +194,9 @@ class Touching:
             return
         leg = self._paths[path].legs[place - 1]
         for step in range(leg.least, leg.most + 1):
-            spots[path, place - 1, step].update(keys)
+            # Whoever stands at a start and takes no step may go on from all names of it.
+            here = self._names(keys) if (place, step) == (1, 0) else keys
+            spots[path, place - 1, step].update(here)
 
     def _back(self, spots: dict[Spot, set[int]], most: int) -> Touched:
         """Go back from all spots, those farthest from the start first."""
