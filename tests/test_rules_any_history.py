@@ -209,7 +209,6 @@ class History:
     seen: Counter[str] = field(default_factory=Counter)
     now: int = 1_000
     in_use: dict[str, int] = field(default_factory=dict)
-    idle: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)

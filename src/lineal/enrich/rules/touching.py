@@ -70,10 +70,6 @@ class Touching:
         self._add_things(spots)
         return self._back(spots, most) if spots else Touched()
 
-    def by_positions(self, keys: Iterable[int], position: int, most: int) -> Touched:
-        """Go on from things at a position that was put off."""
-        return self._back({unpacked(position): set(keys)}, most)
-
     def page(self, key: int, position: int, after: int, most: int) -> tuple[Touched, int | None]:
         """
         Go on from one thing at a position from which the way back is wide: *most* things of it.
