@@ -9,7 +9,7 @@ a way back that breaks is a change of its own, of an edge that lies nearer to th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
