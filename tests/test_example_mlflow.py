@@ -277,8 +277,11 @@ def test_a_model_its_versions_and_its_aliases(lineal):
 
 def test_a_model_without_a_run_and_with_an_odd_name_is_asked_for_as_it_is_called(server, lineal):
     swept(lineal)
-
     assert joined(lineal, ODD).keys() == {("version_of", Uri.of("model", "mlflow", "a b&c?#+é"))}
+
+    told(lineal, "registered_model", "created", name="a b&c?#+é")
+    told(lineal, "model_version", "created", name="a b&c?#+é", version="1")
+
     name = "name=a+b%26c%3F%23%2B%C3%A9"
     assert f"/api/2.0/mlflow/registered-models/get?{name}" in server.asked
     assert f"/api/2.0/mlflow/model-versions/get?{name}&version=1" in server.asked

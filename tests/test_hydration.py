@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -11,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from lineal.errors import Invalid, InvalidEvent, SourceDown, SourceGarbled, SourceMoved
+from lineal import points
+from lineal.errors import (
+    Invalid,
+    InvalidEvent,
+    SourceDown,
+    SourceGarbled,
+    SourceMoved,
+    Unreachable,
+)
 from lineal.ingest import FAILURES, GRACE, TRIES, state
 from lineal.model import Event
 from lineal.sources import Habits
@@ -171,6 +180,42 @@ def test_what_is_asked_for_at_the_end_is_due_at_once_for_the_next(place: Path | 
         assert watched(after, "a", "leased_by", "leased_until") == (None, None)
         after.work()
         assert after.value("a") == 1
+
+
+@pytest.mark.promise("P1")
+def test_wherever_a_turn_breaks_off_the_next_takes_up_what_it_left(place: Path | str) -> None:
+    """As when a connection is lost: nobody here knows whether what was written is committed."""
+    tool, passed = Tool(), list[str]()
+    tool.put("a", 1, "b")
+    tool.put("b", 1)
+    with rigged(place, tool) as rig:
+        points.listen(passed.append)
+        try:
+            rig.tell("a")
+            rig.work()
+        finally:
+            points.listen(None)
+        places = passed[passed.index("inbox-committed") + 1 :]
+        for at in range(len(places)):
+            left = at
+
+            def break_off(point: str) -> None:
+                nonlocal left
+                left -= 1
+                if left == -1:
+                    raise Unreachable(point)
+
+            tool.put("a", at + 2, "b")
+            rig.tell("a")
+            points.listen(break_off)
+            with contextlib.suppress(Unreachable):
+                rig.work()
+            points.listen(None)
+            rig.work()
+
+            assert rig.value("a") == at + 2, places[at]
+            assert watched(rig, "a", "leased_by") == (None,), places[at]
+        assert {"lease-committed", "transaction-committed", "judged"} - {*places} == set()
 
 
 # ── Coalescing ───────────────────────────────────────────────────────────────────────────────────

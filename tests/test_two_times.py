@@ -30,10 +30,14 @@ BASE = "http://127.0.0.1:8585"
 NO_FACTS = {
     "rest": {
         *("/api/v1/types", "/api/v1/health", "/api/v1/dead-letters", "/api/v1/deeds"),
-        *("/api/v1/dead-letters/{number}", "/api/v1/doors"),
+        *("/api/v1/dead-letters/{number}", "/api/v1/doors", "/api/v1/sources/{name}/findings"),
+        *("/api/v1/rules", "/api/v1/rules/{name}"),
     },
-    "portal": {"/static/{name}", "/favicon.ico", "/source", "/dead-letters"},
-    "client": {"types", "health", "dead_letters", "dead_letter", "deeds"},
+    "portal": {"/static/{name}", "/favicon.ico", "/source", "/dead-letters", "/rules/{name}"},
+    "client": {
+        *("types", "health", "dead_letters", "dead_letter", "deeds", "findings"),
+        *("rules", "rule", "dry_run"),
+    },
     "cli": {
         *("types", "status", "demo", "serve", "send", "import openlineage", "import dbt"),
         *("import files", "source list", "source sweep", "import datahub"),
@@ -43,6 +47,7 @@ NO_FACTS = {
         *("source new", "source test", "source schema"),
         *("dead list", "dead show", "dead replay", "dead purge", "dead deeds"),
         *("identity merge", "identity split", "verify", "forget excise", "forget old"),
+        *("rules list", "rules test", "rules dry-run", "rules enable", "rules disable"),
     },
 }
 
@@ -144,6 +149,7 @@ def test_every_answer_of_a_program_takes_both_times(owner: type) -> None:
     }
 
     doing = {"send", "send_openlineage", "close", "replay", "purge", "release", "sweep"}
+    doing |= {"switch_rule"}
     assert without - doing == NO_FACTS["client"]
 
 

@@ -204,7 +204,9 @@ class Runner:
             closing(Store(self.place, shapes=Shapes.builtin())) as store,
             store.working() as ledger,
         ):
-            work.release_all(ledger)
+            held = "SELECT DISTINCT leased_by FROM watch WHERE leased_by IS NOT NULL"
+            for (holder,) in ledger.driver.rows(held):
+                work.free(ledger, holder, but=())
             work.stand(ledger, "faulty", leased_by=None, leased_until=None)
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────

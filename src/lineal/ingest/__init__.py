@@ -122,6 +122,8 @@ class Ingest:
         self._cost = 0.0
         #: What time it was in the last turn; before the first one nothing is known.
         self._looked: Instant = NEVER
+        #: True if an earlier process, or a turn that broke off, may have left work lying.
+        self._left_lying = True
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -178,8 +180,9 @@ class Ingest:
         some later turn, unless `is_busy` says that nothing is on its way.
         """
         with self._turn:
+            self._take_up()
+            self._left_lying = True
             self._follow_clock()
-            self._references.recover()
             began = time.monotonic()
             understood, taken = self._take()
             asked = self._ask(taken)
@@ -193,7 +196,23 @@ class Ingest:
                 words = self._settling.settle(answered, tally or Tally())
                 self._references.follow(words)
             self._cost = time.monotonic() - began
+            self._left_lying = False
             return understood + asked + len(answered)
+
+    def _take_up(self) -> None:
+        """
+        Take up what was left lying: leases that nobody is at, and references not followed.
+
+        Of a commit whose acknowledgement was lost nobody here knows whether it happened: what it
+        took would else be held for ever.
+        """
+        if not self._left_lying:
+            return
+        at_work = [dirty for lane in self._lanes.values() for dirty in lane.asking]
+        at_work += self._answers.dirty()
+        with self._store.working() as ledger:
+            work.free(ledger, self._holder, but={(one.source, one.document) for one in at_work})
+        self._references.recover()
 
     def _follow_clock(self) -> None:
         """Where the clock was set back, also before a start, wait for nothing that it once said."""
@@ -312,9 +331,12 @@ class Ingest:
         """Commit words that no lane was asked for, and put aside what may not be taken in."""
         words = [one for one in verdicts if isinstance(one, Word)]
         with self._turn:
+            self._take_up()
+            self._left_lying = True
             self._settling.write(words, tally or Tally())
             self._settling.put_aside([one for one in verdicts if isinstance(one, Dead)])
             self._references.follow(words)
+            self._left_lying = False
 
     def take_log(
         self, name: str, events: Iterable[Mapping[str, Json]]

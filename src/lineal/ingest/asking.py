@@ -114,6 +114,13 @@ class Answers:
             pass
         return found
 
+    def dirty(self) -> list[Dirty]:
+        """What are these answers to? Only whoever takes them may ask."""
+        found = self.taken(self.waiting)
+        for one in found:
+            self._queue.put(one)
+        return [one.dirty for one in found]
+
     @property
     def waiting(self) -> int:
         """How many answers are there."""
@@ -167,6 +174,12 @@ class Lane:
         return max(self._source.habits.batches.values(), default=1)
 
     @property
+    def asking(self) -> list[Dirty]:
+        """What is asked for, and is not yet among the answers."""
+        with self._lock:
+            return list(self._asking)
+
+    @property
     def is_busy(self) -> bool:
         """Whether an answer is still to come."""
         with self._lock:
@@ -204,6 +217,15 @@ class Lane:
         self._answers.stir()
 
     def _answer(self, some: Sequence[Dirty], since: float) -> None:
+        try:
+            # Among the answers first: at every moment a document is at one of the two places.
+            self._answers.put(self._answered(some, since))
+        finally:
+            with self._lock:
+                for dirty in some:
+                    self._asking.pop(dirty, None)
+
+    def _answered(self, some: Sequence[Dirty], since: float) -> list[Asked]:
         began = time.monotonic()
         outcomes: Sequence[Fetched | LinealError | None] = [None] * len(some)
         if not self._is_down and began - since < STALE:
@@ -213,12 +235,7 @@ class Lane:
             self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
         if any(isinstance(outcome, SourceDown) for outcome in outcomes):
             self._is_down = True
-        with self._lock:
-            for dirty in some:
-                self._asking.pop(dirty, None)
-        self._answers.put(
-            [Asked(dirty, outcome) for dirty, outcome in zip(some, outcomes, strict=True)]
-        )
+        return [Asked(dirty, outcome) for dirty, outcome in zip(some, outcomes, strict=True)]
 
     def _outcomes(self, some: Sequence[Dirty]) -> list[Fetched | LinealError]:
         found: Mapping[Key, Fetched | LinealError] = {}
@@ -243,8 +260,7 @@ class Lane:
                 tasks = list(self._tasks)
             wait(tasks, timeout=max(0.0, until - time.monotonic()))
         self._source.close()
-        with self._lock:
-            return list(self._asking)
+        return self.asking
 
 
 def _said(error: Exception, dirty: Dirty) -> LinealError:
@@ -259,6 +275,7 @@ class Fold:
     """The way to a log source: its answers are folded from what is kept, here and now."""
 
     places, batch, asked, appetite, is_busy = 1, FOLDED, 0, 1, False
+    asking: tuple[Dirty, ...] = ()
 
     def __init__(self, source: LogSource, answers: Answers, store: Store) -> None:
         self._source, self._answers, self._store = source, answers, store

@@ -22,7 +22,6 @@ class References:
         self._known: set[tuple[str, str]] = set()
         #: What was looked at, whether or not a source is registered for it.
         self._followed: set[Uri] = set()
-        self._recovered = False
         self._by_platform = {
             pair: source for source in fetched.values() for pair in source.platforms
         }
@@ -32,16 +31,12 @@ class References:
         self._ask_for(_mentioned(words))
 
     def recover(self) -> None:
-        """Once after a start: take up what an earlier process was at when it ended."""
-        if self._recovered:
-            return
-        with self._store.working() as ledger:
-            if ledger.driver.is_sqlite:
-                work.release_all(ledger)
+        """Mark what is referred to and was never asked for: whoever was at it may have ended."""
+        self._known.clear()
+        self._followed.clear()
         with self._store.looking() as driver:
             stubs = [Uri(text) for text in work.undescribed(driver)]
         self._ask_for(stubs)
-        self._recovered = True
 
     def _ask_for(self, uris: Iterable[Uri]) -> None:
         """Mark these, where a source is registered to describe them and was never asked."""

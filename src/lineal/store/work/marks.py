@@ -358,9 +358,19 @@ def mark_all(ledger: Ledger, source: str, now: Instant) -> int:
     return len(rows)
 
 
-def release_all(ledger: Ledger) -> None:
-    """Forget all leases: of a file nobody else has, whoever held them is dead."""
+def free(ledger: Ledger, holder: str, but: Collection[Name]) -> None:
+    """
+    Forget the leases of a holder but for what it is at.
+
+    A file nobody else has: there, whoever else held one is dead, and its leases are forgotten too.
+    """
     ledger.hold_marks()
-    rows = ledger.find(schema.watch, "leased_until IS NOT NULL")
-    free: dict[str, object] = {"leased_by": None, "leased_until": None}
-    ledger.change(schema.watch, [(row, free) for row in rows])
+    if ledger.driver.is_sqlite:
+        held = found(ledger, "leased_until IS NOT NULL")
+    else:
+        held = found(ledger, "leased_by = ?", holder)
+    nobody: dict[str, object] = {"leased_by": None, "leased_until": None}
+    ledger.change(
+        schema.watch,
+        [(row, nobody) for row, known in held if (known.source, known.document) not in but],
+    )
