@@ -305,7 +305,7 @@ def test_questions_answer_alike_with_and_without_the_index() -> None:
 
 _ASKED = (
     "lineage", "impact", "feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of",
-    "models_downstream", "sharers", "data_under", "around", "owners_of_chain",
+    "models_downstream", "sharers", "data_under", "around", "owners_of_chain", "closure",
 )  # fmt: skip
 
 
@@ -317,7 +317,7 @@ def _everything(ask: Questions) -> list[Uri]:
 def _answer(ask: Questions, question: str, at: Uri) -> object:
     from lineal.errors import LinealError  # noqa: PLC0415
 
-    asked = [at] if question in ("lineage", "impact") else at
+    asked = [at] if question in ("lineage", "impact", "closure") else at
     try:
         return getattr(ask, question)(LOCAL, asked)
     except LinealError as error:

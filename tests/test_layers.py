@@ -84,6 +84,9 @@ QUESTIONS: dict[str, Asked] = {
     ),
     "paths": lambda ask, of: bool(ask.paths(LOCAL, DATA, ONE, ask=Ask(layers=of)).value),
     "between": lambda ask, of: bool(ask.between(LOCAL, DATA, ONE, ask=Ask(layers=of)).value.arrows),
+    "closure": lambda ask, of: ONE in uris(
+        [one.entity for one in ask.closure(LOCAL, [DATA], ask=Ask(layers=of)).value.members]
+    ),
     "common": lambda ask, of: bool(
         ask.common(LOCAL, [ONE, OTHER], ask=Ask(layers=of)).value.things
     ),
@@ -168,7 +171,16 @@ def test_every_surface_takes_them(lineal: Lineal) -> None:
         by_rest = client.get("/api/v1/search?q=owner:t&layers=suggested,declared").json()["total"]
         unknown = client.get(f"/api/v1/similar?uri={ONE}&layers=dreamt").json()["code"]
     asked = [
-        *("entities/neighbours", "search", "lineage", "paths", "between", "common", "impact"),
+        *(
+            "entities/neighbours",
+            "search",
+            "lineage",
+            "paths",
+            "between",
+            "common",
+            "closure",
+            "impact",
+        ),
         *(
             "shared",
             "unused",
@@ -180,8 +192,8 @@ def test_every_surface_takes_them(lineal: Lineal) -> None:
     for name in asked:
         given = {one["name"] for one in paths[f"/api/v1/{name}"]["get"]["parameters"]}
         assert "layers" in given, name
-    for name in ("neighbours", "search", "lineage", "path", "between", "common", "impact",
-                 "shared", "unused", "similar", "wanted", "ask"):  # fmt: skip
+    for name in ("neighbours", "search", "lineage", "path", "between", "common", "closure",
+                 "impact", "shared", "unused", "similar", "wanted", "ask"):  # fmt: skip
         options = {one.name for one in main.commands[name].params if isinstance(one, click.Option)}
         assert "layers" in options, name
     assert by_rest == 1

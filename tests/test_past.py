@@ -111,6 +111,7 @@ def _put(ask: Questions, one: Question) -> Any:
         "lineage": lambda: formats_walks.lineage(ask.lineage(LOCAL, [first], at)),
         "paths": lambda: formats_walks.paths(ask.paths(LOCAL, first, last, at)),
         "between": lambda: formats_walks.lineage(ask.between(LOCAL, first, last, at)),
+        "closure": lambda: formats_walks.closure(ask.closure(LOCAL, [first], at)),
         "common": lambda: formats_walks.common(ask.common(LOCAL, [first, last], at)),
         "unused": lambda: formats_walks.unused(ask.unused(LOCAL, moment=at, days=1)),
         "shared": lambda: formats_walks.shared(ask.shared(LOCAL, at)),
@@ -144,7 +145,7 @@ def _hits(ask: Questions, uri: Uri, at: Moment) -> Any:
 
 QUESTIONS = (
     "get", "neighbours", "history", "lineage", "paths", "impact", "explain", "counts", "diff",
-    "between", "common", "unused", "shared",
+    "between", "common", "unused", "shared", "closure",
     "owners", "search",
 )  # fmt: skip
 

@@ -98,6 +98,7 @@ def ask_everything(lineal: Lineal, moment: Moment) -> None:
     ask.paths(LOCAL, world.PLAYS, world.V5, moment=moment)
     ask.between(LOCAL, world.PLAYS, world.V5, moment=moment)
     ask.common(LOCAL, [world.V4, world.V5], moment=moment)
+    ask.closure(LOCAL, [world.PLAYS], moment)
     ask.impact(LOCAL, [world.V5], moment, change=Change("rolled_back"))
     ask.schema_changes(LOCAL, Moment(known_t=1), moment)
     ask.shared(LOCAL, moment)

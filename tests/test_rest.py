@@ -182,6 +182,21 @@ def test_what_several_have_in_common_comes_nearest_first(client):
     assert world.PLAYS_LAKE in {one["uri"] for one in found["things"]}
 
 
+def test_a_closure_is_counted_whole_and_told_page_by_page(client):
+    every = ask(client, "/closure", uri=world.PLAYS)
+    page = ask(client, "/closure", uri=world.PLAYS, limit=2, offset=1)
+    above = ask(client, "/closure", uri=V5, side="upstream", types="dataset")["value"]
+
+    assert (
+        every["total"] == len(every["value"]["things"]) == sum(every["value"]["by_type"].values())
+    )
+    assert page["value"]["things"] == every["value"]["things"][1:3]
+    assert page["value"]["by_owner"] == every["value"]["by_owner"]
+    assert page["cuts"][0]["limit"] == "list"
+    assert every["value"]["live"] >= 1
+    assert {one["type"] for one in above["things"]} == {"dataset"}
+
+
 def test_things_of_some_types_only_are_told(client):
     value = ask(client, "/lineage", uri=MODEL, types="datasets")["value"]
 
@@ -301,6 +316,7 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/lineage", {"uri": [MODEL, PLAYS], "types": "dataset,models"}),
     ("/paths", {"from": PLAYS, "to": TEST}),
     ("/between", {"from": PLAYS, "to": TEST}),
+    ("/closure", {"uri": [world.PLAYS]}),
     ("/common", {"uri": [V5, world.V4]}),
     ("/impact", {"uri": PLAYS}),
     ("/impact", {"uri": [PLAYS, world.TITLES], "change": "renamed", "to": "views"}),

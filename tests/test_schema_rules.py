@@ -210,6 +210,7 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "owners_of_chain": lambda ask, at: ask.owners_of_chain(LOCAL, world.MODEL, at),
     "retirable": lambda ask, at: ask.retirable(LOCAL, world.DATA_TEAM, at),
     "between": lambda ask, at: ask.between(LOCAL, world.PLAYS, world.MODEL, at),
+    "closure": lambda ask, at: ask.closure(LOCAL, [world.PLAYS], at),
     "common": lambda ask, at: ask.common(LOCAL, [world.V4, world.V5], at),
     "schema_changes": lambda ask, at: ask.schema_changes(LOCAL, Moment(known_t=0), at),
     "shared": lambda ask, at: ask.shared(LOCAL, at),

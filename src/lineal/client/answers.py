@@ -512,6 +512,40 @@ class Common(TypedDict):
     by_type: dict[str, int]
 
 
+class Member(Thing):
+    """A thing of a closure, with all that its sources together say of it."""
+
+    attributes: dict[str, Json]
+    also: list[str]
+    confirmed_at: str | None
+    depth: int
+    possible: bool
+    approximate: bool
+    live: bool
+
+
+class Owning(TypedDict):
+    """How many things somebody owns; None stands for nobody."""
+
+    owner: Thing | None
+    count: int
+
+
+class Closure(TypedDict):
+    """All that things were made from, or that is made from them; counts are not of the page."""
+
+    starts: list[Thing]
+    upstream: bool
+    grain: str
+    things: list[Member]
+    by_type: dict[str, int]
+    by_stage: dict[str, int]
+    by_depth: dict[str, int]
+    by_owner: list[Owning]
+    owners: int
+    live: int
+
+
 class Hit(Thing):
     """Something that a change would touch; *effect* and *why* where it is said what changes."""
 

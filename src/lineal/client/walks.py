@@ -10,6 +10,7 @@ from lineal.client.answers import (
     Alike,
     Answer,
     Asset,
+    Closure,
     Common,
     Cost,
     Impact,
@@ -79,6 +80,24 @@ class Walks(ABC):
     ) -> Answer[Common]:
         """Return what several things have in common: ``upstream`` or ``downstream``."""
         return self._ask("/common", uri=_each(uris), side=side, limit=limit, **_said(way), **times)
+
+    def closure(
+        self,
+        uris: str | Sequence[str],
+        *,
+        side: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Closure]:
+        """
+        Return all that is made from things (``downstream``), or that they were made from.
+
+        Counted as a whole, by type, stage, owner and distance, and told page by page.
+        """
+        said: dict[str, Parameter] = {"side": side, "limit": limit, "offset": offset}
+        return self._ask("/closure", uri=_each(uris), **said, **_said(way), **times)
 
     def impact(
         self,

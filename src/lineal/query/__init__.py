@@ -17,6 +17,7 @@ from lineal.errors import Invalid
 from lineal.model import NOW, Answer, Budget, Instant, Moment, Uri, Viewer
 from lineal.query import (
     alike,
+    closures,
     concluded,
     diff,
     explaining,
@@ -31,6 +32,7 @@ from lineal.query import (
 )
 from lineal.query.alike import COMPARABLE, Alike, Wanted
 from lineal.query.changing import OF, Change
+from lineal.query.closures import Closure, Member
 from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
 from lineal.query.explaining import SKEW, Explanation
@@ -58,12 +60,14 @@ __all__ = [
     "RETIRABLE",
     "SCHEMA_TYPES",
     "SWEEP",
+    "WHOLE",
     "Alike",
     "Arrow",
     "Ask",
     "Asset",
     "Brief",
     "Change",
+    "Closure",
     "Common",
     "Concluded",
     "Consumer",
@@ -79,6 +83,7 @@ __all__ = [
     "Hit",
     "Impact",
     "Lineage",
+    "Member",
     "Names",
     "Neighbour",
     "Node",
@@ -106,6 +111,8 @@ Layers: TypeAlias = "frozenset[str]"
 _ASK = Ask()
 #: What a question may cost that is asked without a budget of its own.
 _USUAL = Budget()
+#: A closure is counted whole.
+WHOLE = Ask(closures.WHOLE)
 #: The thirteen walk from many things at once.
 _WIDE = Ask(Budget(nodes=50_000, edges=200_000))
 #: What looks over all that is used walks from everything that is live.
@@ -319,6 +326,26 @@ class Questions:
         with self._walking(viewer, moment, ask) as things:
             keys = [things.key(uri) for uri in uris]
             return ways.common(things, keys, upstream=upstream, ask=ask, limit=limit)
+
+    def closure(
+        self,
+        viewer: Viewer,
+        uris: Sequence[Uri],
+        moment: Moment = NOW,
+        *,
+        upstream: bool = False,
+        ask: Ask = WHOLE,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Answer[Closure]:
+        """All of what these were made from, or what is made from them: counts, and a page of it?"""
+        if limit < 0 or offset < 0:
+            raise Invalid("limit and offset cannot be negative.")
+        with self._walking(viewer, moment, ask) as things:
+            keys = [things.key(uri) for uri in _several(uris)]
+            return closures.closure(
+                things, keys, upstream=upstream, ask=ask, limit=limit, offset=offset
+            )
 
     def impact(
         self,

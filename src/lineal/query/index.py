@@ -30,6 +30,7 @@ from lineal.model import Budget, Instant, Moment, Viewer
 from lineal.query import keeping
 from lineal.query.keeping import Standing, built
 from lineal.query.moments import Compiled, Key
+from lineal.query.traits import Known
 from lineal.store import Reader, Store
 
 log = structlog.get_logger("lineal")
@@ -252,6 +253,13 @@ class Index:
         except Unsound:
             self._unsound()
             return None
+
+    def known(self, reader: Reader) -> Known | None:
+        """Return what things are counted by at a reader's moment; None where it is not known."""
+        standing = self._at(reader)
+        if standing is None:
+            return None
+        return Known(standing.shelves, standing.traits, standing.changed)
 
     def _reached(
         self, reader: Reader, starts: Collection[int], way: Way, budget: Budget

@@ -17,22 +17,26 @@ from lineal.lineage.engine.packing import (
     pack_graph,
     pack_legend,
     pack_shelves,
+    pack_traits,
     unpack_graph,
     unpack_legend,
     unpack_shelves,
+    unpack_traits,
 )
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.thinning import Rule
+from lineal.lineage.engine.traits import Traits
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.model import Instant
 from lineal.query.moments import Moments
+from lineal.query.traits import traits_of
 from lineal.shapes import Shapes
 from lineal.store import Reader, derived
 
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 5
+_MADE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Standing:
     spoiled: tuple[Spoiled, Spoiled]
     #: The rows made anew of each grain since it last changed; made when they are first needed.
     overlays: tuple[Overlay, Overlay]
+    #: What things are counted by.
+    traits: Traits
     #: The compiled graphs of moments in the past.
     moments: Moments
     #: The file it comes from, as long as that was not looked through.
@@ -61,7 +67,7 @@ class Standing:
     def nbytes(self) -> int:
         """How much memory the arrays take."""
         rows = sum(graph.nbytes for graph in self.graphs)
-        return self.shelves.nbytes + rows
+        return self.shelves.nbytes + rows + self.traits.nbytes
 
 
 def built(
@@ -92,7 +98,8 @@ def built(
         return None
     basis = reader.basis
     turns = tuple(reader.turns())
-    standing = _fresh(basis.t, shelves, graphs, turns, basis.valid_at, shapes, memory)
+    traits = traits_of(reader, shapes, picture.numbers)
+    standing = _fresh(basis.t, shelves, graphs, turns, basis.valid_at, traits, shapes, memory)
     if standing.nbytes > memory:
         log.warning("walks go through the store", why=f"It takes {standing.nbytes} bytes.")
         return None
@@ -107,8 +114,10 @@ def keep(file: Path, standing: Standing, reader: Reader, shapes: Shapes) -> None
         more, about = pack_graph(graph, name)
         arrays |= more
         graphs.append(about)
+    more, named = pack_traits(standing.traits)
+    arrays |= more
     about = {
-        "made": _MADE, "t": standing.built, "hash": reader.chained(standing.built),
+        "made": _MADE, "traits": named, "t": standing.built, "hash": reader.chained(standing.built),
         "shapes": shapes.version, "since": standing.since, "turns": standing.turns,
         "shelves": facts, "graphs": graphs, "legend": pack_legend(standing.graphs[0].legend),
     }  # fmt: skip
@@ -132,7 +141,8 @@ def recalled(file: Path, reader: Reader, shapes: Shapes, memory: int) -> Standin
         return None
     shelves, graphs = _unpacked(mapped.columns(), about, shapes)
     turns = tuple((at, src, kind, dst) for at, src, kind, dst in about["turns"])
-    standing = _fresh(t, shelves, graphs, turns, about["since"], shapes, memory)
+    traits = unpack_traits(mapped.columns(), about["traits"])
+    standing = _fresh(t, shelves, graphs, turns, about["since"], traits, shapes, memory)
     return replace(standing, mapped=mapped) if standing.nbytes <= memory else None
 
 
@@ -158,8 +168,10 @@ def settled(standing: Standing, shapes: Shapes) -> Standing | None:
         return None
     shelves, graphs = _unpacked(arrays, standing.mapped.about, shapes)
     first, second = (replace(one, flags=np.asarray(one.flags)) for one in standing.spoiled)
+    traits = unpack_traits(arrays, standing.mapped.about["traits"])
     return replace(
-        standing, shelves=shelves, graphs=graphs, mapped=None, spoiled=(first, second),
+        standing, shelves=shelves, graphs=graphs, traits=traits, mapped=None,
+        spoiled=(first, second),
         overlays=overlays(graphs, (first, second), shapes),
     )  # fmt: skip
 
@@ -170,6 +182,7 @@ def _fresh(
     graphs: tuple[WalkGraph, WalkGraph],
     turns: tuple[tuple[Instant, int, str, int], ...],
     since: Instant,
+    traits: Traits,
     shapes: Shapes,
     memory: int,
 ) -> Standing:
@@ -178,7 +191,7 @@ def _fresh(
     left = memory - shelves.nbytes - sum(graph.nbytes for graph in graphs)
     return Standing(
         t, shelves, graphs, turns, since, t, 0, frozenset(), spoiled,
-        overlays(graphs, spoiled, shapes), Moments(t, shapes, left),
+        overlays(graphs, spoiled, shapes), traits, Moments(t, shapes, left),
     )  # fmt: skip
 
 

@@ -57,6 +57,12 @@ class Reader(Links):
 
         return bulk.picture(self, self._driver, shapes, timed=timed, rule=rule, since=since)
 
+    def stages(self) -> tuple[dict[int, str], set[int]]:
+        """What is the stage of each thing, and of which may it change by itself?"""
+        from lineal.store import stages  # noqa: PLC0415
+
+        return stages.stages(self, self._driver)
+
     def changes(self, after: int) -> Changes | None:
         """What did the transactions after this one change? None: that cannot be told."""
         from lineal.store import bulk  # noqa: PLC0415

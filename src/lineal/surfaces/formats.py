@@ -99,7 +99,9 @@ def things(briefs: Iterable[Brief]) -> list[Json]:
 def entity(answer: Answer[Described]) -> Object:
     """Return a thing as all its sources together say, each source's own word, and findings."""
     found = [_finding(one) for one in answer.value.findings]
-    return envelope(answer, {**_entity(answer.value), "findings": found})
+    value = answer.value
+    said: list[Json] = [_said(one) for one in value.said]
+    return envelope(answer, {**said_in_all(value), "said": said, "findings": found})
 
 
 def _finding(one: Finding) -> Json:
@@ -112,7 +114,8 @@ def _finding(one: Finding) -> Json:
     }
 
 
-def _entity(found: Entity) -> Object:
+def said_in_all(found: Entity) -> Object:
+    """Return a thing in one line, and all that its sources together say of it."""
     status = found.attributes.get("status")
     return {
         "uri": str(found.uri),
@@ -121,7 +124,6 @@ def _entity(found: Entity) -> Object:
         "state": str(found.state),
         "status": status if isinstance(status, str) else None,
         "attributes": dict(found.attributes),
-        "said": [_said(one) for one in found.said],
         "also": [str(uri) for uri in found.also],
         "confirmed_at": when(found.confirmed_at),
     }

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from lineal.model import Answer, Json, Uri
 from lineal.surfaces.differing import basis, because
-from lineal.surfaces.formats import Object, counted, envelope, thing, things, when
+from lineal.surfaces.formats import (
+    Object,
+    counted,
+    envelope,
+    said_in_all,
+    thing,
+    things,
+    when,
+)
 
 if TYPE_CHECKING:
     from lineal.query import (
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
         Arrow,
         Asset,
         Change,
+        Closure,
         Common,
         Cycle,
         Hit,
@@ -123,6 +132,36 @@ def common(answer: Answer[Common]) -> Object:
             for one in value.things
         ],
         "by_type": counted(value.by_type),
+    }
+    return envelope(answer, body)
+
+
+def closure(answer: Answer[Closure]) -> Object:
+    """Return all that a walk comes to: counts, and a page of things."""
+    value = answer.value
+    body: Object = {
+        "starts": things(value.starts),
+        "upstream": value.upstream,
+        "grain": value.grain,
+        "things": [
+            {
+                **said_in_all(one.entity),
+                "depth": one.depth,
+                "possible": one.possible,
+                "approximate": one.approximate,
+                "live": one.live,
+            }
+            for one in value.members
+        ],
+        "by_type": counted(value.by_type),
+        "by_stage": counted(value.by_stage),
+        "by_depth": {str(depth): count for depth, count in value.by_depth.items()},
+        "by_owner": [
+            {"owner": None if owner is None else thing(owner), "count": count}
+            for owner, count in value.by_owner
+        ],
+        "owners": value.owners,
+        "live": value.live,
     }
     return envelope(answer, body)
 

@@ -81,6 +81,40 @@ class Common(_Model):
     by_type: dict[str, int]
 
 
+class Member(Thing):
+    """A thing of a closure, with all that its sources together say of it."""
+
+    attributes: dict[str, Any]
+    also: list[str] = Field(description="Other URIs of the same thing.")
+    confirmed_at: str | None = _time("When a source last confirmed it.")
+    depth: int
+    possible: bool
+    approximate: bool
+    live: bool
+
+
+class Owning(_Model):
+    """How many things somebody owns; null stands for nobody."""
+
+    owner: Thing | None
+    count: int
+
+
+class Closure(_Model):
+    """All that things were made from, or that is made from them: counts, and a page of it."""
+
+    starts: list[Thing]
+    upstream: bool
+    grain: Literal["logical", "exact"]
+    things: list[Member] = Field(description="The page: nearest first.")
+    by_type: dict[str, int] = Field(description="Counts of all, not of the page.")
+    by_stage: dict[str, int] = Field(description='What has no stage is counted under "".')
+    by_depth: dict[str, int]
+    by_owner: list[Owning] = Field(description="Those who own most first; the first 100.")
+    owners: int = Field(description="How many owners there are.")
+    live: int = Field(description="How many are live by themselves.")
+
+
 class Hit(Thing):
     """Something that a change would touch."""
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Budget, Moment, Uri
-from lineal.query import RECENT, Ask, Lineage
+from lineal.query import RECENT, WHOLE, Ask, Lineage
 from lineal.surfaces import asked, differing
 from lineal.surfaces import formats_walks as formats
 from lineal.surfaces import rest_walk_models as models
@@ -32,6 +32,7 @@ from lineal.surfaces.walking import asked_change, over, types_of, walk
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
+    from lineal.client.answers import Walk
 
 _MOST = Budget()
 
@@ -56,25 +57,32 @@ def earlier(
 Earlier = Annotated[Moment, Depends(earlier)]
 
 
+Grain = Annotated[
+    Literal["logical", "exact"] | None,
+    Query(description="How fine; unless given, as fits the start."),
+]
+Layers = Annotated[
+    list[str] | None,
+    Query(description="Only edges of these layers; several, or parted by commas."),
+]
+Kinds = Annotated[
+    list[str] | None,
+    Query(description="Only edges of these kinds; several, or parted by commas."),
+]
+Types = Annotated[
+    list[str] | None,
+    Query(description="Only things of these types; several, or parted by commas."),
+]
+Columns = Annotated[bool, Query(description="Show columns, not their data sets.")]
+
+
 def way(
     request: Request,
-    grain: Annotated[
-        Literal["logical", "exact"] | None,
-        Query(description="How fine; unless given, as fits the start."),
-    ] = None,
-    layers: Annotated[
-        list[str] | None,
-        Query(description="Only edges of these layers; several, or parted by commas."),
-    ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        Query(description="Only edges of these kinds; several, or parted by commas."),
-    ] = None,
-    types: Annotated[
-        list[str] | None,
-        Query(description="Only things of these types; several, or parted by commas."),
-    ] = None,
-    columns: Annotated[bool, Query(description="Show columns, not their data sets.")] = False,
+    grain: Grain = None,
+    layers: Layers = None,
+    kinds: Kinds = None,
+    types: Types = None,
+    columns: Columns = False,
     depth: Annotated[int, Query(ge=0, le=_MOST.depth)] = _MOST.depth,
     nodes: Annotated[int, Query(ge=1, le=_MOST.nodes)] = _MOST.nodes,
     edges: Annotated[int, Query(ge=1, le=_MOST.edges)] = _MOST.edges,
@@ -100,6 +108,25 @@ def way(
     )
 
 
+def whole(
+    request: Request,
+    grain: Grain = None,
+    layers: Layers = None,
+    kinds: Kinds = None,
+    types: Types = None,
+    columns: Columns = False,
+    depth: Annotated[int, Query(ge=0, le=WHOLE.budget.depth)] = WHOLE.budget.depth,
+    ms: Annotated[int, Query(ge=1, le=_MOST.milliseconds)] = _MOST.milliseconds,
+) -> Ask:
+    """Return how a walk is asked for of which all is counted."""
+    lineal: Lineal = request.app.state.lineal
+    said: Walk = {
+        "grain": grain, "kinds": kinds or (), "layers": layers or (), "types": types or (),
+        "columns": columns, "depth": depth, "ms": ms,
+    }  # fmt: skip
+    return walk(lineal.shapes, said, WHOLE)
+
+
 def cost(
     edges: Annotated[int, Query(ge=1, le=_MOST.edges)] = _MOST.edges,
     rows: Annotated[int, Query(ge=1, le=_MOST.rows)] = _MOST.rows,
@@ -110,10 +137,8 @@ def cost(
 
 
 Way = Annotated[Ask, Depends(way)]
+Whole = Annotated[Ask, Depends(whole)]
 Cost = Annotated[Ask, Depends(cost)]
-Types = Annotated[
-    list[str] | None, Query(description="Only of these types; several, or parted by commas.")
-]
 
 
 # ── The endpoints ───────────────────────────────────────────────────────────────────────────────
@@ -179,6 +204,25 @@ def _add_walks(api: APIRouter, lineal: Lineal) -> None:
             read.viewer, starts, read.moment, upstream=side == "upstream", ask=way, limit=limit
         )
         return json_response(formats.common(answer))
+
+    @api.get("/closure", tags=["walks"], **answered(Answered[models.Closure], 404))
+    def closure(
+        uri: Annotated[list[str], Query(description="One start, or several.", max_length=100)],
+        read: Read,
+        way: Whole,
+        side: Annotated[
+            Literal["upstream", "downstream"], Query(description="To which side.")
+        ] = "downstream",
+        limit: Limit = 100,
+        offset: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
+    ) -> Response:
+        """Return all that things were made from, or that is made from them: counts, and a page."""
+        starts = [Uri(one) for one in uri]
+        answer = ask.closure(
+            read.viewer, starts, read.moment,
+            upstream=side == "upstream", ask=way, limit=limit, offset=offset,
+        )  # fmt: skip
+        return json_response(formats.closure(answer))
 
     @api.get("/impact", tags=["walks"], **answered(Answered[models.Impact], 404))
     def impact(

@@ -15,10 +15,11 @@ from lineal.surfaces import asked
 if TYPE_CHECKING:
     from lineal.client.answers import Walk
 
-_USUAL = Ask()
+#: How a walk is asked for of which nothing is said.
+USUAL = Ask()
 
 
-def walk(shapes: Shapes, way: Walk | None = None, usual: Ask = _USUAL) -> Ask:
+def walk(shapes: Shapes, way: Walk | None = None, usual: Ask = USUAL) -> Ask:
     """
     Return a walk as a question takes it; what is not said is as in *usual*.
 

@@ -11,6 +11,7 @@ from lineal.lineage.engine.adjacency import Code, Ints, Rows
 from lineal.lineage.engine.claims import Claims, Folded, Groups, Numbers, Past, Picture, Relation
 from lineal.lineage.engine.compiling import Layout
 from lineal.lineage.engine.held import Shelves
+from lineal.lineage.engine.traits import Traits
 from lineal.lineage.engine.walkgraph import WalkGraph
 from lineal.shapes import Shapes
 
@@ -65,6 +66,16 @@ def unpack_shelves(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any])
     )  # fmt: skip
     orders = {name: arrays[f"shelves.{name}"] for name in _ORDERS}
     return Shelves.again(picture, orders, Groups.again(_under(arrays, "names")))
+
+
+def pack_traits(traits: Traits) -> tuple[Arrays, Sequence[str]]:
+    """Return the arrays of traits, and the names of the stages."""
+    return {"stages": traits.stages, "live": traits.live}, traits.stage_names
+
+
+def unpack_traits(arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Traits:
+    """Return the traits of which these are the arrays, and the names of the stages."""
+    return Traits(arrays["stages"], tuple(names), arrays["live"])
 
 
 def _claims(arrays: Mapping[str, NDArray[Any]], name: str) -> Claims:

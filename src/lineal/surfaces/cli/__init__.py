@@ -60,7 +60,7 @@ def main(debug: bool) -> None:
 for command in (
     *(serving.demo, serving.serve, importing.bring, importing.send),
     *(reading.search, reading.get, reading.neighbours),
-    *(walks.lineage, walks.path, walks.between, walks.common, walks.impact),
+    *(walks.lineage, walks.path, walks.between, walks.common, walks.closure, walks.impact),
     *(walks.schema_changes, walks.shared, walks.unused, walks.similar, walks.wanted),
     *(identity.identity, rules.rules),
     *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),

@@ -10,7 +10,7 @@ from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
-from lineal.query import Ask
+from lineal.query import WHOLE, Ask
 from lineal.surfaces import (
     asked,
     differing,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Alike,
         Answer,
         Asset,
+        Closure,
         Common,
         Cost,
         Differences,
@@ -309,6 +310,28 @@ class Local:
         found = self._ask.between(LOCAL, *ends, _moment(times), ask=self._walk(way))
         return _as(formats_walks.lineage(found))
 
+    def closure(
+        self,
+        uris: str | Sequence[str],
+        *,
+        side: str,
+        limit: int,
+        offset: int,
+        way: Walk | None = None,
+        **times: Unpack[Times],
+    ) -> Answer[Closure]:
+        """Return all that is made from things, or that they were made from: counts, and a page."""
+        found = self._ask.closure(
+            LOCAL,
+            _each(uris),
+            _moment(times),
+            upstream=side == "upstream",
+            ask=self._walk(way, WHOLE),
+            limit=limit,
+            offset=offset,
+        )
+        return _as(formats_walks.closure(found))
+
     def common(
         self,
         uris: Sequence[str],
@@ -414,8 +437,8 @@ class Local:
     def _types(self, types: Sequence[str]) -> frozenset[str] | None:
         return walking.types_of(self._lineal.shapes, types)
 
-    def _walk(self, way: Walk | None) -> Ask:
-        return walking.walk(self._lineal.shapes, way)
+    def _walk(self, way: Walk | None, usual: Ask = walking.USUAL) -> Ask:
+        return walking.walk(self._lineal.shapes, way, usual)
 
     def ask(
         self, question: str, uri: str, *, layers: Sequence[str] = (), **times: Unpack[Times]

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from lineal.client.answers import (
         Alike,
         Asset,
+        Closure,
         Common,
         Cycle,
         Hit,
         Impact,
         Lineage,
+        Member,
         Node,
         SchemaChanges,
         Shared,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     )
 
 Parts = Iterator[RenderableType]
+#: Of so many owners it is shown how much they own.
+OWNERS = 10
 
 
 def lineage(value: Lineage) -> Parts:
@@ -79,11 +83,30 @@ def _common_marks(one: Shared) -> str:
     return ", ".join(name for name, is_so in marks.items() if is_so)
 
 
+def closure(value: Closure) -> Parts:
+    """Show the counts of all that was reached, then the page."""
+    side = "upstream" if value["upstream"] else "downstream"
+    yield line(f"{side.capitalize()} of {names(value['starts'])}: {counted(value['by_type'])}.")
+    staged = {name or "no stage": count for name, count in value["by_stage"].items()}
+    if staged.keys() - {"no stage"}:
+        yield line(f"By stage: {counted(staged)}.")
+    yield line(f"Live: {value['live']:,}. Owners: {value['owners']:,}.")
+    owning = [
+        (one["owner"]["name"] if one["owner"] else "nobody", f"{one['count']:,}")
+        for one in value["by_owner"][:OWNERS]
+    ]
+    if owning:
+        yield table(("owner", "things"), owning)
+    rows = [(one["depth"], *row_of(one), _marks(one)) for one in value["things"]]
+    if rows:
+        yield table(("step", *THING, "marks"), rows)
+
+
 def _depth(node: Node) -> str:
     return f"{node['depth']:+d}" if node["depth"] else "0"
 
 
-def _marks(node: Node) -> str:
+def _marks(node: Node | Member) -> str:
     marks = {
         "live": node["live"], "possible": node["possible"], "approximate": node["approximate"]
     }  # fmt: skip

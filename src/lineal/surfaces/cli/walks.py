@@ -141,6 +141,30 @@ def common(asked: Asked, things: tuple[str, ...], side: str, limit: int, way: Wa
 @click.command()
 @_things
 @click.option(
+    "--side",
+    type=click.Choice(["upstream", "downstream"]),
+    default="downstream",
+    show_default=True,
+    help="What the things were made from, or what they feed.",
+)
+@click.option("--limit", type=_many, default=20, show_default=True, help="List so many.")
+@click.option("--offset", type=click.IntRange(0), default=0, help="Pass over so many.")
+@timed()
+@walking
+def closure(
+    asked: Asked, things: tuple[str, ...], side: str, limit: int, offset: int, way: Walk
+) -> None:
+    """Count all that each THING feeds, by type, stage and owner, and list the nearest."""
+    with asked.answers() as answers:
+        uris = uris_of(answers, things, asked)
+        page = {"limit": limit, "offset": offset}
+        answer = answers.closure(uris, side=side, way=way, **page, **asked.times)
+    show(answer, asked.form, tables.closure)
+
+
+@click.command()
+@_things
+@click.option(
     "--change",
     type=click.Choice(["dropped", "renamed", "retyped", "redefined", "rolled_back"]),
     help="What is done to the things: then it is said what breaks, and why.",

@@ -1,0 +1,250 @@
+"""What a walk comes to as columns, and what is counted of it.
+
+Where the index knows all of a thing, its type, stage, owners and use come from columns beside the
+compiled rows; of the few others the store is asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from lineal.lineage.engine.adjacency import Bools, Longs
+from lineal.model import Cut
+from lineal.query.things import Things
+from lineal.query.traits import Known
+from lineal.query.walks import SLICE, Ask, go, way_of
+
+#: Tells of each thing its place among names.
+Column: TypeAlias = "Callable[[Longs], tuple[Longs, tuple[str, ...]]]"
+
+
+@dataclass(slots=True)
+class Far:
+    """What was reached, each thing once under the name that stands for it, in order of keys."""
+
+    keys: Longs
+    depths: Longs
+    possible: Bools
+    approximate: Bools
+
+    def chosen(self, wanted: Bools | Longs) -> Far:
+        """Return some of it."""
+        return Far(
+            self.keys[wanted], self.depths[wanted], self.possible[wanted], self.approximate[wanted]
+        )
+
+
+def reached(
+    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask
+) -> tuple[Counting, list[Cut]]:
+    """Walk: over the compiled rows of the index where they answer it whole, else step by step."""
+    if things.index is not None:
+        way = way_of(things, keys, upstream=upstream, ask=ask)
+        found = things.index.reach(things.reader, keys, way, ask.budget)
+        if found is not None:
+            reach, _ = found
+            far = Far(
+                reach.things.astype(np.int64), reach.depths.astype(np.int64),
+                reach.possible, reach.approximate,
+            )  # fmt: skip
+            things.reached += len(reach)
+            things.scanned += reach.scanned
+            return Counting(things, far, things.index.known(things.reader)), []
+    walked = go(things, keys, upstream=upstream, ask=ask)
+    every = list(walked.reached.values())
+    far = Far(
+        np.array([one.key for one in every], np.int64),
+        np.array([one.depth for one in every], np.int64),
+        np.array([one.possible for one in every], np.bool_),
+        np.array([one.approximate for one in every], np.bool_),
+    )
+    return Counting(things, far, None), list(walked.why)
+
+
+class Counting:
+    """Counts what was reached: by columns where all of a thing is known, else by the store."""
+
+    def __init__(self, things: Things, far: Far, known: Known | None) -> None:
+        self._things, self._known = things, known
+        far = far.chosen(np.argsort(far.keys))
+        sure = np.zeros(far.keys.size, np.bool_) if known is None else known.sure(far.keys)
+        self.far = self._under_one_name(far, sure)
+        self._sure = np.isin(self.far.keys, far.keys[sure])
+        uris = things.reader.uris(self._unsure())
+        self._types, self._type_names = self._coded(
+            None if known is None else known.types, {key: uri.type for key, uri in uris.items()}
+        )
+        self._stages = dict[int, str]()
+        self._owners = dict[int, list[int]]()
+        self._live = set[int]()
+
+    def _unsure(self) -> list[int]:
+        found: list[int] = self.far.keys[~self._sure].tolist()
+        return found
+
+    def _under_one_name(self, far: Far, sure: Bools) -> Far:
+        """Return each thing once, as near and as sure as any of its names."""
+        unsure = far.keys[~sure].tolist()
+        if not unsure:
+            return far
+        one = self._things.one(unsure)
+        keys = far.keys.copy()
+        keys[~sure] = [one[key] for key in unsure]
+        # A name that only stands beside a start tells nothing where another was reached.
+        order = np.lexsort((far.approximate, far.possible, far.depths, far.depths == 0, keys))
+        keys = keys[order]
+        begin = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: keys.size])
+        return Far(
+            keys[begin], far.depths[order][begin],
+            np.logical_and.reduceat(far.possible[order], begin), far.approximate[order][begin],
+        )  # fmt: skip
+
+    def _coded(
+        self, column: Column | None, others: Mapping[int, str]
+    ) -> tuple[Longs, tuple[str, ...]]:
+        """Return a name of each thing, as a place among names; -1 where it was not asked for."""
+        codes = np.full(self.far.keys.size, -1)
+        names: dict[str, int] = {}
+        if column is not None:
+            known, called = column(self.far.keys[self._sure])
+            names = {name: code for code, name in enumerate(called)}
+            codes[self._sure] = known
+        codes[~self._sure] = [
+            names.setdefault(others[key], len(names)) if key in others else -1
+            for key in self._unsure()
+        ]
+        return codes, tuple(names)
+
+    def __len__(self) -> int:
+        return int(self.far.keys.size)
+
+    def page(self, limit: int, offset: int) -> Far:
+        """Return a part of it, nearest first, and of those the first recorded."""
+        order = np.lexsort((self.far.keys, self.far.depths))
+        return self.far.chosen(order[offset : offset + limit])
+
+    def keep(self, own: Collection[int], ask: Ask) -> None:
+        """
+        Leave out what is not told: the starts themselves, and what stands only beside them.
+
+        And other types than asked for, and columns, of which the data sets are there.
+        """
+        wanted = (self.far.depths > 0) & ~np.isin(self.far.keys, sorted(own))
+        told = np.array(
+            [
+                (name != "column" or ask.columns) and (ask.types is None or name in ask.types)
+                for name in self._type_names
+            ],
+            np.bool_,
+        )
+        wanted &= told[self._types]
+        self.far, self._sure = self.far.chosen(wanted), self._sure[wanted]
+        self._types = self._types[wanted]
+
+    def ask_store(self) -> list[Cut]:
+        """Read of what no column tells, a slice at a time; say if the time for it was used up."""
+        unsure, things = self._unsure(), self._things
+        for first in range(0, len(unsure), SLICE):
+            if first and things.must_end():
+                return [Cut("time", "looked at", done=first, total=len(unsure))]
+            some = unsure[first : first + SLICE]
+            for key, entity in things.merged(some).items():
+                stage = entity.attributes.get("stage")
+                self._stages[key] = stage if isinstance(stage, str) else ""
+            self._live |= things.live(some)
+            self._owners.update(things.owners(some))
+        return []
+
+    # ── The counts ───────────────────────────────────────────────────────────────────────────
+
+    def by_type(self) -> dict[str, int]:
+        """Return how many there are of each type."""
+        return _counted(self._types, self._type_names)
+
+    def by_stage(self) -> dict[str, int]:
+        """Return how many there are of each stage."""
+        return _counted(
+            *self._coded(None if self._known is None else self._known.stages, self._stages)
+        )
+
+    def by_depth(self) -> dict[int, int]:
+        """Return how many there are at each distance."""
+        counts = np.bincount(self.far.depths).tolist()
+        return {depth: count for depth, count in enumerate(counts) if count}
+
+    def live(self) -> int:
+        """Return how many are live by themselves."""
+        if self._known is None:
+            return len(self._live)
+        return len(self._live) + int(self._known.live(self.far.keys[self._sure]).sum())
+
+    def by_owner(self) -> list[tuple[int | None, int]]:
+        """Return how many things each owns; None: what nobody owns."""
+        counts: Counter[int | None] = Counter()
+        for owners in self._owners.values():
+            counts.update(owners or (None,))
+        if self._known is not None:
+            places, ends = self._owned(self._known, self.far.keys[self._sure])
+            counts.update(_counts_of(ends))
+            left = int(self._sure.sum()) - np.unique(places).size
+            if left:
+                counts[None] += left
+        uris = self._things.reader.uris([key for key in counts if key is not None])
+        return sorted(counts.items(), key=lambda one: (-one[1], uris.get(one[0] or -1, "~")))
+
+    def _owned(self, known: Known, keys: Longs) -> tuple[Longs, Longs]:
+        """Return whose things are, each pair once: what has no owner is of those of its whole."""
+        layers = self._things.reader.layers
+        places, ends = known.joined(keys, ("owned_by",), layers)
+        orphans = np.setdiff1d(np.arange(keys.size), places)
+        if orphans.size:
+            level = frozenset(self._things.shapes.level_kinds)
+            parts, wholes = known.joined(keys[orphans], level, layers)
+            above, which = np.unique(wholes, return_inverse=True)
+            of, owners = self._owners_of_wholes(known, above)
+            # Each part has each owner of each of its wholes.
+            first = np.searchsorted(of, np.arange(above.size + 1))
+            counts = (first[1:] - first[:-1])[which]
+            begin = np.repeat(first[:-1][which], counts)
+            within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+            places = np.append(places, np.repeat(orphans[parts], counts))
+            ends = np.append(ends, owners[begin + within])
+        one = self._things.one(np.unique(ends).tolist())
+        every, inverse = np.unique(ends, return_inverse=True)
+        shown = np.array([one[key] for key in every.tolist()], np.int64)[inverse]
+        pairs = np.unique(places << 32 | shown)
+        return pairs >> 32, pairs & 0xFFFF_FFFF
+
+    def _owners_of_wholes(self, known: Known, wholes: Longs) -> tuple[Longs, Longs]:
+        """Return whose these wholes are: places, ascending, and owners."""
+        sure = known.sure(wholes)
+        found = [np.zeros((0, 2), np.int64)]
+        if sure.any():
+            places, ends = self._owned(known, wholes[sure])
+            found.append(np.stack([np.flatnonzero(sure)[places], ends], axis=1))
+        others = np.flatnonzero(~sure)
+        owned = self._things.owners(wholes[others].tolist())
+        rows = [
+            (place, owner)
+            for place, key in zip(others.tolist(), wholes[others].tolist(), strict=True)
+            for owner in owned[key]
+        ]
+        found.append(np.array(rows, np.int64).reshape(-1, 2))
+        pairs = np.concatenate(found)
+        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+        return pairs[:, 0], pairs[:, 1]
+
+
+def _counted(codes: Longs, names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    return dict(sorted((names[code], count) for code, count in enumerate(counts) if count))
+
+
+def _counts_of(ends: Longs) -> dict[int, int]:
+    every, counts = np.unique(ends, return_counts=True)
+    return dict(zip(every.tolist(), counts.tolist(), strict=True))
