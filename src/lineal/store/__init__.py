@@ -581,4 +581,7 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if was:
+            # What was made meanwhile is as old as the rest, and not gone through at once.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

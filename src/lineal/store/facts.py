@@ -106,10 +106,11 @@ def statement_line(statement: Statement, body: str) -> str:
 
 def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
     """Return what a digest holds of an edge."""
-    return (
-        f"{edge.start}\n{edge.kind}\n{edge.end}\n{edge.layer}\n{edge.valid_from}\n{edge.valid_to}\n"
-        f"{attributes or ''}"
-    )
+    # Joined, not formatted: to format a URI or a layer takes several times as long.
+    return "\n".join((
+        edge.start, edge.kind, edge.end, edge.layer, str(edge.valid_from), str(edge.valid_to),
+        attributes or "",
+    ))  # fmt: skip
 
 
 def digest_of_lines(subject: Uri, lines: list[str]) -> bytes:
