@@ -44,6 +44,7 @@ HEADINGS: dict[str, str] = {
     "DatasetName": "`dataset` of a target",
     "PartRule": "`parts`",
     "FileRule": "`files`",
+    "Reviewers": "`codeowners`",
 }
 
 
