@@ -394,13 +394,18 @@ class Lineal:
         paths: Iterable[Path],
         *,
         namespace: str | None = None,
+        repository: str | None = None,
         removing: bool = False,
         progress: Progress | None = None,
     ) -> Imported:
         """Read dbt's artifacts from files and folders, and take in what they say."""
         tally = Tally()
         snapshots = dbt.read(
-            paths, platforms=self._platforms, namespace=namespace, observed_at=self._clock()
+            paths,
+            platforms=self._platforms,
+            namespace=namespace,
+            repository=repository,
+            observed_at=self._clock(),
         )
         for snapshot in snapshots:
             items: list[Record | Refused] = [*snapshot.records, *snapshot.refused]
