@@ -378,10 +378,14 @@ class _Compiler:
             texts = (spec.dataset.namespace, spec.dataset.name)
             paths = tuple(self.expression(text, (*path, "dataset")) for text in texts)
             return TargetPlan("dataset", paths)
+        if spec.code is not None:
+            named = (spec.code.repository, spec.code.path)
+            paths = tuple(self.expression(text, (*path, "code")) for text in named if text)
+            return TargetPlan("code", paths)
         if spec.model is not None:
-            named = self.expression(spec.model, (*path, "model"))
+            model = self.expression(spec.model, (*path, "model"))
             scope = self.maybe(spec.scope, (*path, "scope"))
-            return TargetPlan("model", (named,), platform=spec.platform or "mlflow", scope=scope)
+            return TargetPlan("model", (model,), platform=spec.platform or "mlflow", scope=scope)
         form = next(
             n for n in ("email", "owner", "location", "uri") if getattr(spec, n) is not None
         )
@@ -516,4 +520,5 @@ def _types(target: TargetPlan, known: Mapping[str, str]) -> tuple[str, ...]:
     by_form = {"email": ("user",), "owner": ("user", "team")}
     by_form["model"] = ("model", "model-version")
     by_form |= dict.fromkeys(("location", "dataset"), ("dataset",))
+    by_form["code"] = ("code",)
     return by_form.get(target.form, (target.type,) if target.type else ())

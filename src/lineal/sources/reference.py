@@ -42,6 +42,7 @@ HEADINGS: dict[str, str] = {
     "EdgeRule": "`edges`",
     "Target": "A target: `to`, `from`, `as`",
     "DatasetName": "`dataset` of a target",
+    "CodeName": "`code` of a target",
     "PartRule": "`parts`",
     "FileRule": "`files`",
     "Reviewers": "`codeowners`",

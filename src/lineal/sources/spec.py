@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from lineal.model import Json
 from lineal.sources.said import (
+    CodeName,
     DatasetName,
     EdgeRule,
     Expr,
@@ -456,7 +457,8 @@ class SourceFile(Part, frozen=True):
 
 PARTS: tuple[type[Struct], ...] = (
     SourceFile, Auth, Basic, Header, Limits, Gone, Unfit, EventRule, Resource, Subject, Fetch,
-    Listing, Together, Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule, Reviewers,
+    Listing, Together, Paging, Value, EdgeRule, Target, DatasetName, CodeName, PartRule,
+    FileRule, Reviewers,
 )  # fmt: skip
 
 
