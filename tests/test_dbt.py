@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lineal.errors import Invalid
 from lineal.model import Layer, Record, Uri
 from lineal.normalise import Platforms
 from lineal.sources.dbt import Snapshot, read
@@ -201,6 +202,32 @@ def test_a_model_is_derived_from_data_and_owned_by_its_people_and_their_group(wr
         ("owned_by", "mlg://team/directory/sales-crew"),
     }
     assert {edge.layer for edge in record.edges} == {Layer.DECLARED}
+
+
+HOME = "https://github.com/shop/data/tree/main/dbt"
+
+
+def test_what_a_project_makes_is_defined_in_its_own_files(written):
+    (snapshot,) = written(PROJECT, repository=HOME)
+    record = records(snapshot)["manifest:model.shop.orders"]
+
+    code = Uri("mlg://code/github.com/shop/data/dbt/models/orders.sql")
+    assert ("defined_in", code) in edges(record)
+
+
+def test_what_a_package_makes_or_another_tool_is_not_defined_in_the_project(written):
+    other = node("model.tools.days", original_file_path="models/days.sql", package_name="tools")
+    made = node("source.shop.app.orders", original_file_path="models/app.yml")
+    project = artifact(nodes=by_id(other), sources=by_id(made))
+    (snapshot,) = written(project, repository=HOME)
+
+    kinds = {kind for record in snapshot.records for kind, _ in edges(record)}
+    assert "defined_in" not in kinds
+
+
+def test_an_address_that_is_none_of_a_repository_is_refused(written):
+    with pytest.raises(Invalid, match="no address of a repository"):
+        written(PROJECT, repository="/home/ann/shop")
 
 
 @pytest.mark.parametrize(

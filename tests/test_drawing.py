@@ -272,7 +272,7 @@ def test_every_kind_has_a_sign(kind):
 def test_signs_differ_by_shape():
     shapes = [re.sub(r'class="[^"]*"', "", badge(kind)) for kind in KINDS]
 
-    assert len(set(shapes)) == len(KINDS) == 22
+    assert len(set(shapes)) == len(KINDS) == 23
 
 
 def _light(colour: str) -> float:

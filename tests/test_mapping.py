@@ -43,6 +43,8 @@ resources:
       - {kind: trained_on, to: {location: data}}
       - {kind: trained_on, to: {dataset: {namespace: data_space, name: data_name}}}
       - {kind: tuned_from, to: {uri: base}, attributes: {relation: "'finetune'"}, layer: observed}
+      - {kind: defined_in, to: {code: {repository: repo, path: script}}}
+      - {kind: defined_in, to: {code: {repository: page}}}
 """
 
 
@@ -76,6 +78,9 @@ def test_a_document_becomes_attributes_and_edges():
             "data_space": "postgres://db",
             "data_name": "S.T",
             "base": "mlg://model/hf/base",
+            "repo": "git@github.com:acme/ml.git",
+            "script": "train/rank.py",
+            "page": "https://github.com/acme/ml/blob/main/card.md",
         },
     )
 
@@ -99,13 +104,24 @@ def test_a_document_becomes_attributes_and_edges():
         "mlg://dataset/s3/lake/plays",
         Uri.of("dataset", "postgres://db:5432", "s.t"),
     ]
+    assert ends(found, "defined_in") == [
+        "mlg://code/github.com/acme/ml/train/rank.py",
+        "mlg://code/github.com/acme/ml/card.md",
+    ]
     (tuned,) = [edge for edge in found.edges if edge.kind == "tuned_from"]
     assert tuned.layer is Layer.OBSERVED
     assert tuned.attributes == {"relation": "finetune"}
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"run": None, "owners": None, "data": None}, {"run": "", "owners": [None, ""]}]
+    "document",
+    [
+        {},
+        {"run": None, "owners": None, "data": None},
+        {"run": "", "owners": [None, ""]},
+        {"repo": "git@github.com:acme/ml.git"},
+        {"repo": "/home/ann/ml", "script": "a.py"},
+    ],
 )
 def test_what_is_missing_states_nothing(document):
     found = said(WHOLE, document)

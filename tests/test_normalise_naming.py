@@ -542,6 +542,63 @@ def test_an_address_of_a_repository_is_its_own(start, rest):
     assert normalise.repository(once) == once
 
 
+TRAIN = Uri("mlg://code/github.com/acme/ml/dags/train.py")
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("https://github.com/acme/ml.git", "dags/train.py"),
+        ("https://user:token@GitHub.com/Acme/ML/", "/dags/train.py"),
+        ("git@github.com:acme/ml.git", "./dags//train.py"),
+        ("ssh://git@github.com:22/acme/ml.git", "dags\\train.py"),
+        ("git+https://github.com:443/acme/ml#egg=ml", "dags/old/../train.py"),
+        ("https://github.com/acme/ml/blob/main/dags/train.py", ""),
+        ("https://github.com/acme/ml/blob/main/dags/train.py?plain=1#L10-L20", ""),
+        ("https://github.com/acme/ml/blob/feature/x/dags/train.py", ""),
+        ("https://github.com/acme/ml/tree/main/dags", "dags/train.py"),
+        ("https://github.com/acme/ml/blob/main/dags/%74rain.py", ""),
+    ],
+)
+def test_code_has_one_name_however_its_repository_is_written(address, path):
+    assert normalise.code(address, path, revision="feature/x") == TRAIN
+
+
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        ("https://gitlab.com/acme/core/ml/-/blob/main/a.py", "gitlab.com/acme/core/ml/a.py"),
+        ("https://git.acme.example/acme/ML/-/tree/v1", "git.acme.example/acme/ML"),
+        ("https://git.acme.example:8443/acme/ml", "git.acme.example:8443/acme/ml"),
+        ("ssh://git@git.acme.example:2222/acme/ml", "git.acme.example/acme/ml"),
+        ("https://github.com/tree/blob/blob/main/a.py", "github.com/tree/blob/a.py"),
+        ("git@h:o/r.git", "h/o/r"),
+    ],
+)
+def test_a_repository_may_lie_deep_elsewhere_and_be_meant_as_a_whole(address, uri):
+    assert normalise.code(address) == f"mlg://code/{uri}"
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        *(("", "a.py"), ("/home/me/ml", "a.py"), ("file:///home/me/ml", ""), ("ml", "a.py")),
+        *(("C:\\work\\ml", ""), ("C:/work/ml", "a.py"), ("https://github.com", "a.py")),
+        ("https://github.com/acme/ml", "../other/a.py"),
+    ],
+)
+def test_what_lies_on_this_machine_or_outside_of_its_repository_is_no_code(address, path):
+    assert normalise.code(address, path) is None
+
+
+@given(st.sampled_from(["git@h:", "https://h/", "https://github.com/a/b/blob/", ""]), ODD, ODD)
+def test_any_address_of_code_is_one_or_none(start, rest, path):
+    with contextlib.suppress(InvalidUri):
+        found = normalise.code(start + rest, path)
+
+        assert found is None or found.type == "code"
+
+
 # ── DataHub's urns ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -436,6 +436,45 @@ def test_a_job_tells_what_it_is_and_where_its_code_lies():
     assert "secret" not in str(record)
     assert edges(record, "owned_by") == {(record.subject, Uri("mlg://team/directory/rank"))}
     assert edges(record, "part_of") == {(record.subject, Uri("mlg://pipeline/airflow/shop"))}
+    assert edges(record, "defined_in") == {
+        (record.subject, Uri("mlg://code/git.example/org/shop/load.py"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        (
+            {"type": "git", "url": "https://github.com/acme/ml/blob/rc/1/dags/x.py", "tag": "rc/1"},
+            "github.com/acme/ml/dags/x.py",
+        ),
+        (
+            {"url": "https://github.com/acme/ml/blob/main/x.py", "repoUrl": "git@github.com:b/c"},
+            "github.com/acme/ml/x.py",
+        ),
+        ({"type": "git", "url": "https://github.com/acme/ml", "path": "x.py"},
+         "github.com/acme/ml/x.py"),
+        ({"repoUrl": "git@github.com:acme/ml.git"}, "github.com/acme/ml"),
+    ],
+)  # fmt: skip
+def test_the_code_of_a_job_is_found_in_whatever_names_it(place, code):
+    record = fold_all([event(job={"sourceCodeLocation": place})])["job:airflow/shop.load"]
+
+    assert edges(record, "defined_in") == {(record.subject, Uri(f"mlg://code/{code}"))}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"type": "svn", "url": "https://svn.example/ml/trunk/x.py"},
+        {"type": "git", "repoUrl": "/home/me/ml", "path": "x.py"},
+        {"type": "git", "repoUrl": "git@github.com:acme/ml.git", "path": "../x.py"},
+    ],
+)
+def test_a_job_whose_code_is_in_no_repository_says_nothing_of_it(place):
+    record = fold_all([event(job={"sourceCodeLocation": place})])["job:airflow/shop.load"]
+
+    assert not edges(record, "defined_in")
 
 
 def test_a_job_leaves_what_its_runs_read_to_the_runs():

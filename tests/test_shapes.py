@@ -72,6 +72,11 @@ KINDS = [
     ("executed_for", "has_execution", "run", "ab-cell", 0, "none", "event"),
     ("member_of", "has_member", "user team", "team", 0, "none", "state"),
     ("relies_on", "relied_on_by", "team", "pipeline", 0, "none", "state"),
+    (
+        "defined_in", "defines", f"pipeline run dataset dashboard {FEATURES} feature-service "
+        f"{MODELS} metric deployment service", "code", 0, "none", "state",
+    ),
+    ("reviewed_by", "reviews", "code", "user team", 0, "none", "state"),
     ("trained_unserved", "has_unserved", "model-version", "ab-test", 0, "none", "state"),
     ("served_untrained", "has_untrained", "model-version", "ab-cell", 0, "none", "state"),
 ]  # fmt: skip
@@ -100,7 +105,7 @@ ANYWHERE = [
 DOMAINS = {
     "data": "dataset dataset-version column dashboard",
     "features": "feature feature-set feature-service",
-    "pipelines": "pipeline run schedule",
+    "pipelines": "pipeline run schedule code",
     "models": "model model-version",
     "evaluation": "evaluation metric",
     "experiments": "ab-test ab-cell",
@@ -436,7 +441,7 @@ def test_kinds_are_found_by_class():
 
 
 def test_shapes_show_themselves_shortly():
-    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 26 types, 35 kinds>", repr(SHAPES))
+    assert re.fullmatch(r"<Shapes [0-9a-f]{16}: 27 types, 37 kinds>", repr(SHAPES))
 
 
 # ── Adding ───────────────────────────────────────────────────────────────────────────────────────
@@ -903,4 +908,4 @@ def test_declarations_are_values():
 
     assert one == EntityType("a", "as", "d", "A", "An a.")
     assert {type(kind) for kind in SHAPES.kinds.values()} == {EdgeKind}
-    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 61
+    assert len({*SHAPES.types.values(), *SHAPES.kinds.values()}) == 64

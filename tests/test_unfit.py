@@ -250,6 +250,28 @@ def test_edges_that_no_shape_allows_are_found() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("link", "fits"),
+    [
+        ("https://wiki.example/ranking#how", True),
+        ("mlg://dataset/shelf/plays", True),
+        ("urn:isbn:0451450523", True),
+        ("https://wiki.example/", True),
+        ("wiki/ranking", False),
+        ("https://", False),
+        ("https://wiki.example/two words", False),
+        (7, False),
+    ],
+)
+def test_a_uri_is_one_of_any_scheme(link: Json, fits: bool) -> None:
+    table = Uri("mlg://dataset/shelf/plays")
+    record = Record("shelf", "table:plays", table, (Statement(table, {"link": link}),), (), 0)
+
+    assert [one.name for one in Examiner(Shapes.builtin()).examine(record)] == (
+        [] if fits else ["dataset.link"]
+    )
+
+
 def test_a_removal_takes_its_findings_along(tmp_path: Path) -> None:
     """And what a later version of a kept document says is examined again by a rebuild."""
     rig = Rig(tmp_path / "graph.db", Tool())

@@ -15,6 +15,7 @@ from lineal.access import LOCAL
 from lineal.app.background import PACE, Background, Pace
 from lineal.app.configured import (
     OPENLINEAGE,
+    declared,
     platforms_of,
     python_sources,
     registered,
@@ -36,7 +37,6 @@ from lineal.shapes import Shapes
 from lineal.sources import FetchedSource, Refused, datahub, dbt
 from lineal.sources.compiling import load
 from lineal.sources.files import FileSource
-from lineal.sources.http import HttpSource
 from lineal.sources.openlineage import OpenLineage
 from lineal.sources.openlineage.files import read_paths
 from lineal.sources.plan import SourcePlan
@@ -122,10 +122,7 @@ class Lineal:
         self._clock = clock
         self._platforms = platforms_of(config)
         self._openlineage = OpenLineage(OPENLINEAGE, platforms=self._platforms)
-        self._sources: dict[str, FetchedSource] = {
-            plan.name: HttpSource(plan, secret=self.secret, clock=clock, sleep=sleep)
-            for plan in plans
-        }
+        self._sources = declared(plans, self.secret, clock=clock, sleep=sleep)
         self._sources |= python_sources(config, clock=clock, taken=self._sources)
         self.ingest = Ingest(
             store,
@@ -397,13 +394,18 @@ class Lineal:
         paths: Iterable[Path],
         *,
         namespace: str | None = None,
+        repository: str | None = None,
         removing: bool = False,
         progress: Progress | None = None,
     ) -> Imported:
         """Read dbt's artifacts from files and folders, and take in what they say."""
         tally = Tally()
         snapshots = dbt.read(
-            paths, platforms=self._platforms, namespace=namespace, observed_at=self._clock()
+            paths,
+            platforms=self._platforms,
+            namespace=namespace,
+            repository=repository,
+            observed_at=self._clock(),
         )
         for snapshot in snapshots:
             items: list[Record | Refused] = [*snapshot.records, *snapshot.refused]

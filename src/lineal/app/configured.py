@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from lineal.config import Config
 from lineal.errors import ConfigError, Invalid
-from lineal.model import Instant
+from lineal.model import Instant, Uri
 from lineal.normalise import Platforms, rewrites
 from lineal.sources import FetchedSource, datahub
+from lineal.sources.http import HttpSource
 from lineal.sources.installed import Surroundings, installed
+from lineal.sources.plan import SourcePlan
+from lineal.sources.reviewers import CodeOwnersSource
 from lineal.store import clock_now
 
 #: The source that OpenLineage events are kept under.
@@ -74,10 +78,40 @@ def python_sources(
     return installed(config.python_sources, surroundings, taken=ours)
 
 
+def declared(
+    plans: Iterable[SourcePlan],
+    secret: Callable[[str], str],
+    *,
+    clock: Callable[[], Instant] = clock_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, FetchedSource]:
+    """Return the sources that files declare, ready to be asked."""
+    return {
+        plan.name: (HttpSource if plan.reviewers is None else CodeOwnersSource)(
+            plan, secret=secret, clock=clock, sleep=sleep
+        )
+        for plan in plans
+    }
+
+
 def registered(sources: Iterable[FetchedSource]) -> dict[tuple[str, str], str]:
-    """Which source describes which type on which platform; two for one is an error."""
+    """
+    Which source describes which type on which platform; two for one is an error.
+
+    A CODEOWNERS file describes one repository of a host, which others may share: of the host none
+    is the first, and two for one repository are an error.
+    """
     found: dict[tuple[str, str], str] = {}
+    repositories: dict[Uri, str] = {}
     for source in sources:
+        if isinstance(source, CodeOwnersSource):
+            other = repositories.setdefault(source.root, source.name)
+            if other != source.name:
+                raise ConfigError(
+                    f"{other} and {source.name} both read who reviews {source.root}.",
+                    fix="Leave one of them out.",
+                )
+            continue
         for pair in sorted(source.platforms):
             if pair in found:
                 raise ConfigError(

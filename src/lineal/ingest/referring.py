@@ -22,9 +22,11 @@ class References:
         self._known: set[tuple[str, str]] = set()
         #: What was looked at, whether or not a source is registered for it.
         self._followed: set[Uri] = set()
-        self._by_platform = {
-            pair: source for source in fetched.values() for pair in source.platforms
-        }
+        #: Several may describe things of one platform: each knows which are its own.
+        self._by_platform: dict[tuple[str, str], list[FetchedSource]] = {}
+        for source in fetched.values():
+            for pair in source.platforms:
+                self._by_platform.setdefault(pair, []).append(source)
 
     def follow(self, words: Iterable[Word]) -> None:
         """Mark what words refer to."""
@@ -42,10 +44,9 @@ class References:
         """Mark these, where a source is registered to describe them and was never asked."""
         wanted, fresh = set(), set(uris) - self._followed
         for uri in fresh:
-            source = self._by_platform.get((uri.type, uri.platform))
-            key = source.key_of(uri) if source is not None else None
-            if source is not None and key is not None:
-                wanted.add((source.name, key.document))
+            for source in self._by_platform.get((uri.type, uri.platform), ()):
+                if (key := source.key_of(uri)) is not None:
+                    wanted.add((source.name, key.document))
         unseen = sorted(wanted - self._known)
         if unseen:
             with self._store.working() as ledger:

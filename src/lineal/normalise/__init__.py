@@ -1,10 +1,11 @@
 """One vocabulary: sources' words brought to ours.
 
-Ids to URIs, locations and OpenLineage names to data sets, references to models, owners to people
-and teams, labels to tags, status words and times to ours. Pure functions; each says which
-spellings it knows. `docs/reference/naming.md` lists the rules.
+Ids to URIs, locations and OpenLineage names to data sets, references to models, addresses of
+repositories to code, owners to people and teams, labels to tags, status words and times to ours.
+Pure functions; each says which spellings it knows. `docs/reference/naming.md` lists the rules.
 """
 
+from lineal.normalise.code import code
 from lineal.normalise.models import ModelName, image, model, run_id, wandb_artifact
 from lineal.normalise.namespaces import DEFAULT_PORTS, canonical_namespace, dialect, fold
 from lineal.normalise.people import email, owner, slug
@@ -46,6 +47,7 @@ __all__ = [
     "Urn",
     "canonical",
     "canonical_namespace",
+    "code",
     "column",
     "data_set",
     "datahub_column",

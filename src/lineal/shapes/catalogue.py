@@ -21,7 +21,7 @@ from lineal.shapes.parse import Parsed
 #: The files that Lineal ships, in the order in which a model comes about.
 BUILTIN = (
     *("every", "data", "features", "pipelines", "models", "evaluation", "experiments"),
-    *("serving", "generative", "people", "structure"),
+    *("serving", "generative", "people", "code", "structure"),
 )
 
 

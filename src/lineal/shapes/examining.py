@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from lineal.errors import Invalid
-from lineal.model import Json, Record, Uri
+from lineal.model import Json, Record
 from lineal.shapes.catalogue import Shapes
 from lineal.shapes.declarations import Attribute, EdgeKind, EntityType
 
@@ -97,11 +97,12 @@ def _is_time(value: Json) -> bool:
         return False
 
 
+#: A URI of any scheme, absolute as RFC 3986 (4.3) has it.
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=/*[^/])[^\s<>\"]+")
+
+
 def _is_uri(value: Json) -> bool:
-    try:
-        return isinstance(value, str) and bool(Uri(value))
-    except Invalid:
-        return False
+    return isinstance(value, str) and _URI.fullmatch(value) is not None
 
 
 _FITS: dict[str, Callable[[Json], bool]] = {

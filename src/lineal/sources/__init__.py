@@ -2,7 +2,8 @@
 
 A source is a tool as *reporter* of records. Three ways to be one:
 
-* a **fetched** source is asked again for each document that changed (`sources.http`);
+* a **fetched** source is asked again for each document that changed (`sources.http`,
+  `sources.reviewers`);
 * a **log** source sends events that are themselves the truth (`sources.openlineage`): its record
   of a document is folded from all kept entries that speak of it;
 * a **snapshot** is a set of files that say everything at once (`sources.dbt`, `sources.files`).

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from lineal.sources.expressions import parsed
-from lineal.sources.said import DatasetName, EdgeRule, PartRule, Target, Value
+from lineal.sources.said import CodeName, DatasetName, EdgeRule, PartRule, Target, Value
 from lineal.sources.spec import Resource
 
 _Node: TypeAlias = "dict[str, object]"
@@ -152,6 +152,8 @@ def _target(target: Target, here: bool) -> Iterator[tuple[str, bool]]:
     plain = (target.email, target.owner, target.location, target.model, target.scope, target.uri)
     data_set = target.dataset
     names = (data_set.namespace, data_set.name) if isinstance(data_set, DatasetName) else ()
-    for text in (*ids, *plain, *names):
+    code = target.code
+    where = (code.repository, code.path) if isinstance(code, CodeName) else ()
+    for text in (*ids, *plain, *names, *where):
         if text is not None:
             yield text, here

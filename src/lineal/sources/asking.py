@@ -119,17 +119,33 @@ class Client:
             SourceGone: the source says that there is no such thing.
             SourceGarbled: any other answer.
         """
+        content = None if body is None else msgspec.json.encode(body)
+        return self._asked(path, params, etag, content, self._json)
+
+    def text(
+        self, path: str, params: Mapping[str, str | Sequence[str]], *, etag: str | None = None
+    ) -> Answer:
+        """Return the answer at *path* as the text that it is; else as `ask`."""
+        return self._asked(path, params, etag, None, self._text)
+
+    def _asked(
+        self,
+        path: str,
+        params: Mapping[str, str | Sequence[str]],
+        etag: str | None,
+        content: bytes | None,
+        read: Callable[[bytes, str], Json],
+    ) -> Answer:
         url = self._base + path + (f"?{urlencode(params, doseq=True)}" if params else "")
         headers = {"if-none-match": etag} if etag else {}
-        content = None if body is None else msgspec.json.encode(body)
-        if body is not None:
+        if content is not None:
             headers["content-type"] = "application/json"
-        method = "GET" if body is None else "POST"
+        method = "GET" if content is None else "POST"
         at = self._clock()
         with self._pace.turn(), within(self._timeout):
             try:
                 with self._http.stream(method, url, headers=headers, content=content) as response:
-                    return self._understood(response, url, at, etag)
+                    return self._understood(response, url, at, etag, read)
             except _UNREACHABLE as error:
                 raise self._translated(error, url) from error
 
@@ -155,7 +171,12 @@ class Client:
     # ── The answer ──
 
     def _understood(
-        self, response: httpx2.Response, url: str, at: Instant, etag: str | None
+        self,
+        response: httpx2.Response,
+        url: str,
+        at: Instant,
+        etag: str | None,
+        read: Callable[[bytes, str], Json],
     ) -> Answer:
         status = response.status_code
         if status == 304 and etag:
@@ -170,7 +191,7 @@ class Client:
             raise self._garbled(url, f"its content type is {_type(response)}, not {content_type}")
         body = self._body(response, url, self._bytes)
         return Answer(
-            document=self._json(body, url),
+            document=read(body, url),
             response=Response(url, hashlib.sha256(body).hexdigest(), at, _etag(response)),
             links={
                 str(name): link["url"] for name, link in response.links.items() if "url" in link
@@ -220,6 +241,12 @@ class Client:
         if too_deep(document, DEPTH):
             raise self._garbled(url, f"it is nested deeper than {DEPTH}")
         return document
+
+    def _text(self, body: bytes, url: str) -> Json:
+        try:
+            return body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._garbled(url, "it is no text in UTF-8") from error
 
     def _body(self, response: httpx2.Response, url: str, limit: int) -> bytes:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path as FilePath
 
+from msgspec import structs
+
+from lineal import normalise
 from lineal.errors import Invalid, ShapeError, SourceSpecError
 from lineal.model import Layer
 from lineal.normalise import Platforms, Rewrite
@@ -32,6 +35,7 @@ from lineal.sources.plan import (
     PagingPlan,
     PartPlan,
     ResourcePlan,
+    ReviewersPlan,
     SourcePlan,
     SubjectPlan,
     TargetPlan,
@@ -47,6 +51,7 @@ from lineal.sources.spec import (
     FileRule,
     Listing,
     Resource,
+    Reviewers,
     SourceFile,
     Subject,
     Together,
@@ -106,6 +111,8 @@ class _Compiler:
         resources = {name: self.resource(name, r) for name, r in spec.resources.items()}
         self._check_address()
         self._check_reach(resources)
+        if spec.codeowners is not None and spec.content_type == "application/json":
+            spec = structs.replace(spec, content_type="text/plain")
         return SourcePlan(
             written=spec,
             file=self.written.file,
@@ -114,6 +121,7 @@ class _Compiler:
             files=tuple(self.file(f, ("files", at)) for at, f in enumerate(spec.files)),
             gone=self.maybe(spec.gone.when, ("gone", "when")),
             platforms=self.platforms(platforms),
+            reviewers=self.reviewers(spec.codeowners, ("codeowners",)),
         )
 
     def platforms(self, configured: Platforms) -> Platforms:
@@ -370,10 +378,14 @@ class _Compiler:
             texts = (spec.dataset.namespace, spec.dataset.name)
             paths = tuple(self.expression(text, (*path, "dataset")) for text in texts)
             return TargetPlan("dataset", paths)
+        if spec.code is not None:
+            named = (spec.code.repository, spec.code.path)
+            paths = tuple(self.expression(text, (*path, "code")) for text in named if text)
+            return TargetPlan("code", paths)
         if spec.model is not None:
-            named = self.expression(spec.model, (*path, "model"))
+            model = self.expression(spec.model, (*path, "model"))
             scope = self.maybe(spec.scope, (*path, "scope"))
-            return TargetPlan("model", (named,), platform=spec.platform or "mlflow", scope=scope)
+            return TargetPlan("model", (model,), platform=spec.platform or "mlflow", scope=scope)
         form = next(
             n for n in ("email", "owner", "location", "uri") if getattr(spec, n) is not None
         )
@@ -445,6 +457,28 @@ class _Compiler:
             fix=f"There is {', '.join(self.spec.resources)}.",
         )
 
+    def reviewers(self, spec: Reviewers | None, path: Path) -> ReviewersPlan | None:
+        if spec is None:
+            return None
+        try:
+            root = normalise.code(spec.repository)
+        except Invalid:
+            root = None
+        if root is None:
+            raise self.written.error(
+                f"{spec.repository!r} is no address of a repository.",
+                (*path, "repository"),
+                fix="Write it as https://host/owner/repository.",
+            )
+        return ReviewersPlan(
+            root=root,
+            dialect=spec.dialect or ("gitlab" if "gitlab" in root.platform else "github"),
+            file=FilePath(self.written.file).parent / spec.file if spec.file else None,
+            path=self.address(spec.path, path) if spec.path else "",
+            params=spec.params,
+            directory=spec.directory,
+        )
+
     # ── Words ──
 
     def expression(self, text: str, path: Path) -> Expression:
@@ -486,4 +520,5 @@ def _types(target: TargetPlan, known: Mapping[str, str]) -> tuple[str, ...]:
     by_form = {"email": ("user",), "owner": ("user", "team")}
     by_form["model"] = ("model", "model-version")
     by_form |= dict.fromkeys(("location", "dataset"), ("dataset",))
+    by_form["code"] = ("code",)
     return by_form.get(target.form, (target.type,) if target.type else ())

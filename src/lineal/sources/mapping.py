@@ -275,6 +275,7 @@ _FORMS: dict[str, Callable[[TargetPlan, list[str], _Reading], Uri | None]] = {
     "owner": lambda plan, words, reading: _owner(words[0], plan.platform),
     "location": lambda plan, words, reading: normalise.location(words[0], reading.source.platforms),
     "dataset": lambda plan, words, reading: _data_set(words, reading.source.platforms),
+    "code": lambda plan, words, reading: normalise.code(*words),
     "uri": lambda plan, words, reading: Uri(words[0]),
 }
 

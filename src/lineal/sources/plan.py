@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 from lineal.errors import Invalid, InvalidUri
 from lineal.model import Json, Layer, Uri
 from lineal.normalise import Platforms
 from lineal.sources import Key
+from lineal.sources.codeowners import Dialect
 from lineal.sources.expressions import Expression
 from lineal.sources.said import Word
 from lineal.sources.spec import FileRule, SourceFile
@@ -278,6 +280,20 @@ class FilePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewersPlan:
+    """The CODEOWNERS file of one repository."""
+
+    #: The repository.
+    root: Uri
+    dialect: Dialect
+    #: Where the file is: here, or at this path after the address.
+    file: Path | None
+    path: str
+    params: Mapping[str, str]
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePlan:
     """A declared source, ready for use. Made by `compiling.load`."""
 
@@ -290,6 +306,8 @@ class SourcePlan:
     files: tuple[FilePlan, ...]
     gone: Expression | None
     platforms: Platforms
+    #: None: it has resources.
+    reviewers: ReviewersPlan | None = None
     #: The URIs of keys that were met, as each is asked for several times on its way.
     _met: dict[Key, Uri] = field(default_factory=dict, compare=False, repr=False)
 
@@ -308,6 +326,8 @@ class SourcePlan:
                     found.add((part.thing.type, resource.subject.platform))
                 elif part.thing.form == "type":
                     found.add((part.thing.type, part.thing.platform))
+        if self.reviewers is not None:
+            found.add((self.reviewers.root.type, self.reviewers.root.platform))
         return frozenset(found)
 
     def key_of(self, uri: Uri) -> Key | None:

@@ -42,8 +42,10 @@ HEADINGS: dict[str, str] = {
     "EdgeRule": "`edges`",
     "Target": "A target: `to`, `from`, `as`",
     "DatasetName": "`dataset` of a target",
+    "CodeName": "`code` of a target",
     "PartRule": "`parts`",
     "FileRule": "`files`",
+    "Reviewers": "`codeowners`",
 }
 
 

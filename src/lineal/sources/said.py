@@ -57,11 +57,22 @@ class DatasetName(Part, frozen=True):
     name: Annotated[Expr, Meta(description="Where its name stands.")]
 
 
-_FORMS = ("type", "part", "email", "owner", "location", "dataset", "model", "uri")
+class CodeName(Part, frozen=True):
+    """A file or folder of a repository."""
+
+    repository: Annotated[
+        Expr, Meta(description="Where its address stands, or that of the page that shows the file.")
+    ]
+    path: Annotated[
+        Expr | None, Meta(description="Where the path stands, from the root of the repository.")
+    ] = None
+
+
+_FORMS = ("type", "part", "email", "owner", "location", "dataset", "code", "model", "uri")
 
 
 class Target(Part, frozen=True):
-    """A thing that a document refers to, in one of eight forms."""
+    """A thing that a document refers to, in one of nine forms."""
 
     type: Annotated[str | None, Meta(description="A thing of this type, with `id`.")] = None
     platform: Annotated[
@@ -87,6 +98,7 @@ class Target(Part, frozen=True):
     dataset: Annotated[
         DatasetName | None, Meta(description="A data set under its OpenLineage name.")
     ] = None
+    code: Annotated[CodeName | None, Meta(description="A file or folder of a repository.")] = None
     model: Annotated[
         Expr | None,
         Meta(description="A model or a version under any usual address, such as models:/name/3."),

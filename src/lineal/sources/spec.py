@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from lineal.model import Json
 from lineal.sources.said import (
+    CodeName,
     DatasetName,
     EdgeRule,
     Expr,
@@ -337,6 +338,37 @@ class FileRule(Part, frozen=True):
     ] = None
 
 
+class Reviewers(Part, frozen=True):
+    """Where the CODEOWNERS file of one repository is: who reviews what lies in it is read there."""
+
+    repository: Annotated[
+        str, Meta(description="The address of the repository, in any usual spelling.")
+    ]
+    file: Annotated[
+        str | None, Meta(description="The CODEOWNERS file, as seen from the folder of this file.")
+    ] = None
+    path: Annotated[
+        str | None, Meta(description="Or its path after `base_url`, if it is asked for there.")
+    ] = None
+    params: Annotated[dict[str, str], Meta(description="Arguments after the question mark.")] = (
+        field(default_factory=dict)
+    )
+    dialect: Annotated[
+        Literal["github", "gitlab"] | None,
+        Meta(
+            description="Whose reading of such files counts; `gitlab` where the repository's host "
+            "says so, else `github`."
+        ),
+    ] = None
+    directory: Annotated[
+        str, Meta(description="The platform of people and teams that it names with an `@`.")
+    ] = "directory"
+
+    def __post_init__(self) -> None:
+        if (self.file is None) == (self.path is None):
+            raise ValueError("`codeowners` has either `file` or `path`")
+
+
 class SourceFile(Part, frozen=True):
     """One tool, declared: how it is asked and what its documents say in our words."""
 
@@ -346,7 +378,10 @@ class SourceFile(Part, frozen=True):
     ]
     resources: Annotated[
         dict[str, Resource], Meta(min_length=1, description="Its sorts of documents, by name.")
-    ]
+    ] = field(default_factory=dict)
+    codeowners: Annotated[
+        Reviewers | None, Meta(description="Or it is a CODEOWNERS file, and has no `resources`.")
+    ] = None
     description: Annotated[str, Meta(description="What this source is, for people.")] = ""
     environment: Annotated[
         str | None, Meta(description="Its things get it as attribute `environment`.")
@@ -373,7 +408,11 @@ class SourceFile(Part, frozen=True):
         bool, Meta(description="The source may stand in a private network or on this machine.")
     ] = False
     content_type: Annotated[
-        str, Meta(description="What its answers must be; kinds of JSON are one.")
+        str,
+        Meta(
+            description="What its answers must be; kinds of JSON are one. With `codeowners`, it is "
+            "text/plain if not given."
+        ),
     ] = "application/json"
     gone: Annotated[Gone, Meta(description="What a real 404 looks like.")] = Gone()
     limits: Annotated[Limits, Meta(description="How gently it is asked.")] = Limits()
@@ -403,15 +442,23 @@ class SourceFile(Part, frozen=True):
     )
 
     def __post_init__(self) -> None:
-        if (self.base_url is None) == (not self.files):
+        if (self.codeowners is None) == (not self.resources):
+            raise ValueError("A source has either `resources` or `codeowners`")
+        if self.codeowners is None and (self.base_url is None) == (not self.files):
             raise ValueError("A source has either `base_url` or `files`")
+        if self.codeowners is not None:
+            if self.events or self.files:
+                raise ValueError("With `codeowners` there are no `events` and no `files`")
+            if (self.base_url is None) != (self.codeowners.path is None):
+                raise ValueError("`codeowners` has `path` with a `base_url`, else `file`")
         if self.sweep is not None:
             checked(self.sweep)
 
 
 PARTS: tuple[type[Struct], ...] = (
     SourceFile, Auth, Basic, Header, Limits, Gone, Unfit, EventRule, Resource, Subject, Fetch,
-    Listing, Together, Paging, Value, EdgeRule, Target, DatasetName, PartRule, FileRule,
+    Listing, Together, Paging, Value, EdgeRule, Target, DatasetName, CodeName, PartRule,
+    FileRule, Reviewers,
 )  # fmt: skip
 
 

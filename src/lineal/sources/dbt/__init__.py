@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineal import normalise
+from lineal.errors import Invalid
 from lineal.model import Instant, Record
 from lineal.sources import Refused
 from lineal.sources.dbt import catalogs, manifests, results
@@ -52,6 +53,7 @@ def read(
     *,
     platforms: normalise.Platforms = normalise.NO_ALIASES,
     namespace: str | None = None,
+    repository: str | None = None,
     observed_at: Instant,
     directory: str = "directory",
 ) -> tuple[Snapshot, ...]:
@@ -60,14 +62,27 @@ def read(
 
     *namespace* is the OpenLineage namespace of the warehouse, such as ``postgres://host:5432``,
     which dbt does not write down; without it the adapter's type stands for the platform.
-    *directory* is the platform of people and teams without an e-mail address. Catalogs and
-    results are joined to the manifest of their invocation, else to the one that fits best.
+    *repository* is the address of the repository of a project, or of the page of the folder in
+    which it lies. *directory* is the platform of people and teams without an e-mail address.
+    Catalogs and results are joined to the manifest of their invocation, else to the one that fits
+    best.
+
+    Raises:
+        Invalid: *repository* is no address of one.
     """
+    home = normalise.code(repository) if repository else None
+    if repository and home is None:
+        raise Invalid(
+            f"{repository!r} is no address of a repository.",
+            fix="Write it as https://host/owner/repository.",
+        )
     found = list(find(paths))
     unread = [item for item in found if isinstance(item, Refused)]
     artifacts = [item for item in found if isinstance(item, Artifact)]
     projects = [
-        understand(artifact, platforms=platforms, namespace=namespace, directory=directory)
+        understand(
+            artifact, platforms=platforms, namespace=namespace, directory=directory, home=home
+        )
         for artifact in artifacts
         if artifact.kind == "manifest"
     ]

@@ -119,6 +119,15 @@ def _owned(project: Project, uri: Uri, node: Node) -> Iterator[EdgeStatement]:
     yield from (EdgeStatement(uri, "owned_by", owner) for owner in sorted(owners))
 
 
+def _defined_in(project: Project, uri: Uri, unique_id: str, node: Node) -> Iterator[EdgeStatement]:
+    """Say in which file a node of the project itself is written; a source is made elsewhere."""
+    path = normalise.text(node.get("original_file_path"))
+    its_own = (normalise.text(node.get("package_name")) or package(unique_id)) == project.name
+    if path and its_own and resource(unique_id) != "source":
+        code = project.naming.code(path)
+        yield from (EdgeStatement(uri, "defined_in", code),) if code is not None else ()
+
+
 def _joined(start: Uri, kind: str, ends: Iterable[Uri]) -> Iterator[EdgeStatement]:
     yield from (EdgeStatement(start, kind, end) for end in sorted(set(ends)) if end != start)
 
@@ -136,6 +145,7 @@ def _data_set(
     edges = [
         *_joined(uri, "derived_from", upstream),
         *_owned(project, uri, node),
+        *_defined_in(project, uri, unique_id, node),
         *(EdgeStatement(column.uri, "column_of", uri) for column in columns),
     ]
     attributes = {

@@ -33,6 +33,8 @@ class Naming:
     namespace: str | None
     adapter: str | None
     directory: str
+    #: The folder of its repository in which the project lies, where it was configured.
+    home: Uri | None = None
 
     def relation(self, name: str) -> Uri:
         """Return the data set that the warehouse calls *name*, quoted or not."""
@@ -42,6 +44,11 @@ class Naming:
     def column(self, data_set: Uri, name: str) -> Uri:
         """Return a column of a data set."""
         return normalise.column(data_set, name, self._dialect)
+
+    def code(self, path: str) -> Uri | None:
+        """Return the file at *path* of the project, None where nobody said where that lies."""
+        steps = [step for step in path.replace("\\", "/").split("/") if step not in ("", ".")]
+        return self.home.part("code", *steps) if self.home is not None and steps else None
 
     @property
     def _dialect(self) -> str:
@@ -133,10 +140,11 @@ def understand(
     platforms: normalise.Platforms,
     namespace: str | None,
     directory: str,
+    home: Uri | None,
 ) -> Project:
     """Read a manifest's nodes and name its data sets."""
     refused: list[Refused] = []
-    naming = Naming(platforms, namespace, artifact.metadata.adapter_type, directory)
+    naming = Naming(platforms, namespace, artifact.metadata.adapter_type, directory, home)
     nodes: dict[str, Node] = {}
     data_sets: dict[str, Uri] = {}
     for section in _SECTIONS:

@@ -47,6 +47,9 @@ def draft_job(draft: Draft, entries: Sequence[Entry]) -> None:
     draft.state(draft.subject, _attributes(entries[-1].job, folded), since=since)
     for owner, role in owners(draft, folded.get("ownership", NOTHING)):
         draft.join(draft.subject, "owned_by", owner, {"role": role}, since=since)
+    with draft.reading("sourceCodeLocation"):
+        if (code := _defined_in(folded.get("sourceCodeLocation", NOTHING))) is not None:
+            draft.join(draft.subject, "defined_in", code, since=since)
     for entry, parent in parents(entries):
         with draft.reading("parent"):
             above = lineage.worker_of(draft.names, parent)
@@ -92,6 +95,16 @@ def _code(folded: Mapping[str, Facet]) -> dict[str, Json]:
         "branch": place.text("branch"),
         "language": folded.get("sourceCode", NOTHING).text("language"),
     }
+
+
+def _defined_in(place: Facet) -> Uri | None:
+    """Return the file that a job is written in; where only a page is named, what that shows."""
+    home, url, path = place.text("repoUrl"), place.text("url"), place.text("path")
+    if (place.text("type") or "git").lower() != "git":
+        return None
+    address = home if home and (path or not url) else url
+    revision = place.text("branch") or place.text("tag") or place.text("version")
+    return normalise.code(address, path or "", revision=revision) if address else None
 
 
 def owners(draft: Draft, facet: Facet) -> Iterator[tuple[Uri, str | None]]:

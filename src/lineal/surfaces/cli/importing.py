@@ -63,13 +63,21 @@ _removing = click.option(
 @paths_argument
 @_removing
 @click.option("--namespace", help="The data platform that dbt wrote to, where its files lack it.")
+@click.option("--repository", metavar="URL",
+              help="The repository of the project, or the page of its folder there.")  # fmt: skip
 @db_option
 def dbt(
-    paths: tuple[Path, ...], removing: bool, namespace: str | None, db: Path | str | None
+    paths: tuple[Path, ...],
+    removing: bool,
+    namespace: str | None,
+    repository: str | None,
+    db: Path | str | None,
 ) -> None:
     """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
     with opened(db, writable=True) as lineal, bar() as progress:
-        came = lineal.import_dbt(paths, namespace=namespace, removing=removing, progress=progress)
+        came = lineal.import_dbt(
+            paths, namespace=namespace, repository=repository, removing=removing, progress=progress
+        )
     _tell(came)
 
 

@@ -124,7 +124,7 @@ def test(
 
 
 def _examined(target: str, root: Path | None, config: Config, plan: Plan) -> Report:
-    from lineal.app.configured import secret_in
+    from lineal.app.configured import declared, secret_in
     from lineal.app.conformance import Recorder, examine, examine_files
     from lineal.app.conformance.finding import find
     from lineal.shapes import Shapes
@@ -140,11 +140,18 @@ def _examined(target: str, root: Path | None, config: Config, plan: Plan) -> Rep
             return examine(found, shapes=shapes, plan=plan)
         finally:
             found.close()
+
+    def secret(reference: str) -> str:
+        return secret_in(config.variables, reference)
+
+    if found.reviewers is not None:
+        (source,) = declared([found], secret).values()
+        return examine(source, shapes=shapes, plan=plan)
     if found.files:
         if root is None:
             raise click.UsageError(f"{found.name} reads files: name their folder by --root.")
         return examine_files(FileSource(found), root, shapes=shapes, plan=plan)
-    recorder = Recorder(found, secret=lambda reference: secret_in(config.variables, reference))
+    recorder = Recorder(found, secret=secret)
     try:
         return examine(recorder.source, shapes=shapes, plan=plan, recorder=recorder)
     finally:

@@ -28,6 +28,7 @@ _BADGES = {
     ),
     "run": ("work", "M-4-6L6 0-4 6z"),
     "schedule": ("work", "M-6.5 0a6.5 6.5 0 1 0 13 0a6.5 6.5 0 1 0-13 0M0-3.6V0l2.6 1.8"),
+    "code": ("work", "M-2.6-4.4L-7 0-2.6 4.4M2.6-4.4L7 0 2.6 4.4"),
     "model": ("model", f"{_CUBE}M-6-3.5L0 0 6-3.5M0 0V7"),
     "model-version": ("model", f"{_CUBE}M-2.6-1.8L0 2.4 2.6-1.8"),
     "evaluation": ("trial", "M-5-5.5h10v12h-10zM-2-7.2h4v3h-4zM-2.6 1l2 2 3.4-4"),
