@@ -89,7 +89,7 @@ class Snapshot:
         """Which numbers do those of these kinds have of which there ever was an edge?"""
         known = self._terms.known(words)
         if len(known) < len(words) and not self._knows_terms:
-            self._terms.load(self._connection)
+            self._terms.catch_up(self._driver)
             self._knows_terms = True
             known = self._terms.known(words)
         return known

@@ -11,6 +11,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from lineal.store import schema
+from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 
 
@@ -28,6 +29,12 @@ class Terms:
         for number, word in found.items():
             self._remember(word, number)
         return found
+
+    def catch_up(self, driver: Driver) -> None:
+        """Read the words that were added since, if any were."""
+        (last,) = driver.row("SELECT coalesce(max(id), 0) FROM term") or (0,)
+        if last > len(self._words):
+            self.load(driver.connection)
 
     def forget(self) -> None:
         """Forget all: a transaction that may have added some was undone."""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lineal.enrich.rules.matching import Matching, TooMany, Way
 from lineal.enrich.rules.reading import in_order
 from lineal.enrich.rules.rule import Rule
-from lineal.enrich.rules.touching import START, Touching
+from lineal.enrich.rules.touching import START, Sight, Touching
 from lineal.model import Json, Uri
 from lineal.shapes import Shapes
 from lineal.store import (
@@ -48,6 +48,7 @@ class RuleBook:
         self.rules = in_order(rules)
         self._shapes = Shapes.builtin() if shapes is None else shapes
         self._named = {rule.name: rule for rule in self.rules}
+        self._sights = {rule.name: Sight(rule) for rule in self.rules}
         self._allowed: dict[tuple[str, str, str], bool] = {}
 
     @property
@@ -72,10 +73,16 @@ class RuleBook:
         More than *most* of one rule are put off; None: none is. What a rule concludes is in
         *change* when the next one is asked.
         """
+        types, kinds, known = {uri.type for uri in change.things}, set[str](), 0
         for rule in self.rules:
-            if rule.name in change.idle or not rule.may_conclude(reader.kinds):
+            if len(change.edges) > known:
+                kinds, known = {kind for _, kind, _ in change.edges}, len(change.edges)
+            sight = self._sights[rule.name]
+            if rule.name in change.idle or not sight.is_touched(kinds, types):
                 continue
-            touching = Touching(rule, reader, self._shapes, change)
+            if not rule.may_conclude(reader.kinds):
+                continue
+            touching = Touching(rule, sight, reader, self._shapes, change)
             touched = touching.by_change(_UNBOUND if most is None else most)
             if touched.later:
                 yield PutOff(rule.name, tuple(sorted(touched.later)))
@@ -97,7 +104,8 @@ class RuleBook:
         if position == START:
             yield from self._for(rule, keys, reader, ROOM)
             return
-        touching = Touching(rule, reader, self._shapes, Change(frozenset(), frozenset()))
+        nothing = Change(frozenset(), frozenset())
+        touching = Touching(rule, self._sights[name], reader, self._shapes, nothing)
         touched, onward = touching.page(keys[0], position, after, most)
         if touched.later:
             yield PutOff(rule.name, tuple(sorted(touched.later)))

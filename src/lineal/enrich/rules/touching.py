@@ -48,13 +48,42 @@ class Touched:
     later: set[tuple[int, int]] = field(default_factory=set)
 
 
+class Sight:
+    """What a rule looks at: by far the most changes touch nothing of it."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.paths = dict(rule.paths())
+        #: The kinds of edges that it looks at, and those that join names.
+        self.kinds = rule.kinds
+        self.names = self.kinds.union(IDENTITY)
+        #: The places of its path of which it is asked what is said of the thing, and their types.
+        self.asked = {
+            place: types for place, types in enumerate(rule.path.types) if _is_asked(rule, place)
+        }
+        self._types = frozenset[str]().union(*self.asked.values())
+
+    def is_touched(self, kinds: Collection[str], types: Collection[str]) -> bool:
+        """May a change touch it, of edges of these kinds and of things of these types?"""
+        return not (self.names.isdisjoint(kinds) and self._types.isdisjoint(types))
+
+
+def _is_asked(rule: Rule, place: int) -> bool:
+    """Is there a condition on the thing at a place, or are values of it compared?"""
+    name, beside = rule.path.names[place], rule.path.legs[max(0, place - 1) : place + 1]
+    return any(name in condition.names for condition in rule.where) or any(
+        leg.values is not None for leg in beside
+    )
+
+
 class Touching:
     """Walks back along one rule's paths."""
 
-    def __init__(self, rule: Rule, reader: Reader, shapes: Shapes, change: Change) -> None:
-        self._rule, self._reader, self._shapes = rule, reader, shapes
+    def __init__(
+        self, rule: Rule, sight: Sight, reader: Reader, shapes: Shapes, change: Change
+    ) -> None:
+        self._rule, self._sight, self._reader, self._shapes = rule, sight, reader, shapes
         self._change = change
-        self._paths = dict(rule.paths())
+        self._paths = sight.paths
 
     # ── From where ───────────────────────────────────────────────────────────────────────────
 
@@ -97,7 +126,7 @@ class Touching:
 
     def _add_edges(self, spots: dict[Spot, set[int]]) -> None:
         """Stand before each changed edge, wherever in a path it may lie."""
-        edges = [edge for edge in self._change.edges if edge[1] in self._rule.kinds]
+        edges = [edge for edge in self._change.edges if edge[1] in self._sight.kinds]
         if not edges:
             return
         keys = self._reader.keys({uri for edge in edges for uri in (edge[0], edge[2])})
@@ -128,7 +157,7 @@ class Touching:
                 inner = place > 0 or number > 0
                 if place == last and not self._looks_at_end(number):
                     inner = False
-                if inner or (number == 0 and self._is_asked(place)):
+                if inner or (number == 0 and place in self._sight.asked):
                     some = {keys[uri] for uri in named if uri.type in types}
                     self._stand(spots, number, place, some)
             for at, leg in enumerate(path.legs):
@@ -140,35 +169,13 @@ class Touching:
         if number > 0:
             return True
         last = len(self._rule.path.legs)
-        return self._is_asked(last) or any(
+        return last in self._sight.asked or any(
             last in (absent.anchor, absent.end) for absent in self._rule.unless
         )
 
-    def _is_asked(self, place: int) -> bool:
-        """Is there a condition on the thing at a place, or are values of it compared?"""
-        name = self._rule.path.names[place]
-        return any(name in condition.names for condition in self._rule.where) or bool(
-            self._compared(place)
-        )
-
-    def _compared(self, place: int) -> list[tuple[int, str]]:
-        """Return the legs at a place that compare values, and the attribute of its thing."""
-        legs = self._rule.path.legs
-        found = []
-        if place < len(legs) and (values := legs[place].values) is not None:
-            found.append((place, values[0]))
-        if place > 0 and (values := legs[place - 1].values) is not None:
-            found.append((place - 1, values[1]))
-        return found
-
     def _add_things(self, spots: dict[Spot, set[int]]) -> None:
         """Stand at everything of which something else is said, where it is asked what is said."""
-        asked = [
-            (place, types)
-            for place, types in enumerate(self._rule.path.types)
-            if self._is_asked(place)
-        ]
-        for place, types in asked:
+        for place, types in self._sight.asked.items():
             changed = {uri for uri in self._change.things if uri.type in types}
             if changed:
                 keys = set(self._reader.keys(changed).values())
