@@ -126,13 +126,15 @@ class _Hand:
         self._broken = threading.Event()
 
     def __enter__(self) -> _Hand:
-        # What can be imported here can be imported there.
+        # What can be imported here can be imported there; what is sorted there lies where there
+        # must be room for the database anyway.
         path = os.pathsep.join(part for part in sys.path if part)
+        ours = {"PYTHONPATH": path, "SQLITE_TMPDIR": str(Path(self._begin.path).parent)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lineal.store.first.hand"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **ours},
         )
         self._sender = threading.Thread(target=self._send, name="first-load", daemon=True)
         self._sender.start()

@@ -42,6 +42,8 @@ _SETTINGS = (
     # Sorting may use the core that the first process has left.
     "PRAGMA threads=2",
 )
+#: Runs that go to a file are sorted by a second thread, in half the time: in memory all is one run.
+_SORTING = ("PRAGMA temp_store=FILE", "PRAGMA cache_size=-8192")
 #: How much text FTS5 gathers before it writes a segment, in bytes; and its own default.
 _GATHERED, _DEFAULT = 16 << 20, 1 << 20
 
@@ -172,6 +174,8 @@ class Hand:
 
     def finish(self) -> None:
         """Make what was put off, and see it to the disk."""
+        for setting in _SORTING:
+            self._raw.execute(setting).fetchall()
         self._raw.execute(_OTHER_WAY)
         self._raw.execute("INSERT INTO uri (uri, key) SELECT uri, key FROM entity ORDER BY uri")
         for sql in self._indexes:
