@@ -305,9 +305,11 @@ def _over_http(
     right = _right(db, chosen["typical"])
     with _serving(db, warm=warm) as connection:
         pages = (
-            ("lineage", "typical", {"up": 0}, "all things and steps at once", 3.0),
-            ("impact", "typical", {"limit": 100}, "a page of 100 of them", 3.0),
-            ("impact", "hub", {"limit": 100}, "counts and a page of 100", 40.0),
+            ("closure", "typical", {"limit": 100}, "counts and a page of 100", 3.0),
+            ("closure", "hub", {"limit": 100}, "counts of all and a page of 100", 40.0),
+            ("lineage", "typical", {"up": 0}, "all things and steps at once", None),
+            ("impact", "typical", {"limit": 100}, "ways in words, a page of 100", None),
+            ("impact", "hub", {"limit": 100}, "cut at 5,000 things, a page of 100", None),
         )  # fmt: skip
         for path, sort, how, words, bound in pages:
             times, told = [], []
@@ -344,7 +346,7 @@ def _check(path: str, found: dict[str, Any], right: set[str]) -> None:
         told = {node["uri"] for node in value["nodes"] if node["depth"]}
         fine = told == right
     else:
-        told = {hit["uri"] for hit in value["hits"]}
+        told = {hit["uri"] for hit in value["things" if path == "closure" else "hits"]}
         fine = told <= right and sum(value["by_type"].values()) == len(right)
     if not fine:
         raise Differs(f"{path} over HTTP tells of {len(told)}; {len(right)} are reached.")

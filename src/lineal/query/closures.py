@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: A closure is counted whole: it may reach what a lineage would be cut at.
 WHOLE = Budget(depth=100_000, nodes=2_000_000, edges=10_000_000)
 #: How many owners are named.
-OWNERS = 100
+OWNERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def closure(
 
     counting, why = reached(things, keys, upstream=upstream, ask=ask)
     counting.keep(things.one(list(keys)).values(), ask)
-    members = _members(things, counting.page(limit, offset))
+    members = _members(things, *counting.page(limit, offset))
     every = len(counting)
     total = None if why else every
     why += counting.ask_store()
@@ -88,10 +88,10 @@ def closure(
     return answer(things.reader, value, why=why, total=total, notes=notes, inferred=ask.infers)
 
 
-def _members(things: Things, page: Far) -> tuple[Member, ...]:
+def _members(things: Things, page: Far, live: Collection[int]) -> tuple[Member, ...]:
     """Read the things of a page."""
     keys = page.keys.tolist()
-    entities, live = things.merged(keys), things.live(keys)
+    entities = things.merged(keys)
     columns = (keys, page.depths.tolist(), page.possible.tolist(), page.approximate.tolist())
     return tuple(
         Member(entities[key], depth, possible, approximate, key in live)

@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Longs
+from lineal.lineage.engine.adjacency import Bools, Longs, distinct
 from lineal.model import Cut
 from lineal.query.things import Things
-from lineal.query.traits import Known
+from lineal.query.traits import Known, once
 from lineal.query.walks import SLICE, Ask, go, way_of
 
 #: Tells of each thing its place among names.
@@ -71,10 +71,8 @@ class Counting:
 
     def __init__(self, things: Things, far: Far, known: Known | None) -> None:
         self._things, self._known = things, known
-        far = far.chosen(np.argsort(far.keys))
         sure = np.zeros(far.keys.size, np.bool_) if known is None else known.sure(far.keys)
-        self.far = self._under_one_name(far, sure)
-        self._sure = np.isin(self.far.keys, far.keys[sure])
+        self.far, self._sure = self._under_one_name(far, sure)
         uris = things.reader.uris(self._unsure())
         self._types, self._type_names = self._coded(
             None if known is None else known.types, {key: uri.type for key, uri in uris.items()}
@@ -87,11 +85,11 @@ class Counting:
         found: list[int] = self.far.keys[~self._sure].tolist()
         return found
 
-    def _under_one_name(self, far: Far, sure: Bools) -> Far:
-        """Return each thing once, as near and as sure as any of its names."""
+    def _under_one_name(self, far: Far, sure: Bools) -> tuple[Far, Bools]:
+        """Return each thing once, as near and as sure as any of its names, and if all is known."""
         unsure = far.keys[~sure].tolist()
         if not unsure:
-            return far
+            return far, sure
         one = self._things.one(unsure)
         keys = far.keys.copy()
         keys[~sure] = [one[key] for key in unsure]
@@ -99,10 +97,11 @@ class Counting:
         order = np.lexsort((far.approximate, far.possible, far.depths, far.depths == 0, keys))
         keys = keys[order]
         begin = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: keys.size])
-        return Far(
+        joined = Far(
             keys[begin], far.depths[order][begin],
             np.logical_and.reduceat(far.possible[order], begin), far.approximate[order][begin],
         )  # fmt: skip
+        return joined, np.logical_and.reduceat(sure[order], begin)
 
     def _coded(
         self, column: Column | None, others: Mapping[int, str]
@@ -123,10 +122,26 @@ class Counting:
     def __len__(self) -> int:
         return int(self.far.keys.size)
 
-    def page(self, limit: int, offset: int) -> Far:
-        """Return a part of it, nearest first, and of those the first recorded."""
-        order = np.lexsort((self.far.keys, self.far.depths))
-        return self.far.chosen(order[offset : offset + limit])
+    def page(self, limit: int, offset: int) -> tuple[Far, set[int]]:
+        """Return a part of it, nearest first and of those the first recorded, and what is live."""
+        wanted, places, left = offset + limit, list[Longs](), 0
+        for depth, count in enumerate(np.bincount(self.far.depths).tolist()):
+            if count and left < wanted:
+                level = np.flatnonzero(self.far.depths == depth)
+                keys, most = self.far.keys[level], wanted - left
+                if most < count:
+                    level = level[np.argpartition(keys, most - 1)[:most]]
+                    keys = self.far.keys[level]
+                places.append(level[np.argsort(keys)])
+                left += count
+        none = np.zeros(0, np.int64)
+        chosen = np.concatenate([none, *places])[offset:wanted]
+        page, sure = self.far.chosen(chosen), self._sure[chosen]
+        live = self._things.live(page.keys[~sure].tolist())
+        if self._known is not None:
+            known = page.keys[sure]
+            live |= set(known[self._known.live(known)].tolist())
+        return page, live
 
     def keep(self, own: Collection[int], ask: Ask) -> None:
         """
@@ -189,10 +204,10 @@ class Counting:
         for owners in self._owners.values():
             counts.update(owners or (None,))
         if self._known is not None:
-            places, ends = self._owned(self._known, self.far.keys[self._sure])
-            counts.update(_counts_of(ends))
-            left = int(self._sure.sum()) - np.unique(places).size
-            if left:
+            keys = self.far.keys[self._sure]
+            places, ends = self._owned(self._known, keys)
+            counts.update(_tallied(ends))
+            if left := keys.size - _places(places, keys.size).size:
                 counts[None] += left
         uris = self._things.reader.uris([key for key in counts if key is not None])
         return sorted(counts.items(), key=lambda one: (-one[1], uris.get(one[0] or -1, "~")))
@@ -201,24 +216,27 @@ class Counting:
         """Return whose things are, each pair once: what has no owner is of those of its whole."""
         layers = self._things.reader.layers
         places, ends = known.joined(keys, ("owned_by",), layers)
-        orphans = np.setdiff1d(np.arange(keys.size), places)
+        owned = np.zeros(keys.size, np.bool_)
+        owned[places] = True
+        orphans = np.flatnonzero(~owned)
         if orphans.size:
             level = frozenset(self._things.shapes.level_kinds)
             parts, wholes = known.joined(keys[orphans], level, layers)
-            above, which = np.unique(wholes, return_inverse=True)
+            above = distinct(wholes)
             of, owners = self._owners_of_wholes(known, above)
             # Each part has each owner of each of its wholes.
             first = np.searchsorted(of, np.arange(above.size + 1))
+            which = np.searchsorted(above, wholes)
             counts = (first[1:] - first[:-1])[which]
             begin = np.repeat(first[:-1][which], counts)
             within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
             places = np.append(places, np.repeat(orphans[parts], counts))
             ends = np.append(ends, owners[begin + within])
-        one = self._things.one(np.unique(ends).tolist())
-        every, inverse = np.unique(ends, return_inverse=True)
-        shown = np.array([one[key] for key in every.tolist()], np.int64)[inverse]
-        pairs = np.unique(places << 32 | shown)
-        return pairs >> 32, pairs & 0xFFFF_FFFF
+        every = np.flatnonzero(np.bincount(ends))
+        one = self._things.one(every.tolist())
+        shown = np.zeros(int(every[-1]) + 1 if every.size else 0, np.int64)
+        shown[every] = [one[key] for key in every.tolist()]
+        return once(places, shown[ends])
 
     def _owners_of_wholes(self, known: Known, wholes: Longs) -> tuple[Longs, Longs]:
         """Return whose these wholes are: places, ascending, and owners."""
@@ -245,6 +263,15 @@ def _counted(codes: Longs, names: Sequence[str]) -> dict[str, int]:
     return dict(sorted((names[code], count) for code, count in enumerate(counts) if count))
 
 
-def _counts_of(ends: Longs) -> dict[int, int]:
-    every, counts = np.unique(ends, return_counts=True)
-    return dict(zip(every.tolist(), counts.tolist(), strict=True))
+def _tallied(keys: Longs) -> dict[int, int]:
+    """Return how often there is each of some keys."""
+    counts = np.bincount(keys)
+    every = np.flatnonzero(counts)
+    return dict(zip(every.tolist(), counts[every].tolist(), strict=True))
+
+
+def _places(places: Longs, most: int) -> Longs:
+    """Return places each once; all are below *most*."""
+    found = np.zeros(most, np.bool_)
+    found[places] = True
+    return np.flatnonzero(found)

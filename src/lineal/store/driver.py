@@ -85,6 +85,10 @@ class Driver:
                 return self.rows(_for_few(text, room), *values, *map(_plain, ordered))
         return self.rows(text, *values, self.keys(keys))
 
+    def some(self, text: str, keys: Iterable[int], *values: object) -> list[Row]:
+        """Return the rows of a query of ``{among}`` these keys that ends so, as far as one may."""
+        return self.among(text, keys, *values)
+
     def keys(self, keys: Iterable[int] | Iterable[str]) -> object:
         """Return keys as the one value that ``{among}`` takes."""
         ordered = sorted(keys)

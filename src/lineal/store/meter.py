@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -221,4 +221,15 @@ class MeteredDriver(Driver):
         except Exception as error:
             raise self._meter.translated(error) from error
         self._meter.rows += len(found)
+        return found
+
+    def some(self, text: str, keys: Iterable[int], *values: object) -> list[Row]:
+        """Return the rows of a query of ``{among}`` these keys, as far as the budget goes."""
+        meter = self._meter
+        left = meter.left
+        found = self.rows(f"{text} LIMIT ?", *values, self.keys(keys), left + 1)
+        if len(found) > left:
+            meter.rows -= 1
+            meter.cut(Cut("rows", done=meter.rows, most=meter.budget.rows))
+            del found[left:]
         return found

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -29,7 +30,7 @@ from lineal.store.findings import Found, findings_about
 from lineal.store.links import Links
 from lineal.store.matching import Wanted
 from lineal.store.slices import slices
-from lineal.store.snapshots import until, with_document
+from lineal.store.snapshots import alive_text, until
 
 if TYPE_CHECKING:
     from lineal.lineage.engine.claims import Picture
@@ -167,10 +168,10 @@ class Reader(Links):
         rows = self._driver.among(_TOLD, wanted) if wanted else []
         if not rows:
             return {key: {} for key in wanted}
-        uris, registered = self.uris(wanted), self.registered()
+        uris = self.uris(wanted)
         found: dict[int, list[tuple[tuple[bool, int, str, str, int], str]]] = defaultdict(list)
         for key, body, source, name, since, t_from in rows:
-            first = registered.get((uris[key].type, uris[key].platform)) if registered else None
+            first = self._registered_for(uris[key])
             found[key].append(((source != first, -since, source, name, -t_from), body))
         return {
             key: together(msgspec.json.decode(body) for _, body in sorted(found.get(key, ())))
@@ -188,14 +189,10 @@ class Reader(Links):
 
     def said(self, keys: Iterable[int]) -> dict[int, list[Said]]:
         """What does each document say of these things?"""
-        table = schema.record
         found: dict[int, list[Said]] = defaultdict(list)
         for some in slices(keys):
-            query = with_document(table).where(
-                table.c.key.in_(some), table.c.body != TOMBSTONE, self._alive(table)
-            )
-            for row in self._found(query):
-                found[row.key].append(_said(row, self.basis.t))
+            for key, *row in self._driver.some(_SAID, some, *self._when):
+                found[key].append(_said(_Line(*row), self.basis.t))
         return found
 
     def attributes(self, keys: Iterable[int]) -> dict[int, dict[str, Json]]:
@@ -213,7 +210,9 @@ class Reader(Links):
 
         The last is of two words of one document that overlap: the later recorded counts.
         """
-        first = self.registered().get((uri.type, uri.platform))
+        if len(said) < 2:
+            return list(said)
+        first = self._registered_for(uri)
         return sorted(
             said,
             key=lambda one: (
@@ -231,6 +230,11 @@ class Reader(Links):
             rows = self._driver.rows("SELECT type, platform, source FROM registered")
             self._registered = {(kind, name): source for kind, name, source in rows}
         return self._registered
+
+    def _registered_for(self, uri: Uri) -> str | None:
+        """Which source is registered to describe a thing?"""
+        registered = self.registered()
+        return registered.get((uri.type, uri.platform)) if registered else None
 
     def entities(self, keys: Iterable[int]) -> dict[int, Entity]:
         """What are these things, as all their sources together say?"""
@@ -259,28 +263,20 @@ class Reader(Links):
 
     def _withdrawn(self, uri: Uri, ranked: Sequence[Said], absent: State | None) -> bool:
         """The source registered for a platform has the last word on what exists there."""
-        first = self.registered().get((uri.type, uri.platform))
-        if absent is not State.DELETED or first is None:
+        first = self._registered_for(uri) if absent is State.DELETED else None
+        if first is None:
             return False
         return all(one.source != first for one in ranked)
 
     def _absent(self, keys: Collection[int]) -> dict[int, State]:
         """Which of these did a source withdraw (deleted), or never have (missing)?"""
         found: dict[int, State] = {}
-        table = schema.record
+        t, valid_at = self.basis.t, self.basis.valid_at
         for some in slices(keys):
-            stones = sa.select(table.c.key).where(
-                table.c.key.in_(some), table.c.body == TOMBSTONE, self._alive(table)
-            )
-            found.update((key, State.MISSING) for key in self._connection.scalars(stones))
-            ended = sa.select(table.c.key).where(
-                table.c.key.in_(some),
-                table.c.body != TOMBSTONE,
-                table.c.reason.in_(("deleted", "removed")),
-                table.c.t_to <= self.basis.t,
-                table.c.ended_at <= self.basis.valid_at,
-            )
-            found.update((key, State.DELETED) for key in self._connection.scalars(ended))
+            stones = self._driver.among(_STONES, some, *self._when)
+            found.update((key, State.MISSING) for (key,) in stones)
+            ended = self._driver.among(_WITHDRAWN, some, t, valid_at)
+            found.update((key, State.DELETED) for (key,) in ended)
         return found
 
     def forgotten(self, keys: Iterable[int]) -> dict[int, tuple[int, str, str]]:
@@ -312,19 +308,11 @@ class Reader(Links):
         if not self.basis.is_now:
             recorded = observed.last_recorded(self._connection, keys, self._alive(schema.record))
             return {key: (at, False) for key, at in recorded.items()}
-        watch, document, record = schema.watch, schema.document, schema.record
-        same = sa.and_(watch.c.source == document.c.source, watch.c.document == document.c.name)
-        tables = record.join(document, document.c.id == record.c.document).join(watch, same)
-        alive = sa.case((self._alive(record), 1), else_=0)
-        query = (
-            sa.select(record.c.key, watch.c.confirmed_at, watch.c.error)
-            .select_from(tables)
-            .where(sa.or_(alive == 1, document.c.subject == record.c.key))
-            .order_by(record.c.key, alive, document.c.source, document.c.name)
-        )
         found: dict[int, tuple[Instant | None, bool]] = {}
         for some in slices(keys):
-            for key, at, error in self._found(query.where(record.c.key.in_(some))):
+            rows = self._driver.some(_CONFIRMED, some, *self._when)
+            # What is still so comes last, and counts; then by the names of its documents.
+            for key, _, _, _, at, error in sorted(rows, key=itemgetter(0, 1, 2, 3)):
                 found[key] = (at, error is not None)
         return found
 
@@ -343,14 +331,9 @@ class Reader(Links):
 
     def record_history(self, key: int) -> list[Said]:
         """What did each document ever say of this thing, as known by then, oldest first?"""
-        table = schema.record
-        query = (
-            with_document(table)
-            .where(table.c.key == key, table.c.t_from <= self.basis.t)
-            .where(table.c.body != TOMBSTONE)
-            .order_by(table.c.t_from, schema.document.c.source, schema.document.c.name)
-        )
-        return [_said(row, self.basis.t) for row in self._found(query)]
+        rows = self._driver.some(_EVER_SAID, [key], self.basis.t)
+        lines = sorted((_Line(*row) for _, *row in rows), key=_in_time)
+        return [_said(line, self.basis.t) for line in lines]
 
 
 #: What is said of these things now, and by whom?
@@ -361,6 +344,62 @@ _TOLD = """
     WHERE record.t_to IS NULL AND record.body <> 'null' AND record.key {among}
 """
 assert TOMBSTONE == "null"
+
+
+class _Line(NamedTuple):
+    """A row of `schema.record`, with its document, and the answer that it was read from."""
+
+    source: str
+    name: str
+    body: str
+    t_from: int
+    t_to: int | None
+    valid_from: Instant
+    valid_to: Instant | None
+    valid_said: bool
+    ended_at: Instant | None
+    reason: int | None
+    response: str | None
+
+
+def _in_time(line: _Line) -> tuple[int, str, str]:
+    return line.t_from, line.source, line.name
+
+
+_WITH_DOCUMENT = """
+    SELECT record.key, document.source, document.name, record.body, record.t_from, record.t_to,
+        record.valid_from, record.valid_to, record.valid_said, record.ended_at, record.reason,
+        response.body
+    FROM record JOIN document ON document.id = record.document
+    LEFT JOIN response ON response.document = record.document AND response.t = record.t_from
+"""
+#: What was said of these things at the moment?
+_SAID = (
+    f"{_WITH_DOCUMENT} WHERE {alive_text('record')} AND record.body <> 'null'"
+    " AND record.key {among}"
+)
+#: What was ever said of a thing, by then?
+_EVER_SAID = (
+    f"{_WITH_DOCUMENT} WHERE record.t_from <= ? AND record.body <> 'null' AND record.key {{among}}"
+)
+#: Of which things does a source say that there is none?
+_STONES = f"SELECT key FROM record WHERE {alive_text('record')} AND body = 'null' AND key {{among}}"
+#: Which words were taken back by a transaction and an instant?
+_WITHDRAWN = f"""
+    SELECT key FROM record WHERE t_to <= ? AND ended_at <= ? AND body <> 'null' AND reason
+    IN ({schema.REASONS.index("deleted")}, {schema.REASONS.index("removed")}) AND key {{among}}
+"""
+#: When were the documents that speak of these confirmed, and what fails? Also those about them
+#: that say nothing any more.
+_CONFIRMED = f"""
+    SELECT key, lives, source, name, confirmed_at, error FROM (
+        SELECT record.key AS key, CASE WHEN {alive_text("record")} THEN 1 ELSE 0 END AS lives,
+            document.subject AS subject, document.source AS source, document.name AS name,
+            watch.confirmed_at AS confirmed_at, watch.error AS error
+        FROM record JOIN document ON document.id = record.document
+        JOIN watch ON watch.source = document.source AND watch.document = document.name
+    ) AS words WHERE (lives = 1 OR subject = key) AND key {{among}}
+"""
 #: When were these documents of a source last confirmed?
 _LAST_CONFIRMED = """
     SELECT document, confirmed_at FROM watch
@@ -379,7 +418,7 @@ _FORGOTTEN = """
 """
 
 
-def _said(line: Any, t: int) -> Said:
+def _said(line: _Line, t: int) -> Said:
     known = line.t_to is not None and line.t_to <= t
     return Said(
         line.source,
@@ -391,5 +430,5 @@ def _said(line: Any, t: int) -> Said:
         until(line, known),
         bool(line.valid_said),
         response_of(line.response),
-        line.reason if known else None,
+        schema.REASONS[line.reason] if known and line.reason is not None else None,
     )

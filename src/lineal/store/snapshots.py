@@ -81,6 +81,12 @@ class Snapshot:
             sa.or_(held, stayed),
         )
 
+    @property
+    def _when(self) -> tuple[int, int, int, int, int]:
+        """The values that `alive_text` takes."""
+        t, valid_at = self.basis.t, self.basis.valid_at
+        return t, valid_at, valid_at, t, valid_at
+
     def kind(self, number: int) -> str:
         """Which kind of edge is this number?"""
         return self._terms.word(self._connection, number)
@@ -162,6 +168,19 @@ class Snapshot:
         table = schema.entity
         query = sa.select(table.c.type, sa.func.count()).where(table.c.t_from <= self.basis.t)
         return {row[0]: row[1] for row in self._connection.execute(query.group_by(table.c.type))}
+
+
+def alive_text(table: str) -> str:
+    """Say as plain SQL what `Snapshot._alive` says: which rows were so at the moment."""
+    return (
+        f"{table}.t_from <= ? AND {table}.valid_from <= ?"
+        f" AND ({table}.valid_to IS NULL OR {table}.valid_to > ?)"
+        f" AND ({table}.t_to IS NULL OR {table}.t_to > ?"
+        f" OR ({table}.reason <> {_CORRECTED} AND {table}.ended_at > ?))"
+    )
+
+
+_CORRECTED = schema.REASONS.index("corrected")
 
 
 def with_document(table: sa.Table) -> sa.Select[Any]:

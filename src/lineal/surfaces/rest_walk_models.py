@@ -110,7 +110,7 @@ class Closure(_Model):
     by_type: dict[str, int] = Field(description="Counts of all, not of the page.")
     by_stage: dict[str, int] = Field(description='What has no stage is counted under "".')
     by_depth: dict[str, int]
-    by_owner: list[Owning] = Field(description="Those who own most first; the first 100.")
+    by_owner: list[Owning] = Field(description="Those who own most first; the first 20.")
     owners: int = Field(description="How many owners there are.")
     live: int = Field(description="How many are live by themselves.")
 

@@ -71,6 +71,22 @@ class Shelves:
         claims = self.picture.claims.chosen(places)
         return replace(claims, sources=known.astype(np.int32).repeat(counts))
 
+    def joined(
+        self, known: Longs, kinds: NDArray[np.bool_], layers: NDArray[np.bool_] | None
+    ) -> tuple[Longs, NDArray[Any]]:
+        """
+        Return the edges of some kinds, and layers, that begin at things, by their numbers.
+
+        As the places of the things among *known*, in order, and the numbers of the ends.
+        """
+        places, counts = _between(self.out_first, known)
+        claims = self.picture.claims
+        wanted = kinds[claims.kinds[places]]
+        if layers is not None:
+            wanted &= layers[claims.layers[places]]
+        of = np.arange(known.size).repeat(counts)[wanted]
+        return of, claims.targets[places[wanted]]
+
     def toward(self, known: Longs) -> Claims:
         """Return the claims that end at things, by their numbers, in order."""
         return self.chosen(self.inward[_between(self.in_first, known)[0]])
