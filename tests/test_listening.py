@@ -1,0 +1,38 @@
+"""The port of a server: held before anything else is opened, and answering at once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from lineal.errors import ConfigError
+from lineal.surfaces.listening import listening
+
+
+def test_what_is_answered_is_sent_at_once() -> None:
+    """Nagle's algorithm would hold the second packet of an answer back for 40 ms."""
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own: socket.socket = writer.get_extra_info("socket")
+            found.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        door = listening("127.0.0.1", 0)
+        server = await asyncio.start_server(answer, sock=door)
+        async with server:
+            _, writer = await asyncio.open_connection(*door.getsockname())
+            told = await found
+            writer.close()
+        return told
+
+    assert asyncio.run(accepted()) != 0
+
+
+def test_only_this_machine_is_listened_to() -> None:
+    with pytest.raises(ConfigError, match="can be reached from other machines"):
+        listening("0.0.0.0", 0)  # noqa: S104  # that is what must not be
