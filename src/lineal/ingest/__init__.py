@@ -187,10 +187,10 @@ class Ingest:
             understood, taken = self._take()
             asked = self._ask(taken)
             cost = self._cost + time.monotonic() - began
-            if self._gather and self.is_busy and self._answers.waiting < TOGETHER:
+            if self._gather and self._answers.waiting < TOGETHER:
                 # A commit of several costs hardly more than a commit of one: where turns are
                 # dear, the more answers are waited for.
-                time.sleep(max(self._gather, min(cost, GATHERED)))
+                self._answers.gather(self._more, max(self._gather, min(cost, GATHERED)))
             answered, began = self._answers.taken(BATCH), time.monotonic()
             if answered:
                 words = self._settling.settle(answered, tally or Tally())
@@ -297,7 +297,11 @@ class Ingest:
     @property
     def is_busy(self) -> bool:
         """Whether an answer is on its way, or waits for the next turn."""
-        return bool(self._answers.waiting) or any(lane.is_busy for lane in self._lanes.values())
+        return bool(self._answers.waiting) or self._more()
+
+    def _more(self) -> bool:
+        """Is an answer on its way?"""
+        return any(lane.is_busy for lane in self._lanes.values())
 
     def rest(self, seconds: float) -> None:
         """Wait until an event or an answer comes, at most so long."""

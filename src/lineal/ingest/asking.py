@@ -96,12 +96,17 @@ class Answers:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Asked] = SimpleQueue()
-        self._news = threading.Event()
+        self._news, self._come = threading.Event(), threading.Event()
 
     def put(self, some: Sequence[Asked]) -> None:
         """Hand in answers."""
         for one in some:
             self._queue.put(one)
+        self.come()
+
+    def come(self) -> None:
+        """Say that a question is answered."""
+        self._come.set()
         self._news.set()
 
     def taken(self, limit: int) -> list[Asked]:
@@ -129,6 +134,15 @@ class Answers:
     def stir(self) -> None:
         """Wake whoever waits."""
         self._news.set()
+
+    def gather(self, more: Callable[[], bool], seconds: float) -> None:
+        """Wait for answers as long as there are *more* to come, at most so long."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._come.clear()
+            if not more():
+                return
+            self._come.wait(left)
 
     def wait(self, seconds: float) -> None:
         """Wait until there is an answer or other news, at most so long."""
@@ -214,7 +228,7 @@ class Lane:
     def _done(self, task: Future[None]) -> None:
         with self._lock:
             self._tasks.discard(task)
-        self._answers.stir()
+        self._answers.come()
 
     def _answer(self, some: Sequence[Dirty], since: float) -> None:
         try:

@@ -31,7 +31,7 @@ def listening(host: str, port: int) -> socket.socket:
             f"{host} can be reached from other machines, and there is no sign-in yet.",
             fix="Answer on 127.0.0.1, behind a proxy that asks who is there.",
         )
-    # Named as TCP, or asyncio lets each answer's second packet wait 40 ms for the first one's receipt.
+    # Named as TCP: else asyncio lets an answer's second packet wait 40 ms for the first's receipt.
     door = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
