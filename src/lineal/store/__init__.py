@@ -113,6 +113,9 @@ __all__ = [
 
 #: How long to wait (seconds) before a commit that was broken off or undone is taken up again.
 AGAIN = (0.0, 0.25, 1.0)
+#: How long (seconds) a piece of the work of rules is to take, and of how many things it is at
+#: least.
+PIECE, SMALLEST = 0.015, 20
 
 
 #: What is said of a thing now, and as of which transaction?
@@ -160,6 +163,8 @@ class Store:
         self._put_off = 0
         #: Whether the database was told which rules there are.
         self._is_agreed = False
+        #: Of how many things a piece of the work of rules is: by what the last pieces took.
+        self._piece = MOST // 5
         # What is remembered of a transaction that is undone is forgotten before the next begins.
         self._one_at_a_time = threading.RLock()
         try:
@@ -291,19 +296,24 @@ class Store:
                 self.tidy()
         return committed
 
-    def follow_rules(self, most: int = MOST) -> bool:
+    def follow_rules(self, most: int | None = None) -> bool:
         """
-        Do a piece of what rules have still to do, of at most *most* things, in one transaction.
+        Do a piece of what rules have still to do, in one transaction.
 
-        Return whether there was any: False says that all is concluded.
+        Of at most *most* things; where nothing is said, of as many as keep others waiting for about
+        `PIECE` seconds. Return whether there was any: False says that all is concluded.
         """
         if self._is_agreed and not self._is_anything_pending():
             return False
+        size, began = self._piece if most is None else most, time.monotonic()
         with self._changing() as connection:
             transaction = Transaction(connection, self._around, now=self.now)
-            found = transaction.go_on(most)
+            found = transaction.go_on(size)
         transaction.learned()
         self._is_agreed = True
+        if most is None:
+            share = PIECE / max(time.monotonic() - began, 1e-4)
+            self._piece = max(SMALLEST, min(MOST, round(size * min(share, 1.25))))
         return found
 
     def _is_anything_pending(self) -> bool:
@@ -581,7 +591,7 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if was:
-            # What was made meanwhile is as old as the rest, and not gone through at once.
+            # What a load remembers are millions of names, and no cycle: to go through them now and
+            # at every later collection would stop a process for seconds.
             gc.freeze()
-            gc.unfreeze()
             gc.enable()
