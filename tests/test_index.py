@@ -437,6 +437,7 @@ def test_a_damaged_file_is_no_file(tmp_path: Path) -> None:
     whole = file.read_bytes()
     with closing(Store(path, shapes=SHAPES, now=lambda: 20 * DAY)) as store:
         index = Index(store, file=file)
+        starts = _everything(Questions(store))[:6]
         for number, at in enumerate(range(0, len(whole), max(1, len(whole) // 60))):
             file.write_bytes(whole[:at])
             assert not index.recall(), f"cut at {at}"
@@ -448,6 +449,10 @@ def test_a_damaged_file_is_no_file(tmp_path: Path) -> None:
                 # Each block is looked at when it is read: what it holds is never told.
                 with store.read(LOCAL) as reader:
                     _same(damaged, reader, seen)
+            if number % 3 == 1 and damaged.recall():
+                for start in starts:
+                    found = _answer(Questions(store, index=damaged), "closure", start)
+                    assert found == _answer(Questions(store), "closure", start), f"a bit at {at}"
             again = Index(store, file=file)
             assert not (again.recall() and again.settle()), f"a bit at {at}"
         file.unlink()

@@ -60,6 +60,18 @@ def closure(
 ) -> Answer[Closure]:
     """Return all that things were made from, or that is made from them: counts and a page."""
     # NumPy is imported where a closure is asked for, and not with every question.
+    from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415
+
+    try:
+        return _closure(things, keys, upstream=upstream, ask=ask, limit=limit, offset=offset)
+    except Unsound:
+        things.leave_index()
+        return _closure(things, keys, upstream=upstream, ask=ask, limit=limit, offset=offset)
+
+
+def _closure(
+    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask, limit: int, offset: int
+) -> Answer[Closure]:
     from lineal.query.counting import reached  # noqa: PLC0415
 
     counting, why = reached(things, keys, upstream=upstream, ask=ask)

@@ -25,7 +25,7 @@ Column: TypeAlias = "Callable[[Longs], tuple[Longs, tuple[str, ...]]]"
 
 @dataclass(slots=True)
 class Far:
-    """What was reached, each thing once under the name that stands for it, in order of keys."""
+    """What was reached: things by their keys, how far they are and how sure that is."""
 
     keys: Longs
     depths: Longs
@@ -125,15 +125,16 @@ class Counting:
     def page(self, limit: int, offset: int) -> tuple[Far, set[int]]:
         """Return a part of it, nearest first and of those the first recorded, and what is live."""
         wanted, places, left = offset + limit, list[Longs](), 0
-        for depth, count in enumerate(np.bincount(self.far.depths).tolist()):
-            if count and left < wanted:
-                level = np.flatnonzero(self.far.depths == depth)
-                keys, most = self.far.keys[level], wanted - left
-                if most < count:
-                    level = level[np.argpartition(keys, most - 1)[:most]]
-                    keys = self.far.keys[level]
-                places.append(level[np.argsort(keys)])
-                left += count
+        for depth in np.flatnonzero(np.bincount(self.far.depths)).tolist():
+            if left >= wanted:
+                break
+            level = np.flatnonzero(self.far.depths == depth)
+            keys, most = self.far.keys[level], wanted - left
+            left += level.size
+            if most < level.size:
+                level = level[np.argpartition(keys, most - 1)[:most]]
+                keys = self.far.keys[level]
+            places.append(level[np.argsort(keys)])
         none = np.zeros(0, np.int64)
         chosen = np.concatenate([none, *places])[offset:wanted]
         page, sure = self.far.chosen(chosen), self._sure[chosen]
@@ -189,8 +190,7 @@ class Counting:
 
     def by_depth(self) -> dict[int, int]:
         """Return how many there are at each distance."""
-        counts = np.bincount(self.far.depths).tolist()
-        return {depth: count for depth, count in enumerate(counts) if count}
+        return _tallied(self.far.depths)
 
     def live(self) -> int:
         """Return how many are live by themselves."""

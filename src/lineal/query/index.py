@@ -143,7 +143,7 @@ class Index:
                 self._ask_to_build()
             return self._standing is not None
 
-    def _unsound(self) -> None:
+    def unsound(self) -> None:
         """Forget what a damaged file held."""
         log.warning("the file of the lineage index is damaged: it is built anew")
         with self._lock:
@@ -203,7 +203,7 @@ class Index:
                 return Held(standing.shelves, reader, standing.changed)
             return self._graph_then(reader) or reader
         except Unsound:
-            self._unsound()
+            self.unsound()
             return reader
 
     def _graph_then(self, reader: Reader) -> Graph | None:
@@ -251,7 +251,7 @@ class Index:
         try:
             return self._reached(reader, starts, way, budget)
         except Unsound:
-            self._unsound()
+            self.unsound()
             return None
 
     def known(self, reader: Reader) -> Known | None:

@@ -66,6 +66,13 @@ class Things:
         """What is walked on: the same graph as the reader's, from memory where the index has it."""
         return self.reader if self.index is None else self.index.graph(self.reader)
 
+    def leave_index(self) -> None:
+        """Begin anew with the store alone: the index's file is damaged."""
+        if self.index is not None:
+            self.index.unsound()
+        self.index, self.reached, self.scanned = None, 0, 0
+        self.__dict__.pop("graph", None)
+
     @property
     def _nearest(self) -> Graph:
         """What edges are read from: memory, if the question has walked there, else the store."""
