@@ -85,9 +85,17 @@ class Driver:
                 return self.rows(_for_few(text, room), *values, *map(_plain, ordered))
         return self.rows(text, *values, self.keys(keys))
 
-    def some(self, text: str, keys: Iterable[int], *values: object) -> list[Row]:
-        """Return the rows of a query of ``{among}`` these keys that ends so, as far as one may."""
-        return self.among(text, keys, *values)
+    def some(
+        self, text: str, keys: Iterable[int], *values: object, most: int | None = None
+    ) -> list[Row]:
+        """
+        Return the rows of a query of ``{among}`` these keys, at most *most*, as far as one may.
+
+        ``{among}`` comes after all other values; what follows it has none.
+        """
+        if most is None:
+            return self.among(text, keys, *values)
+        return self.rows(f"{text} LIMIT ?", *values, self.keys(keys), most)
 
     def keys(self, keys: Iterable[int] | Iterable[str]) -> object:
         """Return keys as the one value that ``{among}`` takes."""

@@ -19,7 +19,12 @@ from lineal.model import (
 from lineal.store import schema
 from lineal.store.facts import response_of, supports_of
 from lineal.store.slices import SLICE, slices
-from lineal.store.snapshots import Snapshot, until, with_document
+from lineal.store.snapshots import Snapshot, alive_text, until, with_document
+
+
+def _codes(layers: Collection[str]) -> str:
+    """Return layers as the numbers under which they lie."""
+    return ", ".join(str(schema.LAYERS.index(name)) for name in sorted(layers)) or "NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,13 @@ class Links(Snapshot):
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Which edges of these kinds begin at these things? At most *most* and one more."""
-        return self._links(schema.edge_out, schema.edge_out.c.src, keys, kinds, most)
+        return self._links("edge_out", "src", keys, kinds, most)
 
     def inward(
         self, keys: Iterable[int], kinds: Collection[str], most: int | None = None
     ) -> list[Link]:
         """Which edges of these kinds end at these things? At most *most* and one more."""
-        return self._links(schema.edge_in, schema.edge_in.c.dst, keys, kinds, most)
+        return self._links("edge_in", "dst", keys, kinds, most)
 
     def count_at(
         self, keys: Iterable[int], outward: Collection[str], inward: Collection[str]
@@ -74,33 +79,25 @@ class Links(Snapshot):
         return sa.and_(self._alive(table), table.c.layer.in_(sorted(self.layers)))
 
     def _links(
-        self,
-        table: sa.Table,
-        end: sa.Column[Any],
-        keys: Iterable[int],
-        kinds: Collection[str],
-        most: int | None,
+        self, table: str, end: str, keys: Iterable[int], kinds: Collection[str], most: int | None
     ) -> list[Link]:
-        row, wanted = table.c, list(slices(keys))
-        found: list[Link] = []
+        wanted, found = list(slices(keys)), list[Link]()
         numbers = self.kinds(kinds) if wanted else []
-        for some in wanted if numbers else ():
-            query = (
-                sa.select(
-                    row.src,
-                    row.kind,
-                    row.dst,
-                    row.layer,
-                    row.document,
-                    row.valid_from,
-                    row.valid_to,
-                )
-                .where(end.in_(some), row.kind.in_(numbers), self._believed(table))
-                .order_by(end, row.kind, row.src, row.dst, row.document)
-            )
+        if not numbers:
+            return found
+        layers = "" if self.layers is None else f" AND layer IN ({_codes(self.layers)})"
+        text = (
+            f"SELECT src, kind, dst, layer, document, valid_from, valid_to FROM {table}"
+            f" WHERE {alive_text(table)}{layers} AND kind IN ({', '.join(map(str, numbers))})"
+            f" AND {end} {{among}} ORDER BY {end}, kind, src, dst, document"
+        )
+        for some in wanted:
             left = None if most is None else most + 1 - len(found)
-            for src, kind, *line in self._found(query, left):
-                found.append(Link(src, self.kind(kind), *line))
+            rows = self._driver.some(text, some, *self._when, most=left)
+            found += [
+                Link(src, self.kind(kind), dst, schema.LAYERS[layer], document, since, ends)
+                for src, kind, dst, layer, document, since, ends in rows
+            ]
             if most is not None and len(found) > most:
                 break
         return found

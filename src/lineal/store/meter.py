@@ -223,11 +223,14 @@ class MeteredDriver(Driver):
         self._meter.rows += len(found)
         return found
 
-    def some(self, text: str, keys: Iterable[int], *values: object) -> list[Row]:
+    def some(
+        self, text: str, keys: Iterable[int], *values: object, most: int | None = None
+    ) -> list[Row]:
         """Return the rows of a query of ``{among}`` these keys, as far as the budget goes."""
         meter = self._meter
         left = meter.left
-        found = self.rows(f"{text} LIMIT ?", *values, self.keys(keys), left + 1)
+        wanted = left + 1 if most is None else min(most, left + 1)
+        found = self.rows(f"{text} LIMIT ?", *values, self.keys(keys), wanted)
         if len(found) > left:
             meter.rows -= 1
             meter.cut(Cut("rows", done=meter.rows, most=meter.budget.rows))
