@@ -148,6 +148,7 @@ def router(lineal: Lineal) -> APIRouter:
     """Return every endpoint that walks, or compares two moments."""
     api = APIRouter(prefix=PREFIX)
     _add_walks(api, lineal)
+    _add_reached(api, lineal)
     _add_use(api, lineal)
     _add_differences(api, lineal)
     return api
@@ -187,6 +188,10 @@ def _add_walks(api: APIRouter, lineal: Lineal) -> None:
         """Return all that lies on any way by which one of two things feeds the other."""
         answer = ask.between(read.viewer, Uri(start), Uri(end), read.moment, ask=way)
         return json_response(formats.lineage(answer))
+
+
+def _add_reached(api: APIRouter, lineal: Lineal) -> None:
+    ask = lineal.ask
 
     @api.get("/common", tags=["walks"], **answered(Answered[models.Common], 404))
     def common(
