@@ -207,7 +207,7 @@ class Counting:
             keys = self.far.keys[self._sure]
             places, ends = self._owned(self._known, keys)
             counts.update(_tallied(ends))
-            if left := keys.size - _places(places, keys.size).size:
+            if left := keys.size - int(np.count_nonzero(np.bincount(places))):
                 counts[None] += left
         uris = self._things.reader.uris([key for key in counts if key is not None])
         return sorted(counts.items(), key=lambda one: (-one[1], uris.get(one[0] or -1, "~")))
@@ -268,10 +268,3 @@ def _tallied(keys: Longs) -> dict[int, int]:
     counts = np.bincount(keys)
     every = np.flatnonzero(counts)
     return dict(zip(every.tolist(), counts[every].tolist(), strict=True))
-
-
-def _places(places: Longs, most: int) -> Longs:
-    """Return places each once; all are below *most*."""
-    found = np.zeros(most, np.bool_)
-    found[places] = True
-    return np.flatnonzero(found)

@@ -332,8 +332,7 @@ class Reader(Links):
     def record_history(self, key: int) -> list[Said]:
         """What did each document ever say of this thing, as known by then, oldest first?"""
         rows = self._driver.some(_EVER_SAID, [key], self.basis.t)
-        lines = sorted((_Line(*row) for _, *row in rows), key=_in_time)
-        return [_said(line, self.basis.t) for line in lines]
+        return [_said(_Line(*row), self.basis.t) for _, *row in rows]
 
 
 #: What is said of these things now, and by whom?
@@ -362,10 +361,6 @@ class _Line(NamedTuple):
     response: str | None
 
 
-def _in_time(line: _Line) -> tuple[int, str, str]:
-    return line.t_from, line.source, line.name
-
-
 _WITH_DOCUMENT = """
     SELECT record.key, document.source, document.name, record.body, record.t_from, record.t_to,
         record.valid_from, record.valid_to, record.valid_said, record.ended_at, record.reason,
@@ -378,9 +373,10 @@ _SAID = (
     f"{_WITH_DOCUMENT} WHERE {alive_text('record')} AND record.body <> 'null'"
     " AND record.key {among}"
 )
-#: What was ever said of a thing, by then?
+#: What was ever said of a thing, by then? The oldest first: where that is cut, it is the start.
 _EVER_SAID = (
     f"{_WITH_DOCUMENT} WHERE record.t_from <= ? AND record.body <> 'null' AND record.key {{among}}"
+    " ORDER BY record.t_from, document.source, document.name"
 )
 #: Of which things does a source say that there is none?
 _STONES = f"SELECT key FROM record WHERE {alive_text('record')} AND body = 'null' AND key {{among}}"
