@@ -20,11 +20,12 @@ import pytest
 
 from lineal.access import LOCAL
 from lineal.enrich.identity import PartsFollow, decision
-from lineal.enrich.rules import Rule, RuleBook, builtin_rules, read_rule
+from lineal.enrich.rules import Rule, RuleBook, book, builtin_rules, columns, read_rule
+from lineal.enrich.rules.matching import Matching
 from lineal.model import EdgeStatement, Json, Layer, Record, Removal, Statement, Uri
 from lineal.search import describe
 from lineal.shapes import Shapes
-from lineal.store import Batch, Store, concluding
+from lineal.store import Batch, Reader, Store, concluding
 from tests.databases import ENGINES, fresh
 from tests.promises.recording import SOAK, ran
 from tests.rules_reference import Found, Hop, Pattern, Reference, Rows, read_rows
@@ -410,7 +411,12 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(0 if SOAK else 600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.usefixtures("narrow")
-def test_what_stands_is_what_follows_from_what_stands(part: int, tmp_path: Path) -> None:
+def test_what_stands_is_what_follows_from_what_stands(
+    part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if part % 2:
+        # Half of them in columns, which else are for many starts.
+        monkeypatch.setattr(book, "WIDE", 1)
     seeds = range(part, HISTORIES, PARTS)
     met: Counter[str] = Counter()
     for seen in histories("sqlite", tmp_path, seeds):
@@ -425,5 +431,40 @@ def test_what_stands_is_what_follows_from_what_stands(part: int, tmp_path: Path)
 
 @pytest.mark.parametrize("engine", [one for one in ENGINES if one != "sqlite"])
 @pytest.mark.usefixtures("narrow")
-def test_it_is_so_on_every_database(engine: str, tmp_path: Path) -> None:
+def test_it_is_so_on_every_database(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "WIDE", 1)
     assert all(seen["checks"] for seen in histories(engine, tmp_path, range(5_000, 5_010)))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_starts_are_followed_as_each_of_them(engine: str, tmp_path: Path) -> None:
+    met: Counter[str] = Counter()
+    for seed in range(7_000, 7_040 if engine == "sqlite" else 7_010):
+        with fresh(engine, tmp_path / str(seed)) as place:
+            history = History(engine, place, seed)
+            history.run()
+            store = history.opened()
+            with store.read(LOCAL) as reader:
+                for rule in RULES.values():
+                    met.update(_compared(rule, reader))
+            store.close()
+    assert met["ways"] > 90
+    assert met["given up"] > 20
+    assert met["several edges"] > 10
+
+
+def _compared(rule: Rule, reader: Reader) -> Counter[str]:
+    """Follow a rule from all its starts, in columns and way by way."""
+    if not columns.is_plain(rule, reader):
+        return Counter()
+    starts = reader.of_types(rule.path.types[0])
+    ways, left = columns.Columns(rule, reader, SHAPES, 1_000_000).ways(starts)
+    told = Matching(rule, reader, SHAPES, 1_000_000).ways(set(starts) - set(left))
+    assert Counter(ways) == Counter(told)
+    return Counter({
+        "ways": len(ways),
+        "given up": len(left),
+        "several edges": sum(len(way[2]) > 2 for way in ways),
+    })  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -222,7 +223,8 @@ class Ruling:
                 some = starts[at : at + TOGETHER]
                 for step in book.conclude_for(rule.name, some, reader):
                     if isinstance(step, Conclusion):
-                        found |= (step.edges or {}).keys()
+                        uris = reader.uris(chain.from_iterable(step.edges))
+                        found |= {(uris[src], step.kind, uris[dst]) for src, dst in step.edges}
                     else:
                         failed.append(getattr(step, "error", rule.name))
                 standing |= _standing(rule, set(some), reader)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from lineal.lineage import IDENTITY, NOT_SAME, SAME, Joints, Link, joining
 from lineal.model import EdgeStatement, Entity, Instant, Json, Layer, Record, State, Uri
-from lineal.store import Change, Conclusion, Derivation, Program, Reader, Step
+from lineal.store import Change, Concluded, Conclusion, Derivation, Program, Reader, Step
 
 #: The rule under which parts that follow their wholes are concluded.
 RULE, VERSION = "identity", "1"
@@ -82,13 +82,8 @@ class PartsFollow:
         if not starts:
             return
         followed = follow(starts, *_loaded(starts, reader, self._levels))
-        uris = reader.uris(starts | {key for one in followed for key in one.keys})
-        yield Conclusion(
-            RULE,
-            VERSION,
-            frozenset(uris[key] for key in starts),
-            tuple(_derivation(one, uris) for one in followed),
-        )
+        derivations = [_derivation(one) for one in followed]
+        yield Conclusion(RULE, VERSION, SAME, starts, derivations, _together(derivations), _why)
 
 
 class _Touched:
@@ -258,24 +253,32 @@ def _row(places: Mapping[int, Link], joints: Joints, uris: Mapping[int, Uri]) ->
         yield Followed(start, end, joints.way(start.dst, end.dst))
 
 
-def _derivation(one: Followed, uris: Mapping[int, Uri]) -> Derivation:
-    places = ((one.start.src, one.start.kind, one.start.dst),
-              (one.end.src, one.end.kind, one.end.dst))  # fmt: skip
-    supports = tuple((uris[a], kind, uris[b]) for a, kind, b in (*places, *one.way))
-    part, wholes = uris[one.start.src].name, [_called_in(uris[link.dst]) for link in _ends(one)]
+def _derivation(one: Followed) -> Derivation:
+    ends = (one.start, one.end)
     return Derivation(
-        uris[one.start.src],
-        SAME,
-        uris[one.end.src],
-        supports,
-        max(link.valid_from for link in _ends(one)),
+        one.start.src,
+        one.end.src,
+        (*((link.src, link.kind, link.dst) for link in ends), *one.way),
+        max(link.valid_from for link in ends),
         None,
-        f"{part} is in {wholes[0]} and in {wholes[1]}, which are one thing.",
+        (one.start.src, *(link.dst for link in ends)),
     )
 
 
-def _ends(one: Followed) -> tuple[Link, Link]:
-    return one.start, one.end
+def _why(each: Derivation, uris: Mapping[int, Uri]) -> str:
+    part, *wholes = [uris[key] for key in each.things]
+    one, other = [_called_in(whole) for whole in wholes]
+    return f"{part.name} is in {one} and in {other}, which are one thing."
+
+
+def _together(derivations: Sequence[Derivation]) -> dict[tuple[int, int], Concluded]:
+    """Return the edges that parts are joined by, each since the first of its derivations."""
+    found: dict[tuple[int, int], Concluded] = {}
+    for each in derivations:
+        known = found.get((each.start, each.end))
+        since = each.valid_from if known is None else min(known.valid_from, each.valid_from)
+        found[each.start, each.end] = Concluded(since, None)
+    return found
 
 
 def _called_in(uri: Uri) -> str:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TypeAlias
 
 from lineal.enrich.identity import PERSON
@@ -338,24 +338,25 @@ def _concluded(
             if not isinstance(conclusion, Conclusion):
                 # Of too much for one question: what it would give is not told.
                 continue
-            starts = set(reader.keys(conclusion.starts).values())
+            starts = set(conclusion.starts)
             own = reader.documents_of(f"rule:{conclusion.rule}")
             links = [one for one in reader.held(starts, things.shapes.kinds)
                      if one.document in own and one.src in starts]  # fmt: skip
-            uris = reader.uris({end for one in links for end in (one.src, one.dst)})
+            wanted = conclusion.edges
+            ends = {end for one in links for end in (one.src, one.dst)}
+            uris = reader.uris(ends.union(chain.from_iterable(wanted)))
             standing = {(uris[one.src], one.kind, uris[one.dst]): one for one in links}
-            wanted = {each.edge: each for each in conclusion.derivations}
-            keys = reader.keys({end for edge in wanted for end in (edge[0], edge[2])})
+            given = {(uris[src], conclusion.kind, uris[dst]): (src, dst) for src, dst in wanted}
             fresh = [
-                Link(keys[edge[0]], edge[1], keys[edge[2]], Layer.INFERRED, 0, each.valid_from)
-                for edge, each in wanted.items()
+                Link(at[0], edge[1], at[1], Layer.INFERRED, 0, wanted[at].valid_from)
+                for edge, at in given.items()
                 if edge not in standing
             ]
             reader = reader.supposing(
-                fresh, [link for edge, link in standing.items() if edge not in wanted]
+                fresh, [link for edge, link in standing.items() if edge not in given]
             )
-            appear |= wanted.keys() - standing.keys()
-            vanish |= standing.keys() - wanted.keys()
+            appear |= given.keys() - standing.keys()
+            vanish |= standing.keys() - given.keys()
     return appear, vanish
 
 

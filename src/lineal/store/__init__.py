@@ -7,7 +7,6 @@ takes a `Viewer`. `Store.working` is for what is still to do (inbox, marks), whi
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import time
 import uuid
@@ -41,6 +40,7 @@ from lineal.store import (
 from lineal.store.basis import Basis, basis_of
 from lineal.store.batches import Batch, Committed, Fence, Grammar, Surroundings
 from lineal.store.between import Between
+from lineal.store.collector import uncollected
 from lineal.store.concluding import MOST
 from lineal.store.conclusions import (
     EQUAL,
@@ -61,7 +61,7 @@ from lineal.store.facts import together
 from lineal.store.first import LOADED, Progressed
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
-from lineal.store.links import Derived
+from lineal.store.links import NEVER, Derived
 from lineal.store.matching import Wanted
 from lineal.store.meter import Meter, Trial
 from lineal.store.names import Names
@@ -76,6 +76,7 @@ from lineal.store.writing import SYSTEM, Transaction
 
 __all__ = [
     "EQUAL",
+    "NEVER",
     "Basis",
     "Batch",
     "Between",
@@ -107,6 +108,7 @@ __all__ = [
     "clock_now",
     "text",
     "together",
+    "uncollected",
     "work",
 ]
 
@@ -306,7 +308,7 @@ class Store:
         if self._is_agreed and not self._is_anything_pending():
             return False
         size, began = self._piece if most is None else most, time.monotonic()
-        with self._changing() as connection:
+        with uncollected(), self._changing() as connection:
             transaction = Transaction(connection, self._around, now=self.now)
             found = transaction.go_on(size)
         transaction.learned()
@@ -462,7 +464,7 @@ class Store:
         it, and nothing else is written meanwhile. *progress* is called with how many are in.
         """
         items = iter(records)
-        with _uncollected():
+        with uncollected(remembered=True):
             ahead = list(islice(items, LOADED))
             items = chain(ahead, items)
             count, left = 0, list[Record]()
@@ -580,18 +582,3 @@ class Store:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the collector of cycles off: a load makes millions of values, and no cycle."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            # What a load remembers are millions of names, and no cycle: to go through them now and
-            # at every later collection would stop a process for seconds.
-            gc.freeze()
-            gc.enable()

@@ -12,14 +12,15 @@ from lineal.store.batches import Surroundings
 from lineal.store.conclusions import (
     Change,
     Conclusion,
+    Derivation,
     Failed,
-    Following,
     Program,
     PutOff,
     Rules,
     Step,
 )
 from lineal.store.facts import EdgeId
+from lineal.store.following import Following
 from lineal.store.ledger import Ledger
 from lineal.store.reading import Reader
 from lineal.store.rows import Rows
@@ -43,6 +44,7 @@ class Concluding:
         self.edges: set[EdgeId] = set()
         self._documents: dict[str, dict[int, Owner]] = {}
         self._idle: frozenset[str] | None = None
+        self._are_first = False
 
     # ── What follows from a change ───────────────────────────────────────────────────────────
 
@@ -80,7 +82,8 @@ class Concluding:
         pending.agree(self._ledger, programs, self._turn.t, self._turn.instant, plan=False)
 
     def by_starts(self, rules: Rules, name: str, starts: Sequence[int]) -> set[EdgeId]:
-        """Conclude all that one rule says of some things."""
+        """Conclude all that one rule says of some things, for which it has said nothing yet."""
+        self._are_first = True
         for step in rules.conclude_for(name, starts, self._reader):
             self._take(step)
         return self.edges
@@ -128,12 +131,11 @@ class Concluding:
         keys = pending.begun_after(driver, documents, task.after, most) if documents else []
         if not keys:
             return
-        uris = self._reader.uris(keys)
         following = Following(
             driver, self._reader, self._rows,
             documents=documents, document=min(documents), now=self._turn.instant,
         )  # fmt: skip
-        nothing = Conclusion(task.rule, "", frozenset(uris.values()), ())
+        nothing = Conclusion(task.rule, "", "", keys, (), {}, _unsaid)
         self.edges |= following.write(nothing)
         again = PutOff(task.rule, ((pending.WITHDRAW, 0),), after=keys[-1])
         pending.put_off(self._ledger, again, self._turn.t, self._turn.instant)
@@ -158,9 +160,8 @@ class Concluding:
             self._ledger.driver, self._reader, self._rows,
             documents=documents, document=document, now=self._turn.instant,
         )  # fmt: skip
-        self.edges |= following.write(conclusion)
-        keys = self._reader.keys(conclusion.starts)
-        pending.forgive(self._ledger, conclusion.rule, keys.values())
+        self.edges |= following.write(conclusion, is_first=self._are_first)
+        pending.forgive(self._ledger, conclusion.rule, conclusion.starts)
 
     def _document(self, conclusion: Conclusion, documents: dict[int, Owner]) -> int:
         """A rule is the document that its edges are claimed by, one for each version."""
@@ -215,6 +216,11 @@ class Concluding:
             pending.agree(self._ledger, programs, turn.t, turn.instant, plan=plan)
             kept = pending.kept_rules(driver)
         self._idle = frozenset(name for name, rule in kept.items() if not rule.enabled)
+
+
+def _unsaid(each: Derivation, _: Mapping[int, Uri]) -> str:
+    """Nothing is concluded, so that no reason is asked for."""
+    raise AssertionError(each)
 
 
 class _Before(Mapping[Uri, Sequence[Mapping[str, Json]]]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import sqlalchemy as sa
@@ -20,6 +20,13 @@ from lineal.store import schema
 from lineal.store.facts import response_of, supports_of
 from lineal.store.slices import SLICE, slices
 from lineal.store.snapshots import Snapshot, alive_text, until, with_document
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Until when what is not over is so.
+NEVER = (1 << 63) - 1
 
 
 def _codes(layers: Collection[str]) -> str:
@@ -136,6 +143,42 @@ class Links(Snapshot):
             if link.kind == kind and link.layer in layers and near in keys:
                 found[link.src, link.dst] = (link.valid_from, link.valid_to)
         return [(*ends, *span) for ends, span in found.items()]
+
+    @property
+    def supposes(self) -> bool:
+        """Is this a reader for a preview, to whom claims are held that are not, or the reverse?"""
+        return bool(self._supposed or self._without)
+
+    def arrows(
+        self,
+        kind: str,
+        keys: Collection[int],
+        *,
+        outward: bool,
+        layers: Collection[str],
+        types: Collection[str] | None,
+    ) -> NDArray[np.int64]:
+        """
+        Which edges of a kind and of these layers lead from (or to) these things, as held now?
+
+        In rows of near end, far end, since and until (`NEVER` where it is not over), each claim
+        one; only those that lead to things of these *types*, where some are said. As `claimed`, for
+        very many things; nothing is supposed.
+        """
+        # NumPy is imported where there is much to read.
+        from lineal.store import arrows  # noqa: PLC0415
+
+        numbers = self.kinds((kind,)) if keys else []
+        codes = _codes(layers)
+        return arrows.arrows(self._driver, numbers, keys, codes, outward=outward, types=types)
+
+    def only(self, keys: Collection[int], types: Collection[str]) -> list[int]:
+        """Which of these things are of one of these types?"""
+        if not keys or not types:
+            return []
+        marks = ", ".join("?" * len(types))
+        text = f"SELECT key FROM entity WHERE type IN ({marks}) AND key {{among}}"
+        return [key for (key,) in self._driver.among(text, keys, *types)]
 
     def claimed_page(
         self, kind: str, keys: Collection[int], *, outward: bool, after: int, most: int

@@ -65,9 +65,10 @@ def derivation_line(
     why: str,
 ) -> str:
     """Return what is sealed of a derivation that began."""
-    start, kind, end = edge
-    rests = "\n".join(" ".join(support) for support in supports)
-    return f"+d\n{start}\n{kind}\n{end}\n{digest.hex()}\n{valid_from}\n{valid_to}\n{rests}\n{why}"
+    rests = [" ".join(support) for support in supports]
+    return "\n".join((
+        "+d", *edge, digest.hex(), str(valid_from), str(valid_to), *(rests or ("",)), why,
+    ))  # fmt: skip
 
 
 def ended_line(what: str, name: str, t_from: int, ended_at: int, reason: str) -> str:

@@ -53,7 +53,7 @@ class Matching:
         self._rule, self._reader, self._room = rule, reader, room
         self._shapes = shapes
         self._conditions = conditions_at(rule)
-        self._eventful = {kind: _eventful(shapes, kind) for kind in rule.kinds}
+        self._eventful = {kind: is_eventful(shapes, kind) for kind in rule.kinds}
 
     def ways(self, starts: Collection[int]) -> list[Way]:
         """
@@ -259,7 +259,7 @@ def _begin(key: int, at: int | None = None) -> Way:
     return (key,), key if at is None else at, (), ALWAYS, None
 
 
-def _eventful(shapes: Shapes, kind: str) -> Callable[[str, str], bool]:
+def is_eventful(shapes: Shapes, kind: str) -> Callable[[str, str], bool]:
     """Return what tells whether an edge of a kind, between two types, is an event."""
     known: dict[tuple[str, str], bool] = {}
 

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from lineal.enrich.rules.matching import joints_of, values_of
 from lineal.enrich.rules.rule import Leg, Path, Rule
 from lineal.lineage import IDENTITY
+from lineal.model import Uri
 from lineal.shapes import Shapes
 from lineal.store import Change, Reader
 
@@ -126,24 +127,34 @@ class Touching:
 
     def _add_edges(self, spots: dict[Spot, set[int]]) -> None:
         """Stand before each changed edge, wherever in a path it may lie."""
-        edges = [edge for edge in self._change.edges if edge[1] in self._sight.kinds]
-        if not edges:
+        groups = self._groups()
+        if not groups:
             return
-        keys = self._reader.keys({uri for edge in edges for uri in (edge[0], edge[2])})
+        uris = {uri for edges in groups.values() for edge in edges for uri in edge}
+        keys = self._reader.keys(uris)
         for number, path in self._paths.items():
             for at, leg in enumerate(path.legs):
                 types = (path.types[at], path.types[at + 1])
-                for edge in edges:
-                    if edge[1] not in leg.kinds:
+                for (kind, *ends), edges in groups.items():
+                    if kind not in leg.kinds:
                         continue
-                    near, far = (edge[0], edge[2]) if leg.forward else (edge[2], edge[0])
-                    if leg.is_single:
-                        if near.type in types[0] and far.type in types[1]:
-                            spots[number, at, 0].add(keys[near])
+                    near, far = ends if leg.forward else reversed(ends)
+                    here = 0 if leg.forward else 1
+                    if leg.is_single and not (near in types[0] and far in types[1]):
                         continue
+                    known = {keys[edge[here]] for edge in edges}
                     for step in range(leg.most):
-                        if step or near.type in types[0]:
-                            spots[number, at, step].add(keys[near])
+                        if step or near in types[0]:
+                            spots[number, at, step] |= known
+
+    def _groups(self) -> dict[tuple[str, str, str], list[tuple[Uri, Uri]]]:
+        """Return the changed edges that the rule looks at, by kind and the types of their ends."""
+        kinds = self._sight.kinds
+        found: dict[tuple[str, str, str], list[tuple[Uri, Uri]]] = defaultdict(list)
+        for start, kind, end in self._change.edges:
+            if kind in kinds:
+                found[kind, start.type, end.type].append((start, end))
+        return found
 
     def _add_names(self, spots: dict[Spot, set[int]]) -> None:
         """Stand at everything that was joined to another name, or parted from it."""
