@@ -16,7 +16,7 @@ from lineal.app import Lineal
 from lineal.app.background import Pace
 from lineal.config import Config
 from lineal.errors import ConfigError, Invalid
-from lineal.ingest import Tally
+from lineal.ingest import Snapshot, Tally
 from lineal.model import Record, State, Statement, Uri
 from lineal.store import Batch
 from lineal.surfaces.cli import main
@@ -168,9 +168,8 @@ def documents(count: int) -> list[Record]:
 
 def read(lineal: Lineal, count: int, *, removing: bool = False) -> Tally:
     tally = Tally()
-    lineal.ingest.snapshot(
-        "dump", documents(count), tally, cause="a dump", scope="", removing=removing
-    )
+    dump = Snapshot("dump", documents(count), cause="a dump", scope="")
+    lineal.ingest.snapshot(dump, tally, removing=removing)
     return tally
 
 

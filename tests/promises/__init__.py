@@ -64,6 +64,6 @@ PROMISES: dict[str, Promise] = {
 #: Figures that say how large something was: of several tests the largest counts, not their sum.
 SIZES_OF_ONE = {
     "steps of each history", "seconds of overload", "clients that ask meanwhile",
-    "times what it can take", "edges at one hub", "length of a chain",
+    "times what it can take", "facts migrated while asked", "edges at one hub", "length of a chain",
     "things all joined to each other", "writers at once",
 }  # fmt: skip

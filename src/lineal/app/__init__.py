@@ -29,7 +29,7 @@ from lineal.config import Config
 from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import Rule, RuleBook
 from lineal.errors import Invalid, NotFound
-from lineal.ingest import Ingest, Progress, Rebuilt, Swept, Tally
+from lineal.ingest import Ingest, Progress, Rebuilt, Snapshot, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.query import Preview, Questions
 from lineal.search import describe
@@ -395,10 +395,16 @@ class Lineal:
         *,
         namespace: str | None = None,
         repository: str | None = None,
+        unfit: Mapping[str, str] | None = None,
         removing: bool = False,
         progress: Progress | None = None,
     ) -> Imported:
-        """Read dbt's artifacts from files and folders, and take in what they say."""
+        """
+        Read dbt's artifacts from files and folders, and take in what they say.
+
+        *unfit* says what becomes of what does not fit: of each sort (``values``, ``attributes``,
+        ``edges``, ``fields``) whether it is ``store``, ``quarantine`` or ``reject``.
+        """
         tally = Tally()
         snapshots = dbt.read(
             paths,
@@ -409,50 +415,62 @@ class Lineal:
         )
         for snapshot in snapshots:
             items: list[Record | Refused] = [*snapshot.records, *snapshot.refused]
-            self.ingest.snapshot(
+            told = Snapshot(
                 snapshot.source,
                 items,
-                tally,
                 cause=f"import dbt {snapshot.prefix}",
                 scope=snapshot.prefix if snapshot.complete else None,
                 said_at=snapshot.said_at,
-                removing=removing,
-                progress=progress,
+                unfit=unfit or {},
             )
+            self.ingest.snapshot(told, tally, removing=removing, progress=progress)
         return self._imported(tally)
 
     def import_datahub(
-        self, paths: Iterable[Path], *, progress: Progress | None = None
+        self,
+        paths: Iterable[Path],
+        *,
+        unfit: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> Imported:
-        """Read DataHub's proposals from files and folders, and take in what they say."""
+        """Read DataHub's proposals from files and folders; *unfit* as for `import_dbt`."""
         tally = Tally()
-        self.ingest.snapshot(
+        told = Snapshot(
             datahub.SOURCE,
             datahub.read(paths, platforms=self._platforms, observed_at=self._clock()),
-            tally,
             cause="import datahub",
             scope=None,
-            progress=progress,
+            unfit=unfit or {},
         )
+        self.ingest.snapshot(told, tally, progress=progress)
         return self._imported(tally)
 
     def import_files(
-        self, spec: Path, root: Path, *, removing: bool = False, progress: Progress | None = None
+        self,
+        spec: Path,
+        root: Path,
+        *,
+        unfit: Mapping[str, str] | None = None,
+        removing: bool = False,
+        progress: Progress | None = None,
     ) -> Imported:
-        """Read files as a declared source says, and take in what they say."""
+        """
+        Read files as a declared source says, and take in what they say.
+
+        *unfit* as for `import_dbt`; of the sorts that it does not name, the source's file says.
+        """
         plan = load(
             spec, variables=self.config.variables, shapes=self.shapes, platforms=self._platforms
         )
         source, tally = FileSource(plan, clock=self._clock), Tally()
-        self.ingest.snapshot(
+        told = Snapshot(
             source.name,
-            source.snapshot(root),
-            tally,
+            source.told(root),
             cause=f"import {spec.name}",
             scope="",
-            removing=removing,
-            progress=progress,
+            unfit={**source.unfit, **(unfit or {})},
         )
+        self.ingest.snapshot(told, tally, removing=removing, progress=progress)
         return self._imported(tally)
 
     def _imported(self, tally: Tally) -> Imported:

@@ -28,7 +28,7 @@ from lineal.ingest.asking import Answers, Fold, Lane, Workers, threads
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
 from lineal.ingest.judging import GRACE, TRIES, Dead, Word
-from lineal.ingest.loading import Loading
+from lineal.ingest.loading import Loading, Snapshot
 from lineal.ingest.patience import FAILURES, SECOND, open_places, state
 from lineal.ingest.rebuilding import Rebuilding, Rebuilt
 from lineal.ingest.receiving import Receiving
@@ -37,9 +37,9 @@ from lineal.ingest.settling import Settling
 from lineal.ingest.sweeping import Stopped, Sweeps
 from lineal.ingest.tally import Progress, Room, Swept, Tally
 from lineal.ingest.understanding import BATCH, Understanding
-from lineal.model import Event, Instant, Json, Record
+from lineal.model import Event, Instant, Json
 from lineal.points import reached
-from lineal.sources import FetchedSource, LogSource, Refused
+from lineal.sources import FetchedSource, LogSource
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Dirty, Standing, Taking
 
@@ -54,6 +54,7 @@ __all__ = [
     "Progress",
     "Rebuilt",
     "Room",
+    "Snapshot",
     "Stopped",
     "Swept",
     "Tally",
@@ -108,7 +109,7 @@ class Ingest:
         self._settling = Settling(store, self._fetched, self._logs, chance, examining)
         self._references = References(store, self._fetched)
         self._sweeps = Sweeps(store, self._fetched, self._holder, self._write, examining)
-        self._loading = Loading(store)
+        self._loading = Loading(store, examining)
         self._rebuilding = Rebuilding(
             store, self._fetched, self._logs, self._holder, examining
         )  # fmt: skip
@@ -369,21 +370,14 @@ class Ingest:
 
     def snapshot(
         self,
-        source: str,
-        items: Iterable[Record | Refused],
+        snapshot: Snapshot,
         tally: Tally,
         *,
-        cause: str,
-        scope: str | None,
-        said_at: Instant | None = None,
         removing: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Commit everything that a snapshot says; see `loading`."""
-        self._loading.snapshot(
-            source, items, tally, cause=cause, scope=scope, said_at=said_at, removing=removing,
-            progress=progress,
-        )  # fmt: skip
+        self._loading.snapshot(snapshot, tally, removing=removing, progress=progress)
 
     # ── Dead letters ─────────────────────────────────────────────────────────────────────────
 

@@ -2,64 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from lineal.errors import Unfit
+from lineal.ingest.examining import IMPORT, Examining, refusal
 from lineal.ingest.guard import too_many
 from lineal.ingest.tally import Progress, Tally
 from lineal.ingest.understanding import BATCH, chunks
-from lineal.model import Instant, Record, Removal, Uri
+from lineal.model import Instant, Json, Record, Removal, Uri
 from lineal.points import reached
-from lineal.sources import Refused
+from lineal.sources import Fetched, Refused
 from lineal.store import Batch, Store, work
+from lineal.store.work import Examined
 
 log = structlog.get_logger("lineal.ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a set of files says at once."""
+
+    source: str
+    #: Records, those of which the unmapped fields are known as answers, and what was refused.
+    items: Iterable[Record | Fetched | Refused]
+    cause: str
+    #: The beginning of the names of the documents that it covers; None: it covers nothing whole.
+    scope: str | None
+    said_at: Instant | None = None
+    #: What becomes of what does not fit, by its sort; where not said, it is stored and flagged.
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """A document that is put aside: why, what of it does not fit, and what is kept of it."""
+
+    error: Unfit
+    examined: Examined
+    raw: Mapping[str, Json] | None
+
+
+@dataclass(slots=True)
+class _Sifted:
+    """Some documents by what becomes of them."""
+
+    taken: list[Record] = field(default_factory=list)
+    #: What was found of each that is taken in or refused.
+    examined: dict[str, Examined] = field(default_factory=dict)
+    aside: dict[str, _Aside] = field(default_factory=dict)
 
 
 class Loading:
     """Takes in snapshots."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, examining: Examining) -> None:
+        self._store, self._examining = store, examining
 
     def snapshot(
         self,
-        source: str,
-        items: Iterable[Record | Refused],
+        snapshot: Snapshot,
         tally: Tally,
         *,
-        cause: str,
-        scope: str | None,
-        said_at: Instant | None = None,
         removing: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """
         Commit everything that a snapshot says; what it does not say any more is removed.
 
-        *scope* is the beginning of the names of the documents that the snapshot covers; None
-        where it covers nothing whole. Nothing is removed where an item was refused, and a
-        snapshot that is older than what we have of its scope says nothing. Where it lacks too
-        much of what was there (`HELD_SHARE`), nothing is removed unless *removing* says so: a
-        file that was cut short looks just like that.
+        What does not fit is stored and flagged, put aside or rejected, as the snapshot has it.
+        Nothing is removed where an item was refused, and a snapshot that is older than what we
+        have of its scope says nothing. Where it lacks too much of what was there (`HELD_SHARE`),
+        nothing is removed unless *removing* says so: a file that was cut short looks just like
+        that.
         """
-        if scope is not None and self._is_past(source, scope, said_at):
+        items, scope = snapshot.items, snapshot.scope
+        if scope is not None and self._is_past(snapshot.source, scope, snapshot.said_at):
             items, scope = self._superseded(items, tally), None
         seen: set[str] = set()
         before = len(tally.refused)
         for some in chunks(iter(items), BATCH):
-            records = [item for item in some if isinstance(item, Record)]
+            found = [item for item in some if not isinstance(item, Refused)]
             tally.refused.extend(item for item in some if isinstance(item, Refused))
             tally.read += len(some)
-            seen.update(record.document for record in records)
-            tally.add(self._store.commit(Batch(records, actor="import", cause=cause)))
+            seen.update(self._take(snapshot, found, tally))
             reached("snapshot-part-committed")
             if progress is not None:
-                progress(tally.read, None, source)
+                progress(tally.read, None, snapshot.source)
         reached("snapshot-committed")
         if scope is not None and len(tally.refused) == before:
-            self._remove_absent(source, scope, seen, tally, cause, said_at, removing=removing)
+            self._remove_absent(snapshot, scope, seen, tally, removing=removing)
 
     def _is_past(self, source: str, scope: str, said_at: Instant | None) -> bool:
         with self._store.looking() as driver:
@@ -67,7 +101,7 @@ class Loading:
         return newest is not None and said_at is not None and said_at < newest
 
     @staticmethod
-    def _superseded(items: Iterable[Record | Refused], tally: Tally) -> Iterator[Refused]:
+    def _superseded(items: Iterable[Record | Fetched | Refused], tally: Tally) -> Iterator[Refused]:
         """Count what an older snapshot says, and hand on only what of it was refused."""
         for item in items:
             if isinstance(item, Refused):
@@ -76,26 +110,111 @@ class Loading:
                 tally.read += 1
                 tally.documents["superseded"] += 1
 
+    # ── What fits, and what does not ─────────────────────────────────────────────────────────
+
+    def _take(
+        self, snapshot: Snapshot, some: Sequence[Record | Fetched], tally: Tally
+    ) -> Collection[str]:
+        """Commit what may be taken in of some documents, put aside what may not; return all."""
+        sifted = self._sifted(snapshot, some, tally)
+        source = snapshot.source
+        examined = {(source, document): one for document, one in sifted.examined.items()}
+        batch = Batch(sifted.taken, actor="import", cause=snapshot.cause, examined=examined)
+        tally.add(self._store.commit(batch))
+        self._put_aside(source, sifted)
+        return sifted.examined.keys() | sifted.aside.keys() | {one.document for one in sifted.taken}
+
+    def _sifted(
+        self, snapshot: Snapshot, some: Sequence[Record | Fetched], tally: Tally
+    ) -> _Sifted:
+        sifted = _Sifted()
+        told = [_told(one) for one in some]
+        newest = self._newest(snapshot.source, [one for one, _, _ in told])
+        for record, unmapped, raw in told:
+            name = record.document
+            if record.said_at is not None and record.said_at < newest.get(name, record.said_at):
+                # It says nothing any more: so what of it does not fit is nothing either.
+                sifted.taken.append(record)
+                continue
+            examined = self._examining.examined(record, unmapped, snapshot.unfit)
+            # Of a document that comes again the last word counts.
+            sifted.aside.pop(name, None)
+            if record.said_at is not None:
+                newest[name] = record.said_at
+            if examined.policy == "quarantine":
+                sifted.aside[name] = _Aside(refusal(name, examined, IMPORT), examined, raw)
+                tally.documents["put aside"] += 1
+                continue
+            sifted.examined[name] = examined
+            if examined.policy == "reject":
+                tally.documents["rejected"] += 1
+            else:
+                sifted.taken.append(record)
+        return sifted
+
+    def _newest(self, source: str, records: Sequence[Record]) -> dict[str, Instant]:
+        """Of when is what is known of those documents that say when they were said?"""
+        dated = {one.document for one in records if one.said_at is not None}
+        if not dated:
+            return {}
+        with self._store.looking() as driver:
+            return work.said_when(driver, source, dated)
+
+    def _put_aside(self, source: str, sifted: _Sifted) -> None:
+        """Put aside what may not be taken in; what was put aside before and came again is not."""
+        with self._store.looking() as driver:
+            outdated = work.with_letters(driver, source, sifted.examined)
+        if not sifted.aside and not outdated:
+            return
+        now = self._store.now()
+        with self._store.working() as ledger:
+            work.lift(ledger, source, outdated, now)
+            for document, one in sifted.aside.items():
+                work.bury_imported(ledger, source, document, one.error, now, raw=one.raw)
+            found = {(source, document): one.examined for document, one in sifted.aside.items()}
+            work.note_findings(ledger, found, now)
+
+    # ── What is not said any more ────────────────────────────────────────────────────────────
+
     def _remove_absent(
         self,
-        source: str,
+        snapshot: Snapshot,
         scope: str,
-        seen: set[str],
+        seen: Collection[str],
         tally: Tally,
-        cause: str,
-        said_at: Instant | None,
         *,
         removing: bool,
     ) -> None:
+        source = snapshot.source
         with self._store.looking() as driver:
             living = work.living(driver, source, scope)
             absent = [name for name in living if name not in seen]
             subjects = work.subjects(driver, source, absent)
+            unfit = work.unfit_subjects(driver, source, scope)
         if not removing and too_many(len(absent), len(living)):
             tally.held += len(absent)
             log.warning("removals held", source=source, absent=len(absent), living=len(living))
             return
         now = self._store.now()
-        removals = [Removal(source, name, Uri(subjects[name]), now, said_at) for name in absent]
+        removals = [
+            Removal(source, name, Uri(subjects[name]), now, snapshot.said_at) for name in absent
+        ]
         for some in chunks(iter(removals), BATCH):
-            tally.add(self._store.commit(Batch(some, actor="import", cause=cause)))
+            tally.add(self._store.commit(Batch(some, actor="import", cause=snapshot.cause)))
+        self._forget({name: uri for name, uri in unfit.items() if name not in seen}, source, now)
+
+    def _forget(self, unfit: Mapping[str, Uri], source: str, now: Instant) -> None:
+        """Forget what did not fit of documents that are not there any more."""
+        if unfit:
+            gone = {(source, name): Examined(uri) for name, uri in unfit.items()}
+            with self._store.working() as ledger:
+                work.lift(ledger, source, list(unfit), now)
+                work.note_findings(ledger, gone, now)
+
+
+def _told(item: Record | Fetched) -> tuple[Record, Sequence[str] | None, Mapping[str, Json] | None]:
+    """Return the record of an item, its fields that nothing maps, and what it was worded from."""
+    record, unmapped = (item, None) if isinstance(item, Record) else (item.record, item.unmapped)
+    assert record is not None
+    # The file is where it can be read again: nothing is kept to word it anew from.
+    return (record if record.raw is None else replace(record, raw=None)), unmapped, record.raw

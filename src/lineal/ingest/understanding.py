@@ -169,7 +169,8 @@ class Understanding:
         Take up dead letters again, as they are; return how many of them left.
 
         A document is asked for again, and its letter goes when the answer is written. An event is
-        understood again: if it still makes no sense, its letter stays, tried once more.
+        understood again: if it still makes no sense, its letter stays, tried once more. What came
+        with a file cannot be asked for: its letter stays until the file is imported again.
         """
         left = 0
         with self._store.working() as ledger:
@@ -177,8 +178,7 @@ class Understanding:
             marks = Marks(ledger, now)
             for row, letter in chosen(ledger):
                 if letter.document is not None:
-                    work.replay_document(ledger, row, letter, now)
-                    left += 1
+                    left += work.replay_document(ledger, row, letter, now)
                     continue
                 try:
                     source = self._addressee(letter)

@@ -6,18 +6,46 @@ expression mentions is never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from lineal.model import Json
 from lineal.sources.expressions import parsed
 from lineal.sources.said import CodeName, DatasetName, EdgeRule, PartRule, Target, Value
-from lineal.sources.spec import Resource
+from lineal.sources.spec import FileRule, Resource
 
 _Node: TypeAlias = "dict[str, object]"
 
 
 class _All(Exception):
     """An expression takes the document as a whole."""
+
+
+class Fields:
+    """What is kept of the documents of a source's resources, and what nothing maps."""
+
+    def __init__(self, resources: Mapping[str, Resource], files: Iterable[FileRule] = ()) -> None:
+        """Look up every expression once."""
+        self._allowed = {name: allowed(one) for name, one in resources.items()}
+        self._known = {name: known(one) for name, one in resources.items()}
+        for rule in files:
+            self._known[rule.resource] |= known_by(rule)
+
+    def kept(self, resource: str, document: Json) -> dict[str, Json] | None:
+        """Return the fields that are mapped, None where one takes the document as a whole."""
+        names = self._allowed[resource]
+        if names is None or not isinstance(document, dict):
+            return None
+        return {name: value for name, value in document.items() if name in names}
+
+    def unmapped(self, resource: str, document: Json) -> tuple[str, ...] | None:
+        """Return which fields nothing maps, None where one takes the document as a whole."""
+        names = self._allowed[resource]
+        if names is None or not isinstance(document, dict):
+            return None
+        if document.keys() <= names:
+            return ()
+        return tuple(sorted(document.keys() - names - self._known[resource]))
 
 
 def allowed(resource: Resource) -> frozenset[str] | None:
@@ -40,6 +68,14 @@ def known(resource: Resource) -> frozenset[str]:
     found = set(resource.ignore)
     if resource.list_ is not None and resource.list_.version is not None:
         found |= fields_of(resource.list_.version) or frozenset()
+    return frozenset(found)
+
+
+def known_by(rule: FileRule) -> frozenset[str]:
+    """Return the top-level fields that are there for a file's rule, though nothing maps them."""
+    found = {name for name in (rule.name_as, rule.path_as) if name}
+    if rule.when is not None:
+        found |= fields_of(rule.when) or frozenset()
     return frozenset(found)
 
 

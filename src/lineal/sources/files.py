@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
+from msgspec import structs
+
 from lineal.errors import ConfigError, FileRefused, Invalid, SourceError
 from lineal.model import Instant, Record, Uri
-from lineal.sources import Key, Refused, mapping
+from lineal.sources import Fetched, Key, Refused, mapping
+from lineal.sources.allowed import Fields
 from lineal.sources.expressions import truth
 from lineal.sources.grouping import Overflow, grouped
 from lineal.sources.http import now
@@ -25,6 +28,7 @@ class FileSource:
         if not plan.files:
             raise ConfigError(f"The source {plan.name} is asked over HTTP.", fix="Use HttpSource.")
         self._plan, self._clock = plan, clock
+        self._fields = Fields(plan.written.resources, plan.written.files)
 
     @property
     def name(self) -> str:
@@ -49,6 +53,11 @@ class FileSource:
         """Return the URI of the thing that the document is about; raises `Invalid`."""
         return self._plan.subject(key)
 
+    @property
+    def unfit(self) -> Mapping[str, str]:
+        """What becomes of a document of which something does not fit, by its sort."""
+        return structs.asdict(self._plan.written.unfit)
+
     def snapshot(
         self, root: str | PathLike[str], progress: Progress | None = None
     ) -> Iterator[Record | Refused]:
@@ -61,6 +70,16 @@ class FileSource:
         Raises:
             FileRefused: *root* is no folder.
         """
+        for found in self.told(root, progress):
+            if isinstance(found, Refused):
+                yield found
+            elif found.record is not None:
+                yield found.record
+
+    def told(
+        self, root: str | PathLike[str], progress: Progress | None = None
+    ) -> Iterator[Fetched | Refused]:
+        """Yield the same as `snapshot`, each record with the fields that nothing maps."""
         folder = Path(root)
         if not folder.is_dir():
             raise FileRefused("This is not a folder.", file=str(root), fix="Name the folder.")
@@ -75,11 +94,14 @@ class FileSource:
 
     def _record(
         self, plan: FilePlan, item: Item, at: Instant, seen: set[bytes]
-    ) -> Record | Refused:
+    ) -> Fetched | Refused:
         resource = self._plan.resources[plan.rule.resource]
         try:
             key = mapping.key_in(self._plan, resource.name, resource.key, item.value, item.value)
-            record = mapping.record(self._plan, key, item.value, observed_at=at)
+            record = mapping.record(
+                self._plan, key, item.value, observed_at=at,
+                raw=self._fields.kept(key.resource, item.value),
+            )  # fmt: skip
         except (Invalid, SourceError) as error:
             return Refused(item.file, item.index, str(error))
         mark = hashlib.blake2b(key.document.encode(), digest_size=12).digest()
@@ -90,7 +112,7 @@ class FileSource:
                 f"The document {key.document} occurs twice; the first counts.",
             )
         seen.add(mark)
-        return record
+        return Fetched(key, record, unmapped=self._fields.unmapped(key.resource, item.value))
 
     # ── Items ──
 

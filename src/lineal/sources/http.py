@@ -30,8 +30,7 @@ from lineal.errors import (
 from lineal.model import Instant, Json, Record, Uri
 from lineal.points import reached
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
-from lineal.sources.allowed import allowed as kept_fields
-from lineal.sources.allowed import known as known_fields
+from lineal.sources.allowed import Fields
 from lineal.sources.asking import Answer, Client
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
@@ -89,9 +88,7 @@ class HttpSource:
         self._habits = _habits(plan)
         #: The addresses of keys that were met: an event's is looked at twice, and then asked.
         self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}
-        resources = plan.written.resources
-        self._allowed = {name: kept_fields(one) for name, one in resources.items()}
-        self._ignored = {name: known_fields(one) for name, one in resources.items()}
+        self._fields = Fields(plan.written.resources)
 
     @property
     def name(self) -> str:
@@ -174,7 +171,7 @@ class HttpSource:
     def _fetched(self, key: Key, document: Json, answer: Answer) -> Fetched:
         record = mapping.record(
             self._plan, key, document, observed_at=answer.response.at, response=answer.response,
-            raw=self._kept(key, document),
+            raw=self._fields.kept(key.resource, document),
         )  # fmt: skip
         path = self._plan.resources[key.resource].version
         try:
@@ -183,26 +180,8 @@ class HttpSource:
             raise SourceGarbled(
                 f"{self.name}: the version of {key.document} is not as expected: {error.message}"
             ) from error
-        return Fetched(
-            key, record, answer.response.etag, version, self._unmapped(key, document)
-        )  # fmt: skip
-
-    def _kept(self, key: Key, document: Json) -> dict[str, Json] | None:
-        """Return what of a document is kept: the fields that are mapped."""
-        names = self._allowed[key.resource]
-        if names is None or not isinstance(document, dict):
-            return None
-        return {name: value for name, value in document.items() if name in names}
-
-    def _unmapped(self, key: Key, document: Json) -> tuple[str, ...] | None:
-        """Return which fields of a document nothing maps, None where one takes it as a whole."""
-        names = self._allowed[key.resource]
-        if names is None or not isinstance(document, dict):
-            return None
-        if document.keys() <= names:
-            return ()
-        known = self._ignored[key.resource]
-        return tuple(sorted(document.keys() - names - known))
+        unmapped = self._fields.unmapped(key.resource, document)
+        return Fetched(key, record, answer.response.etag, version, unmapped)
 
     def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
         """Word a document anew from what was kept of it; raises `SourceGarbled`."""

@@ -19,7 +19,7 @@ from typing import IO
 import msgspec
 import sqlalchemy as sa
 
-from lineal.errors import ConfigError, Damaged, Undone, Unreachable
+from lineal.errors import Busy, ConfigError, Damaged, Undone, Unreachable
 from lineal.model import NOW, Budget, Instant, Json, Moment, Record, Uri, Viewer
 from lineal.points import reached
 from lineal.shapes import Shapes
@@ -115,6 +115,8 @@ __all__ = [
 
 #: How long to wait (seconds) before a commit that was broken off or undone is taken up again.
 AGAIN = (0.0, 0.25, 1.0)
+#: How often a migration is tried where others hold what it must change, a second apart.
+MIGRATING = 30
 #: How long (seconds) a piece of the work of rules is to take, and of how many things it is at
 #: least.
 PIECE, SMALLEST = 0.015, 20
@@ -179,9 +181,7 @@ class Store:
         """See that the file is sound, and bring the schema up to date; or check that it is."""
         if self._database.writable:
             self._check()
-            with self._writing() as connection:
-                migrations.upgrade(connection)
-                reached("migrated")
+            self._migrate()
             self._project()
             return
         with self._reading() as connection:
@@ -190,6 +190,19 @@ class Store:
                     f"{self._database.name} is not a Lineal database of this version.",
                     fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",
                 )
+
+    def _migrate(self) -> None:
+        """Bring the schema up to date, all or nothing; where others hold it, again and again."""
+        for again in reversed(range(MIGRATING)):
+            try:
+                with self._writing() as connection:
+                    migrations.upgrade(connection)
+                    reached("migrated")
+                return
+            except Busy:
+                if not again:
+                    raise
+            time.sleep(1.0)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 
 from lineal.errors import NewerSchema
 
+#: A step waits so long for what others hold, since whoever comes later waits behind it.
+LOCK_TIMEOUT = "2s"
 #: Under which number a migration of a PostgreSQL database is locked.
 _LOCK = 0x4C696E65616C
 
@@ -50,9 +52,22 @@ def current(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the database of *connection* to the newest schema; raises `NewerSchema`."""
+    """
+    Bring the database of *connection* to the newest schema.
+
+    Raises:
+        NewerSchema: a newer Lineal wrote it.
+        Busy: others hold what a step must change; nothing is changed, and it may be tried again.
+    """
+    if current(connection) == newest():
+        return
     if connection.dialect.name == "postgresql":
-        # Two processes may start at once: the second waits here, and finds it done.
+        # Two processes may start at once: the second waits here, and finds it done. However long
+        # that takes: only what others would have to wait for is given up soon.
+        for setting in ("lock_timeout = 0", "statement_timeout = 0"):
+            connection.execute(text(f"SET LOCAL {setting}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if current(connection) != newest():
-        command.upgrade(_config(connection), "head")
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+        if current(connection) == newest():
+            return
+    command.upgrade(_config(connection), "head")

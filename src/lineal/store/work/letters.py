@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +12,7 @@ from lineal.points import reached
 from lineal.store import schema
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import canonical
+from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks, outcomes
 from lineal.store.work.inbox import Waiting
@@ -106,27 +107,43 @@ def bury_document(
     }  # fmt: skip
     ledger.change(schema.watch, [(row, values)])
     body = "" if raw is None else canonical(raw)
-    _add_letter(ledger, dirty, stage, error, now, notices, body)
+    name, tries = (dirty.source, dirty.document), dirty.attempts + 1
+    _add_letter(ledger, name, stage, error, now, notices, body, tries)
     reached("letter-written")
     return True
 
 
+def bury_imported(
+    ledger: Ledger,
+    source: str,
+    document: str,
+    error: Exception,
+    now: Instant,
+    *,
+    raw: Mapping[str, Json] | None,
+) -> None:
+    """Put aside a document of a file, which nobody was told of, and which cannot be asked for."""
+    ledger.hold_marks()
+    body = "" if raw is None else canonical(raw)
+    _add_letter(ledger, (source, document), "shape", error, now, 0, body)
+    reached("letter-written")
+
+
 def _add_letter(
     ledger: Ledger,
-    dirty: Dirty,
+    name: Name,
     stage: str,
     error: Exception,
     now: Instant,
     notices: int,
     body: str,
+    tries: int = 1,
 ) -> None:
-    tries = dirty.attempts + 1
-    where = "source = ? AND document = ?"
-    known = ledger.find(schema.dead_letter, where, dirty.source, dirty.document)
+    known = ledger.find(schema.dead_letter, "source = ? AND document = ?", *name)
     if not known:
+        source, document = name
         row = (
-            dirty.source, stage, dirty.document, body, _code(error), str(error), tries, now, now,
-            notices,
+            source, stage, document, body, _code(error), str(error), tries, now, now, notices,
         )  # fmt: skip
         ledger.insert_numbered(schema.dead_letter, row)
         return
@@ -136,6 +153,17 @@ def _add_letter(
         "attempts": letter.attempts + tries, "notices": letter.notices + notices, "body": body,
     }  # fmt: skip
     ledger.change(schema.dead_letter, [(known[0], again)])
+
+
+def lift(ledger: Ledger, source: str, documents: Collection[str], now: Instant) -> None:
+    """Drop the letters of these documents: they came in after all, or are not there any more."""
+    if not documents:
+        return
+    ledger.hold_marks()
+    where = "source = ? AND document {among}"
+    rows = ledger.find_among(schema.dead_letter, where, sorted(documents), source)
+    ledger.flow.add(source, "superseded", sum(DeadLetter(*row).notices for row in rows), now)
+    ledger.delete(schema.dead_letter, rows)
 
 
 # ── Looking ──────────────────────────────────────────────────────────────────────────────────────
@@ -160,6 +188,16 @@ def dead_letter(driver: Driver, id_: int) -> DeadLetter | None:
     return None if row is None else DeadLetter(*row)
 
 
+def with_letters(driver: Driver, source: str, documents: Iterable[str]) -> list[str]:
+    """Which of these documents of a source were put aside?"""
+    rows = driver.among(
+        "SELECT document FROM dead_letter WHERE source = ? AND document {among}",
+        documents,
+        source,
+    )
+    return [row[0] for row in rows]
+
+
 def chosen(
     ledger: Ledger, *, ids: Sequence[int] | None = None, source: str | None = None
 ) -> list[tuple[Row, DeadLetter]]:
@@ -177,13 +215,20 @@ def chosen(
 # ── Taking up again ──────────────────────────────────────────────────────────────────────────────
 
 
-def replay_document(ledger: Ledger, row: Row, letter: DeadLetter, now: Instant) -> None:
-    """Ask for a document again; its letter goes when the answer is written."""
+def replay_document(ledger: Ledger, row: Row, letter: DeadLetter, now: Instant) -> bool:
+    """
+    Ask for a document again; its letter goes when the answer is written.
+
+    False: it came with a file, so that nobody can be asked, and the letter stays.
+    """
     assert letter.document is not None
+    if marks.watched(ledger, letter.source, letter.document) is None:
+        return False
     marks.mark(
         ledger, letter.source, letter.document, deleted=False, due_at=now, notices=letter.notices
     )
     ledger.change(schema.dead_letter, [(row, {"notices": 0})])
+    return True
 
 
 def again(ledger: Ledger, row: Row, letter: DeadLetter, error: Exception, now: Instant) -> None:

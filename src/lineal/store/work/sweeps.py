@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lineal.model import Instant
+from lineal.model import Instant, Uri
 from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks
@@ -171,3 +171,27 @@ def subjects(driver: Driver, source: str, names: Iterable[str]) -> dict[str, str
         source,
     )
     return {row[0]: row[1] for row in rows}
+
+
+def said_when(driver: Driver, source: str, names: Iterable[str]) -> dict[str, Instant]:
+    """Of when, by the source's own word, is what is known of these documents of it?"""
+    rows = driver.among(
+        "SELECT name, said_at FROM document WHERE source = ? AND said_at IS NOT NULL"
+        " AND name {among}",
+        set(names),
+        source,
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def unfit_subjects(driver: Driver, source: str, prefix: str) -> dict[str, Uri]:
+    """
+    What are those documents of a source about of which something does not fit?
+
+    Of those whose names begin with *prefix*.
+    """
+    rows = driver.rows(
+        "SELECT document, subject FROM finding WHERE source = ? AND document >= ? AND document < ?",
+        source, prefix, prefix + LAST,
+    )  # fmt: skip
+    return {document: Uri(subject) for document, subject in rows}

@@ -37,7 +37,7 @@ def bring() -> None:
     """
     Read files into the database.
 
-    Ends with 1 if anything was refused; what was not refused is in then.
+    Ends with 1 if anything was refused or put aside; the rest is in then.
     """
 
 
@@ -59,9 +59,26 @@ _removing = click.option(
 )
 
 
+def _policies(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+    from lineal.ingest.examining import policies
+
+    return policies(words)
+
+
+_unfit = click.option(
+    "--unfit",
+    multiple=True,
+    metavar="[SORT=]POLICY",
+    callback=_policies,
+    help="What becomes of a document of which something does not fit: store (and flag), quarantine "
+    "or reject; of one sort only, as in values=reject (also attributes, edges, fields).",
+)
+
+
 @bring.command()
 @paths_argument
 @_removing
+@_unfit
 @click.option("--namespace", help="The data platform that dbt wrote to, where its files lack it.")
 @click.option("--repository", metavar="URL",
               help="The repository of the project, or the page of its folder there.")  # fmt: skip
@@ -69,6 +86,7 @@ _removing = click.option(
 def dbt(
     paths: tuple[Path, ...],
     removing: bool,
+    unfit: dict[str, str],
     namespace: str | None,
     repository: str | None,
     db: Path | str | None,
@@ -76,18 +94,24 @@ def dbt(
     """Read dbt's artifacts (manifest, catalog, run results) from files and folders."""
     with opened(db, writable=True) as lineal, bar() as progress:
         came = lineal.import_dbt(
-            paths, namespace=namespace, repository=repository, removing=removing, progress=progress
+            paths,
+            namespace=namespace,
+            repository=repository,
+            unfit=unfit,
+            removing=removing,
+            progress=progress,
         )
     _tell(came)
 
 
 @bring.command()
 @paths_argument
+@_unfit
 @db_option
-def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
+def datahub(paths: tuple[Path, ...], unfit: dict[str, str], db: Path | None) -> None:
     """Read DataHub's metadata change proposals from files and folders."""
     with opened(db, writable=True) as lineal, bar() as progress:
-        came = lineal.import_datahub(paths, progress=progress)
+        came = lineal.import_datahub(paths, unfit=unfit, progress=progress)
     _tell(came)
 
 
@@ -95,11 +119,16 @@ def datahub(paths: tuple[Path, ...], db: Path | None) -> None:
 @click.argument("spec", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_removing
+@_unfit
 @db_option
-def files(spec: Path, root: Path, removing: bool, db: Path | str | None) -> None:
+def files(
+    spec: Path, root: Path, removing: bool, unfit: dict[str, str], db: Path | str | None
+) -> None:
     """Read the files below the folder ROOT as the declared source SPEC says."""
     with opened(db, writable=True) as lineal, bar() as progress:
-        came = lineal.import_files(spec, root, removing=removing, progress=progress)
+        came = lineal.import_files(
+            spec, root, unfit=unfit, removing=removing, progress=progress
+        )  # fmt: skip
     _tell(came)
 
 
@@ -110,7 +139,12 @@ def _tell(came: Imported) -> None:
             f"{came.held} documents are not there any more, too many at once to be removed unasked:"
             " nothing was removed. Say --remove-absent if they are really gone."
         )
-    if came.refused or came.held:
+    aside, rejected = came.documents.get("put aside", 0), came.documents.get("rejected", 0)
+    if aside:
+        note(f"{aside} documents do not fit and were put aside; `lineal dead list` shows them.")
+    if rejected:
+        note(f"{rejected} documents do not fit and were rejected; `lineal source status` says why.")
+    if came.refused or came.held or aside or rejected:
         click.get_current_context().exit(failing.FOUND)
 
 

@@ -79,7 +79,8 @@ def replay(
     Take up dead letters again, as they are.
 
     A document is asked for again by the server, or the next one to start, and its letter goes when
-    the answer is written. An event that still makes no sense stays, and this ends with 1.
+    the answer is written. An event that still makes no sense stays, and so does a document of a
+    file, which is to be imported again; then this ends with 1.
     """
     chosen = _chosen(ids, of, every)
     with asked.hands(files) as hands:

@@ -1,0 +1,75 @@
+"""The code of the schema before the newest, out of git, run in processes of its own.
+
+That schema's last commit is looked for in the history of this checkout. Where there is none (a
+shallow clone, a source archive), whatever needs it is skipped, and the summary counts it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lineal.store import migrations
+
+ROOT = Path(__file__).parent.parent
+_STEPS = "src/lineal/store/migrations/versions/"
+#: So many commits are looked through.
+_FAR = 2_000
+
+
+@cache
+def sources() -> Path:
+    """Return a folder with the code of then; skip where git does not have it."""
+    commit = _last_of(f"{int(migrations.newest()) - 1:04}")
+    archive = _git("archive", commit, "src") if commit else None
+    if archive is None:
+        pytest.skip("git does not have the code of the schema before")
+    folder = Path(tempfile.mkdtemp(prefix="lineal-earlier-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / "src"
+
+
+def present() -> Path:
+    """Return the folder with the code of now."""
+    return ROOT / "src"
+
+
+def environment(code: Path) -> dict[str, str]:
+    """Return the environment of a process that runs the code of then, or of now."""
+    return {**os.environ, "PYTHONPATH": str(code)}
+
+
+def command(code: Path, *words: str) -> None:
+    """Run Python on that code to its end."""
+    done = subprocess.run(
+        [sys.executable, *words], env=environment(code), check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _last_of(schema: str) -> str | None:
+    """Return the newest commit that wrote this schema; of side branches their numbers may lie."""
+    listed = _git("rev-list", "--first-parent", f"--max-count={_FAR}", "HEAD")
+    for commit in (listed or b"").decode().split():
+        steps = (_git("ls-tree", "--name-only", commit, _STEPS) or b"").decode().split()
+        numbers = [one.removeprefix(_STEPS)[:4] for one in steps if one[len(_STEPS)].isdigit()]
+        if max(numbers, default="") == schema:
+            return commit
+    return None
+
+
+def _git(*words: str) -> bytes | None:
+    done = subprocess.run(["git", *words], cwd=ROOT, check=False, capture_output=True)
+    return done.stdout if done.returncode == 0 else None
