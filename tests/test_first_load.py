@@ -116,9 +116,8 @@ def test_it_is_the_graph_that_commits_make(tmp_path: Path, seed: int) -> None:
     with closing(_store(tmp_path / "a.db")) as loaded, closing(_store(tmp_path / "b.db")) as usual:
         for store in (loaded, usual):
             store.register({("dataset", "lake"): "lake"})
-        assert loaded.load(iter(records), actor="a", cause="b", progress=told.append) == len(
-            records
-        )
+        done = loaded.load(iter(records), actor="a", cause="b", progress=told.append)
+        assert done.count == len(records)
         for at in range(0, len(records), SOME):
             usual.commit(Batch(records[at : at + SOME], "a", "b"))
 
@@ -194,7 +193,7 @@ def test_a_source_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         assert store.attributes(LOCAL, _table(1)) is None
         assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name) == []
 
-        assert store.load(_estate(0), actor="a", cause="b") == len(_estate(0))
+        assert store.load(_estate(0), actor="a", cause="b").count == len(_estate(0))
         assert store.verify().disagreements == ()
 
 
@@ -232,7 +231,7 @@ def test_what_is_too_much_to_remember_is_committed_as_usual(
     records = _estate(1)
     monkeypatch.setattr("lineal.store.first.MOST_NAMES", 60)
     with closing(_store(tmp_path / "a.db")) as store, closing(_store(tmp_path / "b.db")) as usual:
-        assert store.load(records, actor="a", cause="b") == len(records)
+        assert store.load(records, actor="a", cause="b").count == len(records)
         usual.commit(Batch(records, "a", "b"))
         assert store.digest() == usual.digest()
         assert store.verify().disagreements == ()

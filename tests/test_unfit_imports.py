@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +20,7 @@ from lineal.ingest import Snapshot, Tally
 from lineal.ingest.examining import policies
 from lineal.model import Json, Record, Statement, Uri
 from lineal.store import work
+from lineal.store.first import FirstLoad
 from lineal.surfaces.cli import failing, main
 from tests.databases import ENGINES, fresh
 
@@ -91,10 +94,34 @@ def table(name: str) -> Uri:
     return Uri.of("dataset", "box", name)
 
 
-@pytest.fixture(params=ENGINES)
-def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
-    with fresh(request.param, tmp_path) as place, Lineal.open(Config(db=place)) as lineal:
+@pytest.fixture(params=[*ENGINES, "first load"])
+def box(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Box]:
+    engine = request.param
+    if engine == "first load":
+        # Whatever comes first into the empty file is as much as else very many documents are.
+        engine = "sqlite"
+        for name in ("store.LOADED", "store.first.LOADED", "ingest.loading.LOADED"):
+            monkeypatch.setattr(f"lineal.{name}", 1)
+        monkeypatch.setattr("lineal.ingest.loading.BATCH", 1)
+    with fresh(engine, tmp_path) as place, Lineal.open(Config(db=place)) as lineal:
         yield Box(lineal, tmp_path)
+
+
+@contextmanager
+def first_loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Tell of how many records each first load was that really was one."""
+    counts: list[int] = []
+    into = FirstLoad.into
+
+    def counted(load: FirstLoad, *of: Any) -> int:
+        counts.append(into(load, *of) - len(load.left))
+        return counts[-1] + len(load.left)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FirstLoad, "into", counted)
+        yield counts
 
 
 def test_what_does_not_fit_is_stored_and_flagged_until_it_fits(box: Box) -> None:
@@ -247,3 +274,35 @@ def test_the_command_line_chooses_and_tells(tmp_path: Path) -> None:
     assert (code, "Read 1: 1 new." in told) == (0, True), told
     code, told = run("--unfit", "drop")
     assert (code, "store, quarantine or reject" in told) == (failing.USAGE, True), told
+
+
+def test_very_many_into_an_empty_file_come_in_as_many_commits_would_bring_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[dict[str, Json]] = [
+        {"id": f"t{number % 37}", "rows": "many" if number % 5 == 2 else number, "more": number}
+        for number in range(60)
+    ]
+    lines[41] = {"kind": "table"}
+    unfit = {"values": "quarantine", "fields": "store"}
+    came, digests, found, letters = [], [], [], []
+    for name in ("usual", "at once"):
+        if name == "at once":
+            monkeypatch.setattr("lineal.ingest.loading.BATCH", 4)
+            monkeypatch.setattr("lineal.ingest.loading.LOADED", 8)
+            monkeypatch.setattr("lineal.store.LOADED", 8)
+            monkeypatch.setattr("lineal.store.first.LOADED", 8)
+        folder = tmp_path / name
+        folder.mkdir()
+        with Lineal.open(Config(db=folder / "graph.db")) as lineal:
+            box = Box(lineal, folder)
+            with first_loads(monkeypatch) as counts:
+                came.append(box.brings_lines(lines, unfit))
+            assert sum(counts) == (0 if name == "usual" else came[-1].documents["new"])
+            digests.append(lineal.store.digest())
+            found.append(box.found())
+            letters.append(sorted(map(str, box.letters())))
+    assert came[0] == came[1]
+    assert digests[0] == digests[1]
+    assert found[0] == found[1]
+    assert letters[0] == letters[1] != []

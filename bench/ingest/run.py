@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
-from bench.ingest import live, reads, report
+from bench.ingest import files, live, reads, report
 from bench.ingest.live import Delays, Progress, Rate
 from bench.ingest.report import Found
 from bench.ingest.running import Server, Tool, spec
@@ -16,6 +16,8 @@ from bench.ingest.tool import TESTS
 
 #: Events and records a second, with and without batch reads, and of whole lists.
 TOGETHER, ALONE, LISTED = 1_500, 600, 6_000
+#: Files hold so many times as many things of each of two sorts.
+FILED = 3
 #: Milliseconds until an event is visible at half that load, and until what follows from it is.
 MIDDLE, SLOW, INFERRED = 50.0, 300.0, 1_000.0
 #: So many events in a request where delays are measured, and so many at once, each in a request
@@ -40,6 +42,7 @@ def run(
         with Tool(things) as tool:
             _listed(found, tool, db, progress)
             _live(found, tool, db, progress)
+        _files(found, Path(place), progress)
     for coalescing, conditional in itertools.product((True, False), repeat=2):
         progress(f"reads, coalescing {coalescing}, conditional {conditional}")
         with tempfile.TemporaryDirectory() as place:
@@ -63,6 +66,17 @@ def _listed(found: Found, tool: Tool, db: Path, progress: Progress) -> None:
     what = "lists of whole documents"
     found.rates.add(what, rate.per_second, "records/s", LISTED, at_most=False)
     _cost(found, what, rate)
+
+
+def _files(found: Found, folder: Path, progress: Progress) -> None:
+    """Import files into an empty file, and into that again."""
+    things = FILED * found.things
+    progress(f"importing {2 * things:,} documents")
+    source, root = files.write(folder, things)
+    db = folder / "files.db"
+    for what, target in (("a first load", LISTED), ("the same again", None)):
+        rate = 2 * things / files.imported(source, root, db)
+        found.rates.add(f"files imported, {what}", rate, "records/s", target, at_most=False)
 
 
 def _live(found: Found, tool: Tool, db: Path, progress: Progress) -> None:

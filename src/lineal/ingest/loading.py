@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import TypeAlias
 
 import structlog
 
@@ -15,10 +17,16 @@ from lineal.ingest.understanding import BATCH, chunks
 from lineal.model import Instant, Json, Record, Removal, Uri
 from lineal.points import reached
 from lineal.sources import Fetched, Refused
-from lineal.store import Batch, Store, work
+from lineal.store import LOADED, Batch, Store, work
 from lineal.store.work import Examined
 
 log = structlog.get_logger("lineal.ingest")
+
+#: A record, its fields that nothing maps, and what it was worded from.
+_Told: TypeAlias = "tuple[Record, Sequence[str] | None, Mapping[str, Json] | None]"
+#: Of how many documents what was found is held in memory during a first load; from then on
+#: documents are committed in the ordinary way.
+HELD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,11 @@ class _Sifted:
     examined: dict[str, Examined] = field(default_factory=dict)
     aside: dict[str, _Aside] = field(default_factory=dict)
 
+    @property
+    def names(self) -> Iterator[str]:
+        """The names of all of them; some come several times."""
+        return chain(self.examined, self.aside, (one.document for one in self.taken))
+
 
 class Loading:
     """Takes in snapshots."""
@@ -83,14 +96,12 @@ class Loading:
             items, scope = self._superseded(items, tally), None
         seen: set[str] = set()
         before = len(tally.refused)
-        for some in chunks(iter(items), BATCH):
-            found = [item for item in some if not isinstance(item, Refused)]
-            tally.refused.extend(item for item in some if isinstance(item, Refused))
-            tally.read += len(some)
-            seen.update(self._take(snapshot, found, tally))
+        parts = self._parts(snapshot.source, items, tally, progress)
+        if self._store.is_blank():
+            parts = self._take_first(snapshot, parts, tally, seen)
+        for some in parts:
+            self._take(snapshot, some, tally, seen)
             reached("snapshot-part-committed")
-            if progress is not None:
-                progress(tally.read, None, snapshot.source)
         reached("snapshot-committed")
         if scope is not None and len(tally.refused) == before:
             self._remove_absent(snapshot, scope, seen, tally, removing=removing)
@@ -110,26 +121,102 @@ class Loading:
                 tally.read += 1
                 tally.documents["superseded"] += 1
 
+    @staticmethod
+    def _parts(
+        source: str,
+        items: Iterable[Record | Fetched | Refused],
+        tally: Tally,
+        progress: Progress | None,
+    ) -> Iterator[list[Record | Fetched]]:
+        """Yield what is said in parts; what was refused is only counted."""
+        for some in chunks(iter(items), BATCH):
+            tally.refused.extend(item for item in some if isinstance(item, Refused))
+            yield [item for item in some if not isinstance(item, Refused)]
+            tally.read += len(some)
+            if progress is not None:
+                progress(tally.read, None, source)
+
+    def _take_first(
+        self,
+        snapshot: Snapshot,
+        parts: Iterator[list[Record | Fetched]],
+        tally: Tally,
+        seen: set[str],
+    ) -> Iterator[list[Record | Fetched]]:
+        """
+        Load very many documents into a store that knows nothing; return the parts that are left.
+
+        All of them or none: if it is broken off, the store still knows nothing.
+        """
+        ahead = list(islice(parts, LOADED // BATCH))
+        parts = chain(ahead, parts)
+        if sum(map(len, ahead)) < LOADED:
+            return parts
+        sifted = _Sifted()
+        fitting = self._fitting(snapshot, parts, tally, seen, sifted)
+        tally.add(self._store.load(fitting, actor="import", cause=snapshot.cause))
+        for names in chunks(iter(list(sifted.examined)), BATCH):
+            found = {(snapshot.source, name): sifted.examined[name] for name in names}
+            with self._store.working() as ledger:
+                work.note_findings(ledger, found, self._store.now())
+        self._put_aside(snapshot.source, sifted)
+        return parts
+
+    def _fitting(
+        self,
+        snapshot: Snapshot,
+        parts: Iterator[list[Record | Fetched]],
+        tally: Tally,
+        seen: set[str],
+        sifted: _Sifted,
+    ) -> Iterator[Record]:
+        """Yield what may be taken in; *sifted* keeps what was found of the rest."""
+        newest: dict[str, Instant] = {}
+        while len(sifted.examined) + len(sifted.aside) < HELD:
+            some = next(parts, None)
+            if some is None:
+                break
+            now = _Sifted()
+            self._sift(snapshot, [_told(one) for one in some], tally, now, newest)
+            yield from now.taken
+            seen.update(now.names)
+            for name in now.examined.keys() | now.aside.keys():
+                sifted.examined.pop(name, None)
+                sifted.aside.pop(name, None)
+            sifted.aside.update(now.aside)
+            sifted.examined.update(
+                (name, one) for name, one in now.examined.items() if one.findings
+            )
+
     # ── What fits, and what does not ─────────────────────────────────────────────────────────
 
     def _take(
-        self, snapshot: Snapshot, some: Sequence[Record | Fetched], tally: Tally
-    ) -> Collection[str]:
-        """Commit what may be taken in of some documents, put aside what may not; return all."""
-        sifted = self._sifted(snapshot, some, tally)
-        source = snapshot.source
+        self,
+        snapshot: Snapshot,
+        some: Sequence[Record | Fetched],
+        tally: Tally,
+        seen: set[str],
+    ) -> None:
+        """Commit what may be taken in of some documents, and put aside what may not."""
+        source, sifted = snapshot.source, _Sifted()
+        told = [_told(one) for one in some]
+        newest = self._newest(source, [one for one, _, _ in told])
+        self._sift(snapshot, told, tally, sifted, newest)
         examined = {(source, document): one for document, one in sifted.examined.items()}
         batch = Batch(sifted.taken, actor="import", cause=snapshot.cause, examined=examined)
         tally.add(self._store.commit(batch))
         self._put_aside(source, sifted)
-        return sifted.examined.keys() | sifted.aside.keys() | {one.document for one in sifted.taken}
+        seen.update(sifted.names)
 
-    def _sifted(
-        self, snapshot: Snapshot, some: Sequence[Record | Fetched], tally: Tally
-    ) -> _Sifted:
-        sifted = _Sifted()
-        told = [_told(one) for one in some]
-        newest = self._newest(snapshot.source, [one for one, _, _ in told])
+    def _sift(
+        self,
+        snapshot: Snapshot,
+        told: Iterable[_Told],
+        tally: Tally,
+        sifted: _Sifted,
+        newest: dict[str, Instant],
+    ) -> None:
+        """Sort documents by what becomes of them; *newest* is of when the last word of each is."""
         for record, unmapped, raw in told:
             name = record.document
             if record.said_at is not None and record.said_at < newest.get(name, record.said_at):
@@ -150,7 +237,6 @@ class Loading:
                 tally.documents["rejected"] += 1
             else:
                 sifted.taken.append(record)
-        return sifted
 
     def _newest(self, source: str, records: Sequence[Record]) -> dict[str, Instant]:
         """Of when is what is known of those documents that say when they were said?"""
@@ -212,7 +298,7 @@ class Loading:
                 work.note_findings(ledger, gone, now)
 
 
-def _told(item: Record | Fetched) -> tuple[Record, Sequence[str] | None, Mapping[str, Json] | None]:
+def _told(item: Record | Fetched) -> _Told:
     """Return the record of an item, its fields that nothing maps, and what it was worded from."""
     record, unmapped = (item, None) if isinstance(item, Record) else (item.record, item.unmapped)
     assert record is not None

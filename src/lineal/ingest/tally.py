@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lineal.sources import Refused
-from lineal.store import Committed
+from lineal.store import Committed, Loaded
 
 #: Told how much is done, of how much (None: nobody knows), of what.
 Progress: TypeAlias = Callable[[int, "int | None", str], None]
@@ -26,8 +26,8 @@ class Tally:
     #: How many documents a snapshot lacked, but too many at once to believe it.
     held: int = 0
 
-    def add(self, committed: Committed) -> None:
-        """Add what a commit did."""
+    def add(self, committed: Committed | Loaded) -> None:
+        """Add what a commit, or many, did."""
         self.documents.update(committed.documents)
         self.begun += committed.begun
         self.ended += committed.ended

@@ -38,7 +38,7 @@ from lineal.store import (
     work,
 )
 from lineal.store.basis import Basis, basis_of
-from lineal.store.batches import Batch, Committed, Fence, Grammar, Surroundings
+from lineal.store.batches import Batch, Committed, Fence, Grammar, Loaded, Surroundings
 from lineal.store.between import Between
 from lineal.store.collector import uncollected
 from lineal.store.concluding import MOST
@@ -76,6 +76,7 @@ from lineal.store.writing import SYSTEM, Transaction
 
 __all__ = [
     "EQUAL",
+    "LOADED",
     "NEVER",
     "Basis",
     "Batch",
@@ -93,6 +94,7 @@ __all__ = [
     "Forgotten",
     "Kept",
     "Ledger",
+    "Loaded",
     "Pending",
     "Policy",
     "Program",
@@ -460,6 +462,10 @@ class Store:
         with self._reading() as connection:
             return droppable(Driver(connection), policy)
 
+    def is_blank(self) -> bool:
+        """Return whether `load` would write another file: an SQLite one that knows nothing yet."""
+        return first.is_blank(self._database)
+
     def load(
         self,
         records: Iterable[Record],
@@ -467,43 +473,50 @@ class Store:
         actor: str,
         cause: str,
         progress: Progressed = None,
-    ) -> int:
+    ) -> Loaded:
         """
-        Commit very many records, in large batches; return how many there were.
+        Commit very many records, in large batches.
 
         Like `commit`, batch after batch, but durable only when it returns: for a first load, that
         can be begun again. Into an SQLite file that is empty it is several times quicker: then a
         second process writes a new file, which takes the place of the empty one when all is in
-        it, and nothing else is written meanwhile. *progress* is called with how many are in.
+        it, and nothing else is written or read meanwhile. *progress* is called with how many are
+        in.
         """
-        items = iter(records)
+        items, loaded = iter(records), Loaded()
         with uncollected(remembered=True):
             ahead = list(islice(items, LOADED))
             items = chain(ahead, items)
-            count, left = 0, list[Record]()
-            if len(ahead) == LOADED and first.is_blank(self._database):
-                count, left = self._load_first(items, actor, cause, progress)
-            done = count - len(left)
+            left = list[Record]()
+            if len(ahead) == LOADED and self.is_blank():
+                left = self._load_first(items, actor, cause, progress, loaded)
+            told = loaded.count + len(left)
             with self._database.hurried():
                 items = chain(left, items)
                 while some := list(islice(items, LOADED)):
-                    self._commit(Batch(some, actor, cause))
-                    done += len(some)
-                    if progress is not None and done > count:
-                        progress(done)
-        return done
+                    loaded.add(len(some), self._commit(Batch(some, actor, cause)))
+                    if progress is not None and loaded.count > told:
+                        progress(loaded.count)
+        return loaded
 
     def _load_first(
-        self, records: Iterator[Record], actor: str, cause: str, progress: Progressed
-    ) -> tuple[int, list[Record]]:
-        """Load into a file that takes the place of this one; return how many, and what is left."""
+        self,
+        records: Iterator[Record],
+        actor: str,
+        cause: str,
+        progress: Progressed,
+        loaded: Loaded,
+    ) -> list[Record]:
+        """Load into a file that takes the place of this one; return what is left."""
         assert isinstance(self._database, SqliteDatabase)
         with self._one_at_a_time, self._trouble.noticed(writes=True):
             load = first.FirstLoad(self._around, now=self.now, actor=actor, cause=cause)
             count = load.into(self._database, records, progress)
             self._around.terms.forget()
             self._around.facets.forget()
-        return count, load.left
+        new = count - len(load.left)
+        loaded.add(new, Committed(None, {"new": new} if new else {}, load.begun))
+        return load.left
 
     def attributes(self, viewer: Viewer, uri: Uri) -> tuple[int, dict[str, Json]] | None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -63,6 +64,24 @@ class Committed:
     #: How many rows of facts began and ended.
     begun: int = 0
     ended: int = 0
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What many commits did, added up."""
+
+    #: How many records there were.
+    count: int = 0
+    documents: Counter[str] = field(default_factory=Counter)
+    begun: int = 0
+    ended: int = 0
+
+    def add(self, count: int, committed: Committed) -> None:
+        """Add what a commit of so many records did."""
+        self.count += count
+        self.documents.update(committed.documents)
+        self.begun += committed.begun
+        self.ended += committed.ended
 
 
 class Grammar:

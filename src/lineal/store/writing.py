@@ -92,11 +92,12 @@ class Transaction:
         reached("rules-followed")
         return rule is not None
 
-    def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> None:
-        """Let rules conclude by *step*, and publish what they did."""
+    def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> int:
+        """Let rules conclude by *step*, and publish what they did; return how many rows began."""
         following = self._following()
         step(following)
         self._end_of_rules(following, cause, actor)
+        return self._rows.begun
 
     def switch(self, name: str, enabled: bool) -> bool:
         """Plan that a rule concludes, or that what it concluded is withdrawn; is that new?"""

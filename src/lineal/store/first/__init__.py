@@ -62,7 +62,8 @@ class FirstLoad:
     One first load.
 
     After `into`, *left* are records that could not be taken, because their document was told
-    before: they are to be committed in the ordinary way, before whatever comes after.
+    before: they are to be committed in the ordinary way, before whatever comes after; *begun* is
+    how many rows of facts there are.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class FirstLoad:
         self._around, self._now, self._actor, self._cause = around, now, actor, cause
         self._telling = Telling(around.grammar.parts, around.describe)
         self.left: list[Record] = []
+        self.begun = 0
 
     def into(
         self, database: SqliteDatabase, records: Iterator[Record], progress: Progressed
@@ -89,7 +91,7 @@ class FirstLoad:
             except Busy:
                 return 0
             count = self._tell(path, records, progress)
-            self._follow(path)
+            self.begun = self._telling.begun + self._follow(path)
         return count
 
     def _tell(self, path: Path, records: Iterator[Record], progress: Progressed) -> int:
@@ -107,14 +109,16 @@ class FirstLoad:
     def _is_full(self) -> bool:
         return len(self._telling.keys) > MOST_NAMES or len(self.left) > MOST_LEFT
 
-    def _follow(self, path: Path) -> None:
-        """Add what follows from what was told, which is all there now."""
+    def _follow(self, path: Path) -> int:
+        """Add what follows from what was told, which is all there now; return how many rows."""
         around = replace(
             self._around, terms=Terms(), names=Names(self._telling.keys), facets=text.Facets()
         )
         with contextlib.closing(SqliteDatabase(path)) as database, database.hurried():
             describe_rest(database, around, self._telling.rest)
-            conclude_all(database, around, now=self._now, actor=self._actor, cause=self._cause)
+            return conclude_all(
+                database, around, now=self._now, actor=self._actor, cause=self._cause
+            )
 
 
 class _Hand:

@@ -27,8 +27,12 @@ STEP = 20_000
 
 def conclude_all(
     database: Database, around: Surroundings, *, now: Callable[[], Instant], actor: str, cause: str
-) -> None:
-    """Let every rule conclude all that follows, some thousands of things at a time."""
+) -> int:
+    """
+    Let every rule conclude all that follows, some thousands of things at a time.
+
+    Return how many rows of facts that gave.
+    """
     seeds = frozenset[str]().union(*(rules.seeds for rules in around.rules))
     with database.reading() as connection:
         driver = Driver(connection)
@@ -36,24 +40,26 @@ def conclude_all(
         kinds = sorted(number for number, word in terms.items() if word in seeds)
         (last,) = driver.row("SELECT coalesce(max(key), 0) FROM entity") or (0,)
 
-    def concluded(step: _Step) -> None:
+    def concluded(step: _Step) -> int:
         with database.writing() as connection:
             transaction = Transaction(connection, around, now=now)
-            transaction.conclude(step, actor=actor, cause=cause)
+            begun = transaction.conclude(step, actor=actor, cause=cause)
         transaction.learned()
+        return begun
 
-    concluded(Concluding.all_done)
+    begun = concluded(Concluding.all_done)
     for after in range(0, last if kinds else 0, STEP):
         with database.reading() as connection:
             edges = _edges(Driver(connection), around, kinds, after)
         if edges:
-            concluded(_by_edges(edges))
+            begun += concluded(_by_edges(edges))
     for rules in around.rules:
         for program in filter(attrgetter("enabled"), rules.programs):
             after = 0
             while keys := _next(database, program.types, after):
                 after = keys[-1]
-                concluded(_by_starts(rules, program.name, keys))
+                begun += concluded(_by_starts(rules, program.name, keys))
+    return begun
 
 
 def _by_edges(edges: Collection[EdgeId]) -> _Step:

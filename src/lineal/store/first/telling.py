@@ -12,7 +12,7 @@ from typing import Any
 
 from lineal.model import Instant, Layer, Record, Statement, Uri
 from lineal.store import facts, schema
-from lineal.store.first.frames import Told
+from lineal.store.first.frames import EDGE, Told
 from lineal.store.rows import pack
 from lineal.store.text import Describe, name_of, pairs_of, told_facets
 
@@ -30,6 +30,8 @@ class Telling:
         self._documents: dict[str, set[str]] = {}
         self._facets: dict[tuple[str, str], int] = {}
         self._next_document = 1
+        #: How many rows of facts were told.
+        self.begun = 0
         #: The last thing that has a search row, and those that are still to get theirs: they were
         #: named before anything was said of them, or several statements speak of them.
         self._last, self.rest = 0, set[int]()
@@ -57,6 +59,7 @@ class Telling:
                 continue
             told.add(record.document)
             self._tell(record)
+        self.begun += len(self._statements) + len(self._edges) // EDGE + len(self._others)
         names, texts = self._search_rows()
         told_now = Told(
             instant, self._named, self._met, self._rows, self._statements,
