@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from lineal.errors import Damaged, InvalidQuery
 from lineal.model import Instant, Moment
 from lineal.store import schema
+from lineal.store.driver import Driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +27,24 @@ class Basis:
 
 def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
     """Resolve the two times of a question against the published clock; raises `InvalidQuery`."""
-    clock = connection.execute(sa.select(schema.clock).where(schema.clock.c.id == 1)).first()
+    # By a plain statement: each question begins with this one.
+    clock = Driver(connection).row("SELECT published, instant FROM clock WHERE id = 1")
     if clock is None:
         raise Damaged("The database has lost its clock.", fix="Restore a backup.")
+    published, instant = clock
     if moment.known_t is not None:
-        if not 0 <= moment.known_t <= clock.published:
+        if not 0 <= moment.known_t <= published:
             raise InvalidQuery(
-                f"There is no transaction {moment.known_t} yet; the last is {clock.published}."
+                f"There is no transaction {moment.known_t} yet; the last is {published}."
             )
         t, known_at = moment.known_t, _instant_of(connection, moment.known_t)
     elif moment.known_at is not None:
         known_at = moment.known_at
         t = _last_before(connection, known_at)
     else:
-        t, known_at = clock.published, max(now, clock.instant)
+        t, known_at = published, max(now, instant)
     valid_at = known_at if moment.valid_at is None else moment.valid_at
-    return Basis(t, known_at, valid_at, moment.is_now, clock.published)
+    return Basis(t, known_at, valid_at, moment.is_now, published)
 
 
 def latest(connection: sa.Connection) -> Basis:

@@ -240,7 +240,10 @@ class Reader(Links):
         """What are these things, as all their sources together say?"""
         wanted = sorted(set(keys))
         uris, said = self.uris(wanted), self.said(wanted)
-        confirmed, absent = self._confirmed(wanted), self._absent(wanted)
+        confirmed = self._confirmed(wanted)
+        absent = self._absent(
+            [key for key in wanted if self._may_be_absent(uris[key], key in said)]
+        )
         forgotten = self.forgotten(wanted)
         silent = [key for key in wanted if key not in said and key not in absent]
         unobserved = observed.unobserved(self._connection, self.basis, silent)
@@ -260,6 +263,10 @@ class Reader(Links):
             attributes = together(one.attributes for one in ranked)
             found[key] = Entity(uris[key], state, attributes, tuple(ranked), (), at)
         return found
+
+    def _may_be_absent(self, uri: Uri, is_spoken_of: bool) -> bool:
+        """Does it matter what a source took back? Not of what others say, if none is registered."""
+        return not is_spoken_of or self._registered_for(uri) is not None
 
     def _withdrawn(self, uri: Uri, ranked: Sequence[Said], absent: State | None) -> bool:
         """The source registered for a platform has the last word on what exists there."""

@@ -18,7 +18,6 @@ from lineal.store import observed, schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
 from lineal.store.meter import Meter, MeteredDriver
-from lineal.store.slices import slices
 from lineal.store.terms import Terms
 
 
@@ -129,13 +128,8 @@ class Snapshot:
 
     def known(self, keys: Iterable[int]) -> set[int]:
         """Which of these did we know of by then?"""
-        table, found = schema.entity, set[int]()
-        for some in slices(keys):
-            query = sa.select(table.c.key).where(
-                table.c.key.in_(some), table.c.t_from <= self.basis.t
-            )
-            found.update(self._connection.scalars(query))
-        return found
+        rows = self._driver.among(_KNOWN, set(keys), self.basis.t)
+        return {key for (key,) in rows}
 
     def first_recorded(self, key: int) -> tuple[int, Instant]:
         """In which transaction, and when, was this thing first spoken of?"""
@@ -193,6 +187,10 @@ def with_document(table: sa.Table) -> sa.Select[Any]:
         .join(document, document.c.id == table.c.document)
         .outerjoin(response, same)
     )
+
+
+#: Which of these were named by a transaction or before?
+_KNOWN = "SELECT key FROM entity WHERE t_from <= ? AND key {among}"
 
 
 def until(line: Any, known: bool) -> Instant | None:
