@@ -174,7 +174,7 @@ class Walks(ABC):
         layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[list[Wanted]]:
-        """Return the features that models like one consume and it does not, most wanted first."""
+        """Return the features that models alike consume and a model, or a pipeline's, do not."""
         return self._ask("/wanted-features", uri=uri, limit=limit, **said_layers(layers), **times)
 
     def similar(

@@ -30,7 +30,7 @@ from lineal.query import (
     walks,
     ways,
 )
-from lineal.query.alike import COMPARABLE, Alike, Wanted
+from lineal.query.alike import COMPARABLE, WANTING, Alike, Wanted
 from lineal.query.changing import OF, Change
 from lineal.query.closures import Closure, Member
 from lineal.query.concluded import Concluded
@@ -60,6 +60,7 @@ __all__ = [
     "RETIRABLE",
     "SCHEMA_TYPES",
     "SWEEP",
+    "WANTING",
     "WHOLE",
     "Alike",
     "Arrow",
@@ -437,6 +438,7 @@ class Questions:
         """
         Which features does a model not consume that models like it do?
 
+        Of a pipeline, the models that it trains are asked for as if they were one.
         *without* are features that count as not consumed, so that what is suggested can be tried
         against what is known.
         """

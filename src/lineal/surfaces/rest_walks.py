@@ -280,7 +280,7 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
 
     @api.get("/wanted-features", tags=["use"], **answered(Answered[list[models.Wanted]], 404))
     def wanted(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
-        """Features that a model does not consume and that models like it do, with a score."""
+        """Features that a model, or those a pipeline trains, do not consume and models alike do."""
         answer = ask.wanted(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
         return json_response(formats.wanted(answer))
 

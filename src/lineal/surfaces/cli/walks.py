@@ -258,7 +258,7 @@ def unused(
 @layer_option
 @timed()
 def wanted(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
-    """Suggest features for THING, a model: those that models like it consume and it does not."""
+    """Suggest features for THING, a model or a pipeline that trains: what models alike consume."""
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
         answer = answers.wanted(uri, limit=limit, layers=layers, **asked.times)
