@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak promises browser check bench bench-store bench-ingest bench-lineage bench-product bench-rules format lock clean
+.PHONY: help demo test soak promises browser check bench bench-store bench-ingest bench-lineage bench-product bench-rules bench-accuracy format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench-product: .venv/lineal ## Measure the product's answers over a database of 
 
 bench-rules: .venv/lineal ## Measure rules at M: changes, a hub, everything anew (ten minutes)
 	@$(BIN)/python -m bench rules --size M $(ARGS)
+
+bench-accuracy: .venv/lineal ## Measure how right rules and suggestions are (a minute)
+	@$(BIN)/python -m bench accuracy $(ARGS)
 
 format: .venv/lineal ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

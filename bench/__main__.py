@@ -34,6 +34,10 @@ def main() -> None:
     _product_options(kinds.add_parser("product", help="walks of the product over a database"))
     _ingest_options(kinds.add_parser("ingest", help="from an event to a committed fact"))
     _rules_options(kinds.add_parser("rules", help="rules: changes, a hub, everything anew"))
+    right = kinds.add_parser("accuracy", help="how right rules and suggestions are")
+    right.add_argument("--scale", type=float, default=1.0, help="of the example estate")
+    right.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
+    right.add_argument("--seed", type=int, default=7)
     chosen = parser.parse_args()
     if chosen.what == "store":
         _store(chosen)
@@ -45,6 +49,8 @@ def main() -> None:
         _ingest(chosen)
     elif chosen.what == "rules":
         _rules(chosen)
+    elif chosen.what == "accuracy":
+        _accuracy(chosen)
     else:
         walks.run(getattr(chosen, "projects", 400))
 
@@ -94,6 +100,13 @@ def _rules(chosen: argparse.Namespace) -> None:
     console.print("the example estate …")
     told = accuracy.measure(seed=chosen.seed, scale=chosen.scale)
     console.print(rules.write(chosen.reports, every, told, chosen.seed))
+
+
+def _accuracy(chosen: argparse.Namespace) -> None:
+    """Show how right rules are, and put it in the newest report of rules."""
+    told = accuracy.measure(seed=chosen.seed, scale=chosen.scale)
+    Console().print("\n".join(told), markup=False)
+    rules.write_truth(chosen.reports, told)
 
 
 def _product_options(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,9 @@ _VIEW = """
         JOIN cell_of ON cell_of.src = executed_for.dst
     ) AS concluded
 """
+#: The head and the last line of the part of a report that is held against the truth.
+_TRUTH = "## Against the truth"
+_LAST = "Datalog engines such as Soufflé are no Python packages and were not installed."
 _KINDS = ("produced_by", "part_of", "executed_for", "cell_of")
 #: What runs in the environment of the peers: reads the edges, answers, and says how long it took.
 _DUCKDB = """
@@ -338,15 +341,24 @@ def write(folder: Path, every: list[Measured], accuracy: list[str], seed: int) -
         lines += ["| --- | ---: | ---: | --- | ---: | ---: |"]
         lines += [*map(table_line, one.rows), "", *one.notes, ""]
     _flat(lines, every)
-    lines += ["## Against the truth", "", *accuracy, ""]
-    lines += [
-        "Datalog engines such as Soufflé are no Python packages and were not installed.",
-        "",
-    ]
+    lines += [f"{_TRUTH}\n", *accuracy, "", _LAST, ""]
     path.write_text("\n".join(lines), encoding="utf-8")
     figures = {one.size: [vars_of(row) for row in one.rows] for one in every}
     whole = {"seed": seed, "machine": about, "figures": figures}
     path.with_suffix(".json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def write_truth(folder: Path, accuracy: list[str]) -> Path | None:
+    """Put what is held against the truth in the newest report; None where there is none."""
+    path = max(folder.glob("rules-*.md"), default=None, key=lambda one: one.stem[-10:])
+    if path is None:
+        return None
+    before, _, rest = path.read_text(encoding="utf-8").partition(f"{_TRUTH}\n")
+    _, _, after = rest.partition(f"{_LAST}\n")
+    made = f"Made anew by `python -m bench accuracy` on {date.today().isoformat()}."
+    section = "\n".join([f"{_TRUTH}\n", made, "", *accuracy, "", _LAST, ""])
+    path.write_text(before + section + after, encoding="utf-8")
     return path
 
 

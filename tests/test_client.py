@@ -35,7 +35,9 @@ READS: dict[str, Callable[[Client], object]] = {
     "/lineage": lambda lineal: lineal.lineage(world.MODEL, up=1, down=1, grain="logical"),
     "/paths": lambda lineal: lineal.paths(world.PLAYS, world.MODEL, k=1, way={"depth": 9}),
     "/between": lambda lineal: lineal.between(world.PLAYS, world.MODEL, way={"columns": True}),
-    "/closure": lambda lineal: lineal.closure(world.PLAYS, side="downstream", limit=5, offset=1),
+    "/closure": lambda lineal: lineal.closure(
+        world.PLAYS, side="downstream", among={"live": False, "stage": "-"}, limit=5, offset=1
+    ),
     "/common": lambda lineal: lineal.common([world.V4, world.V5], side="upstream", limit=5),
     "/impact": lambda lineal: lineal.impact(world.PLAYS, change="dropped", limit=5),
     "/schema-changes": lambda lineal: lineal.schema_changes({"known_at": "t:0"}, types=["dataset"]),

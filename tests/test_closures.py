@@ -12,15 +12,17 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import LinealError
 from lineal.model import EdgeStatement, Json, Moment, Record, Removal, Statement, Uri
-from lineal.query import Closure, Questions
+from lineal.query import ALL, WITHOUT, Among, Closure, Questions
 from lineal.query.index import Index
 from lineal.store import Batch, Store
 from tests import world
 from tests.databases import ENGINES, fresh
 from tests.test_index import _opened
 from tests.test_lineage import DAY, SHAPES, documents, uri
+from tests.test_lineage import name as name_of
 
 TEAMS = [Uri.of("team", "people", str(at)) for at in range(4)]
+DOMAINS = [Uri.of("domain", "people", str(at)) for at in range(3)]
 STAGES = ("development", "staging", "production", None)
 
 
@@ -36,10 +38,24 @@ def owned(name: str, team: int) -> EdgeStatement:
     return EdgeStatement(uri(name), "owned_by", TEAMS[team])
 
 
-def alike(fast: Questions, plain: Questions, start: Uri, *, upstream: bool = False) -> Closure:
+def within(name: str, domain: int) -> EdgeStatement:
+    return EdgeStatement(uri(name), "in_domain", DOMAINS[domain])
+
+
+def alike(
+    fast: Questions,
+    plain: Questions,
+    start: Uri,
+    *,
+    upstream: bool = False,
+    among: Among = ALL,
+    limit: int = 7,
+    offset: int = 2,
+) -> Closure:
     """Ask both; return what both answer."""
     found, expected = (
-        one.closure(LOCAL, [start], upstream=upstream, limit=7, offset=2) for one in (fast, plain)
+        one.closure(LOCAL, [start], upstream=upstream, among=among, limit=limit, offset=offset)
+        for one in (fast, plain)
     )
     assert found == expected
     return found.value
@@ -138,15 +154,33 @@ def test_after_random_words_both_count_alike(engine: str, tmp_path: Path) -> Non
             if turn % 8 == 0:
                 index.build()
             for name in dice.sample(names, 4):
+                upstream = dice.random() < 0.5
                 try:
-                    found = alike(fast, plain, uri(name), upstream=dice.random() < 0.5)
+                    found = alike(fast, plain, uri(name), upstream=upstream)
                 except LinealError:
                     continue
+                for among, count in every_part(found):
+                    part = alike(
+                        fast, plain, uri(name), upstream=upstream, among=among, limit=99, offset=0
+                    )
+                    assert len(part.members) == sum(part.by_type.values()) == count, among
+                    seen["narrowed"] += count < sum(found.by_type.values())
+                seen["in domains"] += len(found.by_domain) > 1
                 seen["several"] += sum(found.by_type.values()) > 4
                 seen["live"] += found.live > 0
                 seen["owned"] += len(found.by_owner) > 1
     assert min(seen.values()) > 3, seen
-    assert len(seen) == 3
+    assert len(seen) == 5
+
+
+def every_part(found: Closure) -> list[tuple[Among, int]]:
+    """Return each way to narrow a closure, and how many it says that are so."""
+    parts = [(Among(stage=name or WITHOUT), count) for name, count in found.by_stage.items()]
+    parts += [(Among(distance=at), count) for at, count in found.by_depth.items()]
+    parts += [(Among(owner=one.uri if one else WITHOUT), count) for one, count in found.by_owner]
+    parts += [(Among(domain=one.uri if one else WITHOUT), count) for one, count in found.by_domain]
+    idle = sum(found.by_type.values()) - found.live
+    return [*parts, (Among(live=True), found.live), (Among(live=False), idle)]
 
 
 def _word(dice: random.Random, names: list[str], turn: int) -> Record | Removal:
@@ -163,6 +197,8 @@ def _word(dice: random.Random, names: list[str], turn: int) -> Record | Removal:
         other = f"d.{dice.randrange(12)}"
         if other != name:
             edges["same_as", other] = EdgeStatement(uri(name), "same_as", uri(other))
+    if dice.random() < 0.4:
+        edges["in_domain", ""] = within(name, dice.randrange(3))
     if dice.random() < 0.5:
         edges["owned_by", ""] = owned(name, dice.randrange(3))
     status = dice.choice(["serving", "stopped"]) if name == "dep.x" else None
@@ -176,6 +212,39 @@ _KIND = {
     ("d", "d"): "derived_from", ("f", "d"): "derived_from", ("f", "fs"): "in_set",
     ("v", "f"): "consumes", ("v", "fs"): "consumes", ("dep", "v"): "deploys",
 }  # fmt: skip
+
+
+def test_a_closure_is_narrowed_to_what_fits_all_that_is_said(tmp_path: Path) -> None:
+    """By hand: a part is in its whole's domain; what fits one thing alone is not told."""
+    edges = ["a: d.b derived_from d.a", "b: d.c derived_from d.b", "c: c.1 column_of d.c",
+             "d: f.1 derived_from c.1", "e: f.1 in_set fs.1", "f: v.1 consumes fs.1"]  # fmt: skip
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch([
+            *documents(edges, 10),
+            said("d.b", owned("d.b", 0), within("d.b", 0), stage="production"),
+            said("d.c", owned("d.c", 0), within("d.c", 1), stage="staging"),
+            said("fs.1", owned("fs.1", 1), within("fs.1", 1), stage="production"),
+        ], "test", "test"))  # fmt: skip
+        index = Index(store)
+        index.build()
+        plain, fast = Questions(store), Questions(store, index=index)
+
+        def told(among: Among) -> set[str]:
+            found = alike(fast, plain, uri("d.a"), among=among, limit=9, offset=0)
+            return {name_of(one.entity.uri) for one in found.members}
+
+        whole = alike(fast, plain, uri("d.a"), limit=9, offset=0)
+        assert [(one and one.uri, count) for one, count in whole.by_domain] == [
+            (DOMAINS[1], 3), (DOMAINS[0], 1), (None, 1),
+        ]  # fmt: skip
+        assert whole.domains == 2
+        assert told(Among(domain=DOMAINS[1])) == {"d.c", "f.1", "fs.1"}
+        assert told(Among(domain=WITHOUT)) == {"v.1"}
+        assert told(Among(domain=DOMAINS[1], owner=TEAMS[0])) == {"d.c"}
+        assert told(Among(stage="production", distance=1)) == {"d.b"}
+        assert told(Among(stage="nowhere")) == set()
+        with pytest.raises(LinealError):
+            plain.closure(LOCAL, [uri("d.a")], among=Among(owner=uri("d.unknown")))
 
 
 def test_the_past_is_counted_as_it_was(tmp_path: Path) -> None:

@@ -306,6 +306,7 @@ def test_questions_answer_alike_with_and_without_the_index() -> None:
 _ASKED = (
     "lineage", "impact", "feeds", "data_pipelines", "data_behind", "complete_lineage", "tests_of",
     "models_downstream", "sharers", "data_under", "around", "owners_of_chain", "closure",
+    "similar", "wanted",
 )  # fmt: skip
 
 

@@ -120,6 +120,8 @@ def _put(ask: Questions, one: Question) -> Any:
         "counts": lambda: formats.counts(ask.counts(LOCAL, at)),
         "diff": lambda: differing.differences(ask.diff(LOCAL, first, Moment(known_t=1), at)),
         "owners": lambda: formats.owned(ask.owners_of_chain(LOCAL, first, at)),
+        "similar": lambda: formats_walks.similar(ask.similar(LOCAL, first, at)),
+        "wanted": lambda: formats_walks.wanted(ask.wanted(LOCAL, first, at)),
         "search": lambda: _hits(ask, first, at),
     }
     return way[one.name]()
@@ -146,7 +148,7 @@ def _hits(ask: Questions, uri: Uri, at: Moment) -> Any:
 QUESTIONS = (
     "get", "neighbours", "history", "lineage", "paths", "impact", "explain", "counts", "diff",
     "between", "common", "unused", "shared", "closure",
-    "owners", "search",
+    "owners", "similar", "wanted", "search",
 )  # fmt: skip
 
 

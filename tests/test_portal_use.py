@@ -104,6 +104,26 @@ def test_what_is_like_a_model_or_feature_has_a_score_and_a_reason(client):
     assert "consumes no features" in look(client, f"/alike?uri={PLAYS}", 422).text
 
 
+def test_features_that_a_model_may_want_are_told_with_whom_they_come_from(client):
+    of_model = look(client, f"/alike?uri={OTHER}")
+    told = client.get("/api/v1/wanted-features", params={"uri": OTHER}).json()["value"]
+
+    assert [one["thing"]["uri"] for one in told] == [GENRES]
+    assert told[0]["reason"] in of_model.text
+    assert {f"/entity?uri={GENRES}", f"/entity?uri={MODEL}"} <= set(of_model.links)
+    assert "A suggestion is no fact" in of_model.text
+
+
+def test_of_a_pipeline_features_are_suggested_for_the_models_that_it_trains(client):
+    page = look(client, f"/alike?uri={world.FEATURE_JOB}")
+
+    assert "No feature is suggested" in page.text
+    assert any("/api/v1/wanted-features" in link for link in page.links)
+    assert (
+        f"/alike?uri={world.FEATURE_JOB}" in look(client, f"/entity?uri={world.FEATURE_JOB}").links
+    )
+
+
 def test_a_schema_change_says_what_became_of_what_why_and_whom_it_touches(client):
     page = look(client, "/schema-changes?from=t:3")
 

@@ -197,6 +197,19 @@ def test_a_closure_is_counted_whole_and_told_page_by_page(client):
     assert {one["type"] for one in above["things"]} == {"dataset"}
 
 
+def test_a_closure_is_narrowed_to_what_is_asked_for(client):
+    every = ask(client, "/closure", uri=world.PLAYS)["value"]
+    live = ask(client, "/closure", uri=world.PLAYS, live=True)
+    near = ask(client, "/closure", uri=world.PLAYS, distance=1, owner="-")["value"]
+    unknown = client.get("/api/v1/closure", params={"uri": world.PLAYS, "owner": "mlg://team/x/y"})
+
+    assert live["total"] == every["live"] == live["value"]["live"]
+    assert all(one["live"] for one in live["value"]["things"])
+    assert set(near["by_depth"]) <= {"1"}
+    assert [one["owner"] for one in near["by_owner"]] in ([], [None])
+    assert unknown.status_code == 404
+
+
 def test_things_of_some_types_only_are_told(client):
     value = ask(client, "/lineage", uri=MODEL, types="datasets")["value"]
 

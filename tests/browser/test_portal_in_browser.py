@@ -25,6 +25,8 @@ PAGES = [
     f"/entity?uri={PLAYS}&known_at=t:1",
     f"/lineage?uri={MODEL}&up=all&down=all",
     f"/lineage?uri={MODEL}&view=list",
+    f"/closure?uri={PLAYS}",
+    f"/closure?uri={PLAYS}&type=model&live=true",
     f"/impact?uri={PLAYS}",
     f"/history?uri={V5}",
     f"/changes?uri={V5}&from=t:0",

@@ -531,6 +531,26 @@ class Owning(TypedDict):
     count: int
 
 
+class Holding(TypedDict):
+    """How many things a domain holds; None stands for none."""
+
+    domain: Thing | None
+    count: int
+
+
+class Among(TypedDict, total=False):
+    """Which of a closure is counted and told; "-" is what has no stage, owner or domain."""
+
+    stage: str
+    #: URIs.
+    owner: str
+    domain: str
+    #: In steps from the nearest start.
+    distance: int
+    #: Whether it is live by itself.
+    live: bool
+
+
 class Closure(TypedDict):
     """All that things were made from, or that is made from them; counts are not of the page."""
 
@@ -543,6 +563,8 @@ class Closure(TypedDict):
     by_depth: dict[str, int]
     by_owner: list[Owning]
     owners: int
+    by_domain: list[Holding]
+    domains: int
     live: int
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeAlias, Unpack
+from typing import TypeAlias, Unpack, cast
 
 from lineal.client.answers import (
     Alike,
+    Among,
     Answer,
     Asset,
     Closure,
@@ -88,15 +89,19 @@ class Walks(ABC):
         side: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
+        among: Among | None = None,
         way: Walk | None = None,
         **times: Unpack[Times],
     ) -> Answer[Closure]:
         """
         Return all that is made from things (``downstream``), or that they were made from.
 
-        Counted as a whole, by type, stage, owner and distance, and told page by page.
+        Counted as a whole, by type, stage, owner, domain and distance, and told page by page; with
+        *among* only what fits that.
         """
         said: dict[str, Parameter] = {"side": side, "limit": limit, "offset": offset}
+        for name, value in cast("dict[str, str | int]", among or {}).items():
+            said[name] = str(value).lower() if isinstance(value, bool) else value
         return self._ask("/closure", uri=_each(uris), **said, **_said(way), **times)
 
     def impact(
@@ -174,7 +179,7 @@ class Walks(ABC):
         layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[list[Wanted]]:
-        """Return the features that models like one consume and it does not, most wanted first."""
+        """Return the features that models alike consume and a model, or a pipeline's, do not."""
         return self._ask("/wanted-features", uri=uri, limit=limit, **said_layers(layers), **times)
 
     def similar(

@@ -30,9 +30,9 @@ from lineal.query import (
     walks,
     ways,
 )
-from lineal.query.alike import COMPARABLE, Alike, Wanted
+from lineal.query.alike import COMPARABLE, WANTING, Alike, Wanted
 from lineal.query.changing import OF, Change
-from lineal.query.closures import Closure, Member
+from lineal.query.closures import ALL, WITHOUT, Among, Closure, Member
 from lineal.query.concluded import Concluded
 from lineal.query.diff import Differences
 from lineal.query.explaining import SKEW, Explanation
@@ -52,6 +52,7 @@ from lineal.search import parse
 from lineal.store import Store
 
 __all__ = [
+    "ALL",
     "ASSETS",
     "BELIEVED",
     "COMPARABLE",
@@ -60,8 +61,11 @@ __all__ = [
     "RETIRABLE",
     "SCHEMA_TYPES",
     "SWEEP",
+    "WANTING",
     "WHOLE",
+    "WITHOUT",
     "Alike",
+    "Among",
     "Arrow",
     "Ask",
     "Asset",
@@ -335,16 +339,21 @@ class Questions:
         *,
         upstream: bool = False,
         ask: Ask = WHOLE,
+        among: Among = ALL,
         limit: int = 100,
         offset: int = 0,
     ) -> Answer[Closure]:
-        """All of what these were made from, or what is made from them: counts, and a page of it?"""
+        """
+        All of what these were made from, or what is made from them: counts, and a page of it?
+
+        With *among* the counts and the page are of what fits.
+        """
         if limit < 0 or offset < 0:
             raise Invalid("limit and offset cannot be negative.")
         with self._walking(viewer, moment, ask) as things:
             keys = [things.key(uri) for uri in _several(uris)]
             return closures.closure(
-                things, keys, upstream=upstream, ask=ask, limit=limit, offset=offset
+                things, keys, upstream=upstream, ask=ask, among=among, limit=limit, offset=offset
             )
 
     def impact(
@@ -437,6 +446,7 @@ class Questions:
         """
         Which features does a model not consume that models like it do?
 
+        Of a pipeline, the models that it trains are asked for as if they were one.
         *without* are features that count as not consumed, so that what is suggested can be tried
         against what is known.
         """

@@ -15,8 +15,9 @@ from lineal.model import Answer, Cut
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import Thirteen
 
-#: Of what it can be asked what is alike.
+#: Of what it can be asked what is alike, and of what which features it may want.
 COMPARABLE = ("model", "model-version", "feature")
+WANTING = ("model", "model-version", "pipeline")
 #: Of how many things, those that share most, the score is computed.
 COMPARED = 200
 #: How many of the shared a reason names.
@@ -40,7 +41,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A feature that a model does not consume, and that models like it do."""
+    """A feature that a model, or those a pipeline trains, do not consume and models alike do."""
 
     thing: Brief
     #: How much of the likeness of all that are alike is of those that consume it, from 0 to 1.
@@ -116,7 +117,7 @@ def similar(things: Things, asked: Thirteen, key: int, *, limit: int) -> Answer[
     1972). So a feature that all consume makes few models alike.
     """
     sort = _sort(asked, things.reader.uris([key])[key].type)
-    compared = _compared(things, asked, sort, key)
+    compared = _compared(things, asked, sort, [key])
     shown = compared.others[:limit]
     briefs = things.briefs({one for other in shown for one in (other.key, *other.both)})
     found = tuple(_alike(other, compared, sort, briefs) for other in shown)
@@ -133,18 +134,19 @@ def wanted(
     """
     Return the features that a model does not consume and that models like it do, most wanted first.
 
-    The score of a feature is the likeness of the models that consume it, over that of all that are
-    alike (`similar`): a vote of neighbours, each weighed by how near it is. A suggestion is no
-    edge: it is in no lineage and no impact. *without* are features to hold for not consumed.
+    Of a pipeline it is asked for the models that it trains, as if they were one. The score of a
+    feature is the likeness of the models that consume it, over that of all that are alike
+    (`similar`): a vote of neighbours, each weighed by how near it is. A suggestion is no edge: it
+    is in no lineage and no impact. *without* are features to hold for not consumed.
     """
     kind = things.reader.uris([key])[key].type
-    if kind not in ("model", "model-version"):
+    if kind not in WANTING:
         raise InvalidQuery(
             f"Features are suggested for models, and this is a {kind}.",
-            fix="Ask of a model or of one of its versions.",
+            fix="Ask of a model, one of its versions, or a pipeline that trains models.",
         )
-    sort = _sort(asked, kind)
-    compared = _compared(things, asked, sort, key, frozenset(without))
+    asking = asked.trained_by(key) if kind == "pipeline" else [key]
+    compared = _compared(things, asked, _sort(asked, "model"), asking, frozenset(without))
     every = math.fsum(other.score for other in compared.others)
     votes: dict[int, list[_Other]] = defaultdict(list)
     for other in compared.others:
@@ -205,15 +207,16 @@ def _compared(
     things: Things,
     asked: Thirteen,
     sort: _Sort,
-    key: int,
+    keys: list[int],
     without: frozenset[int] = frozenset(),
 ) -> _Compared:
-    """Compare a thing with everything that has something that it has, those that share most."""
-    own = [one for one in sort.had_by(key) if one not in without]
+    """Compare things, taken as one, with all that has something that they have."""
+    every_own = things.unique([one for key in keys for one in sort.had_by(key)])
+    own = [one for one in every_own if one not in without]
     having = sort.having(own)
-    itself = set(things.one([key]).values())
+    itself = set(things.one(keys).values())
     if sort.type == "model":
-        itself |= set(asked.models_of([key]))
+        itself |= set(asked.models_of(keys))
     shared: dict[int, list[int]] = defaultdict(list)
     for trait, some in having.items():
         for one in some:

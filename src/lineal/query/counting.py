@@ -1,7 +1,7 @@
 """What a walk comes to as columns, and what is counted of it.
 
-Where the index knows all of a thing, its type, stage, owners and use come from columns beside the
-compiled rows; of the few others the store is asked.
+Where the index knows all of a thing, its type, stage, owners, domains and use come from columns
+beside the compiled rows; of the few others the store is asked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from lineal.model import Cut
 from lineal.query.things import Things
 from lineal.query.traits import Known, once
 from lineal.query.walks import SLICE, Ask, go, way_of
+
+#: Kinds of edges by whose ends things are counted.
+OWNER, DOMAIN = "owned_by", "in_domain"
 
 #: Tells of each thing its place among names.
 Column: TypeAlias = "Callable[[Longs], tuple[Longs, tuple[str, ...]]]"
@@ -78,7 +81,8 @@ class Counting:
             None if known is None else known.types, {key: uri.type for key, uri in uris.items()}
         )
         self._stages = dict[int, str]()
-        self._owners = dict[int, list[int]]()
+        #: By kind of edge, where it leads from each thing that the store was asked of.
+        self._ends = {OWNER: dict[int, list[int]](), DOMAIN: dict[int, list[int]]()}
         self._live = set[int]()
 
     def _unsure(self) -> list[int]:
@@ -173,8 +177,66 @@ class Counting:
                 stage = entity.attributes.get("stage")
                 self._stages[key] = stage if isinstance(stage, str) else ""
             self._live |= things.live(some)
-            self._owners.update(things.owners(some))
+            self._ends[OWNER].update(things.owners(some))
+            self._ends[DOMAIN].update(things.domains(some))
         return []
+
+    def narrow(
+        self,
+        *,
+        stage: str | None,
+        distance: int | None,
+        live: bool | None,
+        ends: Mapping[str, int | None],
+    ) -> None:
+        """
+        Leave out all but what was asked for; only after `ask_store`.
+
+        *ends* are where edges of a kind must lead; None: no edge of the kind leads anywhere. A
+        stage of "" is none.
+        """
+        wanted = np.ones(self.far.keys.size, np.bool_)
+        if stage is not None:
+            codes, names = self._coded(
+                None if self._known is None else self._known.stages, self._stages
+            )
+            wanted &= codes == (names.index(stage) if stage in names else len(names))
+        if distance is not None:
+            wanted &= self.far.depths == distance
+        if live is not None:
+            wanted &= self._alive() == live
+        for kind, end in ends.items():
+            wanted &= self._leads(kind, end)
+        self.far, self._sure = self.far.chosen(wanted), self._sure[wanted]
+        self._types = self._types[wanted]
+        left = set(self._unsure())
+        self._stages = {key: said for key, said in self._stages.items() if key in left}
+        self._live &= left
+        for some in self._ends.values():
+            for key in some.keys() - left:
+                del some[key]
+
+    def _alive(self) -> Bools:
+        found: Bools = np.isin(self.far.keys, sorted(self._live))
+        if self._known is not None:
+            found[self._sure] = self._known.live(self.far.keys[self._sure])
+        return found
+
+    def _leads(self, kind: str, end: int | None) -> Bools:
+        """From which does an edge of a kind lead to an end; with None, from which to none?"""
+        read = self._ends[kind]
+        if end is None:
+            fits = {key for key, ends in read.items() if not ends}
+        else:
+            fits = {key for key, ends in read.items() if end in ends}
+        found: Bools = np.isin(self.far.keys, sorted(fits))
+        if self._known is not None:
+            keys = self.far.keys[self._sure]
+            places, ends = self._joined(self._known, keys, kind)
+            some = np.zeros(keys.size, np.bool_)
+            some[places if end is None else places[ends == end]] = True
+            found[self._sure] = ~some if end is None else some
+        return found
 
     # ── The counts ───────────────────────────────────────────────────────────────────────────
 
@@ -200,57 +262,66 @@ class Counting:
 
     def by_owner(self) -> list[tuple[int | None, int]]:
         """Return how many things each owns; None: what nobody owns."""
+        return self._by(OWNER)
+
+    def by_domain(self) -> list[tuple[int | None, int]]:
+        """Return how many things each domain holds; None: what is in none."""
+        return self._by(DOMAIN)
+
+    def _by(self, kind: str) -> list[tuple[int | None, int]]:
         counts: Counter[int | None] = Counter()
-        for owners in self._owners.values():
-            counts.update(owners or (None,))
+        for some in self._ends[kind].values():
+            counts.update(some or (None,))
         if self._known is not None:
             keys = self.far.keys[self._sure]
-            places, ends = self._owned(self._known, keys)
+            places, ends = self._joined(self._known, keys, kind)
             counts.update(_tallied(ends))
             if left := keys.size - int(np.count_nonzero(np.bincount(places))):
                 counts[None] += left
         uris = self._things.reader.uris([key for key in counts if key is not None])
         return sorted(counts.items(), key=lambda one: (-one[1], uris.get(one[0] or -1, "~")))
 
-    def _owned(self, known: Known, keys: Longs) -> tuple[Longs, Longs]:
-        """Return whose things are, each pair once: what has no owner is of those of its whole."""
+    def _joined(self, known: Known, keys: Longs, kind: str) -> tuple[Longs, Longs]:
+        """Return where edges of a kind lead, each pair once; from what has none, its whole's."""
         layers = self._things.reader.layers
-        places, ends = known.joined(keys, ("owned_by",), layers)
-        owned = np.zeros(keys.size, np.bool_)
-        owned[places] = True
-        orphans = np.flatnonzero(~owned)
+        places, ends = known.joined(keys, (kind,), layers)
+        has = np.zeros(keys.size, np.bool_)
+        has[places] = True
+        orphans = np.flatnonzero(~has)
         if orphans.size:
             level = frozenset(self._things.shapes.level_kinds)
             parts, wholes = known.joined(keys[orphans], level, layers)
             above = distinct(wholes)
-            of, owners = self._owners_of_wholes(known, above)
-            # Each part has each owner of each of its wholes.
+            of, theirs = self._of_wholes(known, above, kind)
+            # Each part has each end of each of its wholes.
             first = np.searchsorted(of, np.arange(above.size + 1))
             which = np.searchsorted(above, wholes)
             counts = (first[1:] - first[:-1])[which]
             begin = np.repeat(first[:-1][which], counts)
             within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
             places = np.append(places, np.repeat(orphans[parts], counts))
-            ends = np.append(ends, owners[begin + within])
+            ends = np.append(ends, theirs[begin + within])
         every = np.flatnonzero(np.bincount(ends))
         one = self._things.one(every.tolist())
         shown = np.zeros(int(every[-1]) + 1 if every.size else 0, np.int64)
         shown[every] = [one[key] for key in every.tolist()]
         return once(places, shown[ends])
 
-    def _owners_of_wholes(self, known: Known, wholes: Longs) -> tuple[Longs, Longs]:
-        """Return whose these wholes are: places, ascending, and owners."""
+    def _of_wholes(self, known: Known, wholes: Longs, kind: str) -> tuple[Longs, Longs]:
+        """Return where edges of a kind lead from these wholes: places, ascending, and ends."""
         sure = known.sure(wholes)
         found = [np.zeros((0, 2), np.int64)]
         if sure.any():
-            places, ends = self._owned(known, wholes[sure])
+            places, ends = self._joined(known, wholes[sure], kind)
             found.append(np.stack([np.flatnonzero(sure)[places], ends], axis=1))
         others = np.flatnonzero(~sure)
-        owned = self._things.owners(wholes[others].tolist())
+        keys = wholes[others].tolist()
+        owners = kind == OWNER
+        ends_of = self._things.owners(keys) if owners else self._things.domains(keys)
         rows = [
-            (place, owner)
-            for place, key in zip(others.tolist(), wholes[others].tolist(), strict=True)
-            for owner in owned[key]
+            (place, end)
+            for place, key in zip(others.tolist(), keys, strict=True)
+            for end in ends_of[key]
         ]
         found.append(np.array(rows, np.int64).reshape(-1, 2))
         pairs = np.concatenate(found)

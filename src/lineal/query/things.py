@@ -237,26 +237,35 @@ class Things:
 
     def owners(self, keys: Collection[int]) -> dict[int, list[int]]:
         """Return who owns each thing; a part without owners has its whole's."""
-        found = self._own_owners(keys)
+        return self._of_parts(keys, "owned_by")
+
+    def domains(self, keys: Collection[int]) -> dict[int, list[int]]:
+        """Return the domains of each thing; a part without one has its whole's."""
+        return self._of_parts(keys, "in_domain")
+
+    def _of_parts(self, keys: Collection[int], kind: str) -> dict[int, list[int]]:
+        """Return where edges of a kind lead; from a part without any those of its whole."""
+        found = self._own(keys, kind)
         orphans = [key for key in keys if not found[key]]
         links = self._outward(orphans, frozenset(self.shapes.level_kinds))
         wholes: dict[int, list[int]] = defaultdict(list)
         for link in links:
             wholes[link.src].append(link.dst)
         if wholes:
-            above = self.owners(sorted({whole for some in wholes.values() for whole in some}))
+            every = sorted({whole for some in wholes.values() for whole in some})
+            above = self._of_parts(every, kind)
             for key, some in wholes.items():
-                found[key] = self.unique([owner for whole in some for owner in above[whole]])
+                found[key] = self.unique([end for whole in some for end in above[whole]])
         return found
 
-    def _own_owners(self, keys: Collection[int]) -> dict[int, list[int]]:
+    def _own(self, keys: Collection[int], kind: str) -> dict[int, list[int]]:
         groups = self.groups(keys)
         every = {member for group in groups.values() for member in group}
-        owned: dict[int, list[int]] = defaultdict(list)
-        for link in self._outward(every, ("owned_by",)):
-            owned[link.src].append(link.dst)
+        ends: dict[int, list[int]] = defaultdict(list)
+        for link in self._outward(every, (kind,)):
+            ends[link.src].append(link.dst)
         return {
-            key: self.unique([owner for member in groups[key] for owner in owned[member]])
+            key: self.unique([end for member in groups[key] for end in ends[member]])
             for key in keys
         }
 

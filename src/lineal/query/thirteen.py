@@ -228,6 +228,13 @@ class Thirteen:
         models |= {link.dst for link in links if link.src in active[link.dst]}
         return self._things.unique(models)
 
+    def trained_by(self, pipeline: int) -> list[int]:
+        """Which models have an active version that this pipeline, or a run of it, made?"""
+        makers = self._group([pipeline])
+        makers |= {link.src for link in self._reader.inward(makers, ("run_of",))}
+        made = {link.src for link in self._reader.inward(makers, ("produced_by",))}
+        return self.models_of(made)
+
     # ── From a version; ownership; retirement ────────────────────────────────────────────────
 
     def around(self, key: int) -> tuple[tuple[Brief, ...], tuple[Brief, ...]]:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from lineal.store.reading import Reader
 
 #: The classes of kinds that a walk goes over or looks at, and what makes a version active besides;
-#: and by what answers are grouped: whose things are.
+#: and by what answers are grouped: whose things are, and in which domain.
 _CLASSES = ("data", "serve", "feedback", "control", "level")
-_BESIDES = ("points_to", "owned_by", "member_of")
+_BESIDES = ("points_to", "owned_by", "member_of", "in_domain")
 #: How many rows are read at a time where not all are held.
 _PIECE = 2_000_000
 #: Where in a packed claim the source, the kind and the layer begin; the target comes last.

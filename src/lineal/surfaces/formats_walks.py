@@ -161,6 +161,11 @@ def closure(answer: Answer[Closure]) -> Object:
             for owner, count in value.by_owner
         ],
         "owners": value.owners,
+        "by_domain": [
+            {"domain": None if domain is None else thing(domain), "count": count}
+            for domain, count in value.by_domain
+        ],
+        "domains": value.domains,
         "live": value.live,
     }
     return envelope(answer, body)

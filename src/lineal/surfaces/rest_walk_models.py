@@ -100,6 +100,13 @@ class Owning(_Model):
     count: int
 
 
+class Holding(_Model):
+    """How many things a domain holds; null stands for none."""
+
+    domain: Thing | None
+    count: int
+
+
 class Closure(_Model):
     """All that things were made from, or that is made from them: counts, and a page of it."""
 
@@ -112,6 +119,8 @@ class Closure(_Model):
     by_depth: dict[str, int]
     by_owner: list[Owning] = Field(description="Those who own most first; the first 20.")
     owners: int = Field(description="How many owners there are.")
+    by_domain: list[Holding] = Field(description="Those that hold most first; the first 20.")
+    domains: int = Field(description="How many domains there are.")
     live: int = Field(description="How many are live by themselves.")
 
 

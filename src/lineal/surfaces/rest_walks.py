@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Budget, Moment, Uri
-from lineal.query import RECENT, WHOLE, Ask, Lineage
+from lineal.query import RECENT, WHOLE, Among, Ask, Lineage
 from lineal.surfaces import asked, differing
 from lineal.surfaces import formats_walks as formats
 from lineal.surfaces import rest_walk_models as models
@@ -127,6 +127,25 @@ def whole(
     return walk(lineal.shapes, said, WHOLE)
 
 
+def among(
+    stage: Annotated[str | None, Query(max_length=200, description="Only of this stage.")] = None,
+    owner: Annotated[
+        str | None, Query(max_length=2_100, description="Only of this person or team.")
+    ] = None,
+    domain: Annotated[
+        str | None, Query(max_length=2_100, description="Only of this domain.")
+    ] = None,
+    distance: Annotated[
+        int | None, Query(ge=0, description="Only so many steps from the nearest start.")
+    ] = None,
+    live: Annotated[
+        bool | None, Query(description="Only what is live by itself, or what is not.")
+    ] = None,
+) -> Among:
+    """Return which of a closure is counted; ``-`` is what has no stage, owner or domain."""
+    return Among(stage or None, owner or None, domain or None, distance, live)
+
+
 def cost(
     edges: Annotated[int, Query(ge=1, le=_MOST.edges)] = _MOST.edges,
     rows: Annotated[int, Query(ge=1, le=_MOST.rows)] = _MOST.rows,
@@ -138,6 +157,7 @@ def cost(
 
 Way = Annotated[Ask, Depends(way)]
 Whole = Annotated[Ask, Depends(whole)]
+Some = Annotated[Among, Depends(among)]
 Cost = Annotated[Ask, Depends(cost)]
 
 
@@ -215,6 +235,7 @@ def _add_reached(api: APIRouter, lineal: Lineal) -> None:
         uri: Annotated[list[str], Query(description="One start, or several.", max_length=100)],
         read: Read,
         way: Whole,
+        some: Some,
         side: Annotated[
             Literal["upstream", "downstream"], Query(description="To which side.")
         ] = "downstream",
@@ -225,7 +246,7 @@ def _add_reached(api: APIRouter, lineal: Lineal) -> None:
         starts = [Uri(one) for one in uri]
         answer = ask.closure(
             read.viewer, starts, read.moment,
-            upstream=side == "upstream", ask=way, limit=limit, offset=offset,
+            upstream=side == "upstream", ask=way, among=some, limit=limit, offset=offset,
         )  # fmt: skip
         return json_response(formats.closure(answer))
 
@@ -280,7 +301,7 @@ def _add_use(api: APIRouter, lineal: Lineal) -> None:
 
     @api.get("/wanted-features", tags=["use"], **answered(Answered[list[models.Wanted]], 404))
     def wanted(uri: UriParam, read: Read, layers: Layered, limit: Limit = 20) -> Response:
-        """Features that a model does not consume and that models like it do, with a score."""
+        """Features that a model, or those a pipeline trains, do not consume and models alike do."""
         answer = ask.wanted(read.viewer, Uri(uri), read.moment, limit=limit, layers=layers)
         return json_response(formats.wanted(answer))
 

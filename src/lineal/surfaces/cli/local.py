@@ -10,7 +10,7 @@ from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.errors import InvalidQuery
 from lineal.model import Json, Moment, Uri
-from lineal.query import WHOLE, Ask
+from lineal.query import WHOLE, Among, Ask
 from lineal.surfaces import (
     asked,
     differing,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Walk,
         Wanted,
     )
+    from lineal.client.answers import Among as Said
 
 Value = TypeVar("Value")
 
@@ -317,6 +318,7 @@ class Local:
         side: str,
         limit: int,
         offset: int,
+        among: Said,
         way: Walk | None = None,
         **times: Unpack[Times],
     ) -> Answer[Closure]:
@@ -327,6 +329,7 @@ class Local:
             _moment(times),
             upstream=side == "upstream",
             ask=self._walk(way, WHOLE),
+            among=Among(**among),
             limit=limit,
             offset=offset,
         )

@@ -90,13 +90,21 @@ def closure(value: Closure) -> Parts:
     staged = {name or "no stage": count for name, count in value["by_stage"].items()}
     if staged.keys() - {"no stage"}:
         yield line(f"By stage: {counted(staged)}.")
-    yield line(f"Live: {value['live']:,}. Owners: {value['owners']:,}.")
+    yield line(
+        f"Live: {value['live']:,}. Owners: {value['owners']:,}. Domains: {value['domains']:,}."
+    )
     owning = [
         (one["owner"]["name"] if one["owner"] else "nobody", f"{one['count']:,}")
         for one in value["by_owner"][:OWNERS]
     ]
     if owning:
         yield table(("owner", "things"), owning)
+    holding = [
+        (one["domain"]["name"] if one["domain"] else "none", f"{one['count']:,}")
+        for one in value["by_domain"][:OWNERS]
+    ]
+    if value["domains"]:
+        yield table(("domain", "things"), holding)
     rows = [(one["depth"], *row_of(one), _marks(one)) for one in value["things"]]
     if rows:
         yield table(("step", *THING, "marks"), rows)

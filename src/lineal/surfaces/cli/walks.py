@@ -15,7 +15,7 @@ from lineal.surfaces.cli.places import Asked, compared, layer_option, timed
 from lineal.surfaces.cli.showing import caveats, show
 
 if TYPE_CHECKING:
-    from lineal.client.answers import Answer, Cost, Lineage, Walk
+    from lineal.client.answers import Among, Answer, Cost, Lineage, Walk
     from lineal.model import Uri
     from lineal.surfaces.cli.places import Answers
 
@@ -149,16 +149,33 @@ def common(asked: Asked, things: tuple[str, ...], side: str, limit: int, way: Wa
 )
 @click.option("--limit", type=_many, default=20, show_default=True, help="List so many.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Pass over so many.")
+@click.option("--stage", help="Only of this stage; - is none.")
+@click.option("--owner", help="Only of this person or team; - is nobody.")
+@click.option("--domain", help="Only of this domain; - is none.")
+@click.option("--distance", type=click.IntRange(0), help="Only so many steps from the nearest.")
+@click.option("--live/--idle", default=None, help="Only what is live by itself, or what is not.")
 @timed()
 @walking
 def closure(
-    asked: Asked, things: tuple[str, ...], side: str, limit: int, offset: int, way: Walk
+    asked: Asked,
+    things: tuple[str, ...],
+    side: str,
+    limit: int,
+    offset: int,
+    way: Walk,
+    **among: str | int | bool | None,
 ) -> None:
-    """Count all that each THING feeds, by type, stage and owner, and list the nearest."""
+    """Count all that each THING feeds, by type, stage, owner and domain, and list the nearest."""
     with asked.answers() as answers:
         uris = uris_of(answers, things, asked)
-        page = {"limit": limit, "offset": offset}
-        answer = answers.closure(uris, side=side, way=way, **page, **asked.times)
+        some = {name: value for name, value in among.items() if value is not None}
+        for end in ("owner", "domain"):
+            if isinstance(text := some.get(end), str) and text != "-":
+                some[end] = uri_of(answers, text, asked.times)
+        answer = answers.closure(
+            uris, side=side, among=cast("Among", some), limit=limit, offset=offset,
+            way=way, **asked.times,
+        )  # fmt: skip
     show(answer, asked.form, tables.closure)
 
 
@@ -258,7 +275,7 @@ def unused(
 @layer_option
 @timed()
 def wanted(asked: Asked, thing: str, limit: int, layers: tuple[str, ...]) -> None:
-    """Suggest features for THING, a model: those that models like it consume and it does not."""
+    """Suggest features for THING, a model or a pipeline that trains: what models alike consume."""
     with asked.answers() as answers:
         uri = uri_of(answers, thing, asked.times)
         answer = answers.wanted(uri, limit=limit, layers=layers, **asked.times)

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from lineal.access import visitor
 from lineal.errors import InvalidQuery
 from lineal.model import Answer, Json, Moment, Viewer, iso
-from lineal.query import COMPARABLE
+from lineal.query import COMPARABLE, WANTING
 from lineal.surfaces import asked
 from lineal.surfaces.cuts import worded
 from lineal.surfaces.drawing import STYLE, legend
@@ -104,7 +104,7 @@ class Frame:
             legend=Markup(legend()),  # noqa: S704  # made by our own drawing
             local=local,
             pretty=pretty,
-            comparable=COMPARABLE,
+            comparable=frozenset({*COMPARABLE, *WANTING}),
             whole=WHOLE,
             static=lambda name: f"/static/{name}?v={versions[name]}",
         )

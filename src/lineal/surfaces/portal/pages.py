@@ -10,6 +10,7 @@ from starlette.responses import Response
 from lineal.errors import LinealError, NotFound
 from lineal.model import Uri
 from lineal.surfaces.errors_http import request_id, status_of
+from lineal.surfaces.portal.counting import Counting
 from lineal.surfaces.portal.desk import Desk
 from lineal.surfaces.portal.frame import links_of
 from lineal.surfaces.portal.joining import Joining
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lineal.app import Lineal
 
 #: The pages, by what they are of.
-SUBJECTS = (Searching, Thing, Walks, Joining, Use, Schemas, RulePages)
+SUBJECTS = (Searching, Thing, Walks, Counting, Joining, Use, Schemas, RulePages)
 
 
 class Portal:

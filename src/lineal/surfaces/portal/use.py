@@ -8,8 +8,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
-from lineal.model import Answer, Entity
-from lineal.query import ASSETS, RECENT, RETIRABLE, Wanted
+from lineal.query import ASSETS, COMPARABLE, RECENT, RETIRABLE, WANTING
 from lineal.surfaces.portal.desk import Desk, UriParam, times
 from lineal.surfaces.portal.frame import Page, Seen, Sight
 from lineal.surfaces.portal.links import address
@@ -67,24 +66,21 @@ class Use:
         )  # fmt: skip
 
     def alike(self, request: Request, seen: Seen, uri: UriParam) -> Response:
-        """Show what is like a model or feature, with the score and the reason."""
+        """Show what is like a model or feature, and which features a model may want, and why."""
         answer, head = self._desk.head(seen, uri)
-        thing = answer.value.uri
-        told = self._desk.ask.similar(seen.viewer, thing, seen.pinned(answer), limit=LISTED)
+        thing, pinned, ask = answer.value.uri, seen.pinned(answer), self._desk.ask
+        told = wanted = None
+        if thing.type not in WANTING or thing.type in COMPARABLE:
+            told = ask.similar(seen.viewer, thing, pinned, limit=LISTED)
+        if thing.type in WANTING:
+            wanted = ask.wanted(seen.viewer, thing, pinned, limit=SUGGESTED)
+        page, limit = ("similar", LISTED) if told else ("wanted-features", SUGGESTED)
         return self._desk.page(
-            "alike.html", request, seen, told, **head,
-            api=address("/api/v1/similar", {"uri": thing, "limit": LISTED, **times(seen)}),
-            told=told.value, wanted=self._wanted(seen, answer),
+            "alike.html", request, seen, told or wanted or answer, **head,
+            api=address(f"/api/v1/{page}", {"uri": thing, "limit": limit, **times(seen)}),
+            told=told, wanted=wanted,
             common_with=lambda one: seen.links.to("/common", uri=[thing, one]),
         )  # fmt: skip
-
-    def _wanted(self, seen: Seen, answer: Answer[Entity]) -> tuple[Wanted, ...]:
-        """Return some features that a model may want; of anything else nothing."""
-        thing = answer.value.uri
-        if thing.type not in ("model", "model-version"):
-            return ()
-        found = self._desk.ask.wanted(seen.viewer, thing, seen.pinned(answer), limit=SUGGESTED)
-        return found.value
 
     def _types(self, kind: str) -> list[str] | None:
         return [self._desk.shapes.type(kind).name] if kind else None

@@ -61,6 +61,7 @@ class Walks:
             ],
             inside=inside, drawn=inside[:DRAWN], limit=DRAWN,
             lineage=told.value, view=view or "graph", columns=columns, fit=fit,
+            grain=grain,
             **self._shape_of(told, inside, view, seen, head["entity"]),
             other=lambda **changes: seen.links.to(
                 "/lineage", uri=answer.value.uri, **{**chosen, **changes}

@@ -8,6 +8,7 @@ import json
 import threading
 from pathlib import Path
 
+from lineal.testing.estate.conclusions import conclusions
 from lineal.testing.estate.server import Estate
 from lineal.testing.estate.truth import truth
 
@@ -15,9 +16,13 @@ from lineal.testing.estate.truth import truth
 def main(arguments: list[str] | None = None) -> None:
     """Serve an estate until interrupted."""
     chosen = _parser().parse_args(arguments)
-    with Estate(seed=chosen.seed, scale=chosen.scale, port=chosen.port) as estate:
+    with Estate(
+        seed=chosen.seed, scale=chosen.scale, port=chosen.port, slips=chosen.slips
+    ) as estate:
         if chosen.truth:
-            text = json.dumps(truth(estate.world), ensure_ascii=False, indent=1)
+            rules = {rule: sorted(pairs) for rule, pairs in conclusions(estate.world).items()}
+            told = {**truth(estate.world), "rules": rules}
+            text = json.dumps(told, ensure_ascii=False, indent=1)
             chosen.truth.write_text(text + "\n", encoding="utf-8")
         print(estate.url, flush=True)
         if chosen.sink:
@@ -37,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--truth", type=Path, help="write the answers to the thirteen questions to this file"
+    )
+    parser.add_argument(
+        "--slips", type=float, help="tell evidence for rules too, this share of it wrong (0 to 1)"
     )
     return parser
 

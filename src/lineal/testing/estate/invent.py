@@ -10,6 +10,8 @@ Only views have column mappings; tables with snapshots are made in ``traps`` alo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from random import Random
 
@@ -51,23 +53,35 @@ class Inventor:
         """Fill the shelves, layer by layer, so that domains can use what others made."""
         domains = [Domain(name, self.rng) for name in TEAMS]
         for domain in domains:
-            self._tables(domain)
-            self._feature_sets(
-                domain, domain.aggregates + domain.views + domain.staged, "features", self.count(7)
-            )
-            self._feature_services(domain)
-            self._services(domain)
+            with self._made_in(domain):
+                self._tables(domain)
+                tables = domain.aggregates + domain.views + domain.staged
+                self._feature_sets(domain, tables, "features", self.count(7))
+                self._feature_services(domain)
+                self._services(domain)
         for domain in domains:
-            self._models(domain, self.count(9), domain.sets, "")
+            with self._made_in(domain):
+                self._models(domain, self.count(9), domain.sets, "")
         for domain in domains:
-            domain.scores += [self._score_table(domain, model) for model in domain.models[:2]]
-            self._feature_sets(domain, domain.scores, "embeddings", 2)
+            with self._made_in(domain):
+                domain.scores += [self._score_table(domain, model) for model in domain.models[:2]]
+                self._feature_sets(domain, domain.scores, "embeddings", 2)
         for domain in domains:
-            borrowed = self.rng.choice(domains).sets[-2:]
-            self._models(domain, self.count(5), domain.sets + borrowed, " next")
+            with self._made_in(domain):
+                borrowed = self.rng.choice(domains).sets[-2:]
+                self._models(domain, self.count(5), domain.sets + borrowed, " next")
         for domain in domains:
-            self._serving(domain)
-            self._tests(domain)
+            with self._made_in(domain):
+                self._serving(domain)
+                self._tests(domain)
+
+    @contextmanager
+    def _made_in(self, domain: Domain) -> Iterator[None]:
+        """Remember of all that is put on the shelves meanwhile that this domain made it."""
+        known = len(self.world.versions)
+        yield
+        fresh = list(self.world.versions)[known:]
+        self.world.made_in.update(dict.fromkeys(fresh, domain.name))
 
     # -- small things ----------------------------------------------------------------------------
 

@@ -28,9 +28,15 @@ class Estate:
     """
 
     def __init__(
-        self, seed: int = 7, scale: float = 1.0, *, port: int = 0, world: World | None = None
+        self,
+        seed: int = 7,
+        scale: float = 1.0,
+        *,
+        port: int = 0,
+        world: World | None = None,
+        slips: float | None = None,
     ) -> None:
-        self.world = world or World(seed, scale)
+        self.world = world or World(seed, scale, slips=slips)
         self.tools = open_tools(self.world)
         self.faults = Faults()
         #: Changes to the world; each is announced unless told otherwise.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from lineal.testing.estate.records import (
     Deployment,
@@ -29,6 +29,9 @@ from lineal.testing.estate.records import (
     Thing,
     User,
 )
+
+if TYPE_CHECKING:
+    from lineal.testing.estate.evidence import Evidence
 
 #: The kind of each record type, in the order a first load would announce them.
 KINDS: Mapping[type, str] = {
@@ -73,6 +76,10 @@ class Shelves:
         self.rules: dict[str, Rule] = {}
         #: Runs the orchestrator once had and has thrown away.
         self.purged: set[str] = set()
+        #: The domain in which each thing was made.
+        self.made_in: dict[Thing, str] = {}
+        #: What tools tell beside the plain facts, if they were asked to.
+        self.evidence: Evidence | None = None
         #: How often each thing was put in its place.
         self.versions: dict[Thing, int] = {}
         #: Held while reading several records, or changing any.

@@ -79,13 +79,15 @@ class Catalog(Tool):
         }
 
     def _snapshot(self, ident: str) -> Document:
-        snapshot = self.world.snapshots[ident]
+        snapshot, evidence = self.world.snapshots[ident], self.world.evidence
+        content = {"ContentDigest": evidence.content(ident)} if evidence else {}
         return {
             "Table": snapshot.table,
             "SnapshotId": snapshot.number,
             "WrittenByRun": snapshot.written_by,
             "CommittedEpoch": int(snapshot.committed.timestamp()),
             "RowCount": snapshot.rows,
+            **content,
         }
 
 

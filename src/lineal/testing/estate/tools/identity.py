@@ -71,13 +71,17 @@ class Identity(Tool):
         }
 
     def _group(self, ident: str) -> Document:
-        team = self.world.teams[ident]
+        team, evidence = self.world.teams[ident], self.world.evidence
+        members = evidence.members(ident) if evidence else team.members
+        # Each organisation is responsible for the domain of its name.
+        domain = {"domain": ident} if evidence and team.parent is None else {}
         return {
             "schemas": [f"{_SCIM}:schemas:core:2.0:Group"],
             "id": team.id,
             "displayName": team.name,
-            "members": [{"value": member} for member in team.members],
+            "members": [{"value": member} for member in members],
             "parent": {"value": team.parent} if team.parent else None,
+            **domain,
             "meta": self._meta("team", ident),
         }
 

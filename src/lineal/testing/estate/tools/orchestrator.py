@@ -7,6 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import ClassVar
 
+from lineal.testing.estate.evidence import REPOSITORY
 from lineal.testing.estate.records import Thing
 from lineal.testing.estate.tools.tool import Collection, Document, Json, Reply, Request, Tool
 
@@ -70,7 +71,7 @@ class Orchestrator(Tool):
         return {"kind": _KINDS[kind], "action": _ACTIONS[verb], "key": ident}
 
     def _run(self, ident: str) -> Document:
-        run = self.world.runs[ident]
+        run, evidence = self.world.runs[ident], self.world.evidence
         return {
             "run_id": run.id,
             "pipeline": run.pipeline,
@@ -79,7 +80,7 @@ class Orchestrator(Tool):
             "finished_ms": _millis(run.finished) if run.finished else None,
             "ab_test_cells": [
                 {"test_id": int(test), "cell_number": number, "cell_name": name}
-                for test, number, name in run.cells
+                for test, number, name in (evidence.cells(run) if evidence else run.cells)
             ],
             "inputs": [self._address(thing) for thing in run.inputs],
             "outputs": [self._address(thing) for thing in run.outputs],
@@ -98,7 +99,8 @@ class Orchestrator(Tool):
         return f"{_SCHEMES[kind]}://{ident}"
 
     def _pipeline(self, ident: str) -> Document:
-        pipeline = self.world.pipelines[ident]
+        pipeline, evidence = self.world.pipelines[ident], self.world.evidence
+        file = evidence and {"repository": REPOSITORY, "path": evidence.written_in(ident)}
         schedule = self.world.schedules.get(pipeline.schedule or "")
         return {
             "name": pipeline.id,
@@ -113,6 +115,7 @@ class Orchestrator(Tool):
             "nodes": [{"id": node, "type": what} for node, what in pipeline.nodes],
             "repository": pipeline.repository,
             "created_ms": _millis(pipeline.created),
+            **({"definition": file} if file else {}),
         }
 
     def _schedule(self, ident: str) -> Document:

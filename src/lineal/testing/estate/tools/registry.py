@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from lineal.testing.estate.evidence import digest
 from lineal.testing.estate.records import Instance, Thing
 from lineal.testing.estate.tools.tool import Collection, Document, Json, Reply, Request, Tool
 
@@ -77,7 +78,7 @@ class Registry(Tool):
         return {"event_type": f"{noun}_{verb}", key: ident}
 
     def _instance(self, ident: str) -> Document:
-        instance = self.world.instances[ident]
+        instance, evidence = self.world.instances[ident], self.world.evidence
         return {
             "id": instance.id,
             "model_id": instance.model,
@@ -93,31 +94,33 @@ class Registry(Tool):
             "parent_relation": instance.relation,
             "training_tables": [_training_table(thing) for thing in instance.trained_on],
             "artifact_uri": f"s3://stream-models/{instance.model}/{instance.id}",
-            "image_digest": "sha256:" + hashlib.sha256(instance.id.encode()).hexdigest(),
+            "image_digest": evidence.image(ident) if evidence else digest(ident),
             **_paperwork(instance),
         }
 
     def _model(self, ident: str) -> Document:
-        model = self.world.models[ident]
+        model, evidence = self.world.models[ident], self.world.evidence
         return {
             "id": model.id,
             "name": model.name,
             "description": model.description,
             "objective": model.objective,
             "owner_emails": model.owners,
-            "aliases": dict(model.aliases),
+            "aliases": evidence.aliases(ident) if evidence else dict(model.aliases),
             "labels": _labels(model.labels),
             "created_at": _iso(model.created),
         }
 
     def _evaluation(self, ident: str) -> Document:
-        evaluation = self.world.evaluations[ident]
+        evaluation, evidence = self.world.evaluations[ident], self.world.evidence
+        measured = {"dataset_digest": evidence.measured_content(ident)} if evidence else {}
         return {
             "id": evaluation.id,
             "instance": evaluation.instance,
             "table": evaluation.table,
             "metrics": dict(evaluation.metrics),
             "at": _iso(evaluation.at),
+            **measured,
         }
 
 

@@ -44,7 +44,8 @@ class Serving(Tool):
         return {"what": kind, "id": ident, "happened": verb}
 
     def _deployment(self, ident: str) -> Document:
-        deployment = self.world.deployments[ident]
+        deployment, evidence = self.world.deployments[ident], self.world.evidence
+        running = {"image": evidence.running(ident)} if evidence else {}
         return {
             "id": deployment.id,
             "service": deployment.service,
@@ -57,6 +58,7 @@ class Serving(Tool):
             if deployment.log_table
             else None,
             "since": deployment.since.isoformat(),
+            **running,
         }
 
     def _service(self, ident: str) -> Document:
