@@ -70,7 +70,8 @@ class Closure:
     by_type: dict[str, int]
     by_stage: dict[str, int]
     by_depth: dict[int, int]
-    #: Those who own most first; None: what nobody owns. A thing may be of several owners.
+    #: Those who own most first, of them the first recorded; None: what nobody owns. A thing may be
+    #: of several owners.
     by_owner: tuple[tuple[Brief | None, int], ...]
     #: How many owners there are, of whom the first are named.
     owners: int

@@ -278,8 +278,9 @@ class Counting:
             counts.update(_tallied(ends))
             if left := keys.size - int(np.count_nonzero(np.bincount(places))):
                 counts[None] += left
-        uris = self._things.reader.uris([key for key in counts if key is not None])
-        return sorted(counts.items(), key=lambda one: (-one[1], uris.get(one[0] or -1, "~")))
+        # Of equal counts the first recorded: to ask for all names would cost more than to count.
+        last = max((key for key in counts if key is not None), default=0) + 1
+        return sorted(counts.items(), key=lambda one: (-one[1], one[0] or last))
 
     def _joined(self, known: Known, keys: Longs, kind: str) -> tuple[Longs, Longs]:
         """Return where edges of a kind lead, each pair once; from what has none, its whole's."""
