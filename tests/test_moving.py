@@ -24,12 +24,12 @@ from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
 from lineal.errors import ConfigError, Damaged, FileRefused
-from lineal.model import Uri
+from lineal.model import EdgeStatement, Record, Uri
 from lineal.store import Batch, exporting, moving, schema, work
 from lineal.store.forgetting import Policy
 from lineal.surfaces.cli import failing, main
 from tests import past, world
-from tests.databases import lasting
+from tests.databases import ENGINES, lasting
 
 ROOT = Path(__file__).parent.parent
 
@@ -251,13 +251,48 @@ def test_progress_is_told_while_a_file_is_written_and_read(whole: Whole, tmp_pat
     assert all(total is not None and done <= total for done, total, _ in told)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_rule_that_was_switched_stays_so(
+    engine: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def switches(lineal: Lineal) -> dict[str, bool]:
+        return {name: rule.enabled for name, rule in lineal.store.kept_rules().items()}
+
+    version, run = Uri.of("model-version", "r", "m", "1"), Uri.of("run", "r", "1")
+    cell, test = Uri.of("ab-cell", "x", "t", "1"), Uri.of("ab-test", "x", "t")
+    edges = (
+        EdgeStatement(version, "produced_by", run),
+        EdgeStatement(run, "executed_for", cell),
+        EdgeStatement(cell, "cell_of", test),
+        EdgeStatement(version, "served_in", cell),
+    )
+    with opened("sqlite", tmp_path) as lineal:
+        lineal.store.commit(Batch([Record("r", "all", version, (), edges, 1_000)], "a", "b"))
+        lineal.ruling.switch("trained_for", enabled=False, actor="me")
+        lineal.ruling.switch("relies_on", enabled=True, actor="me")
+        lineal.ruling.follow()
+        switched, digest, file = switches(lineal), lineal.store.digest(), exported(lineal)
+    assert not switched["trained_for"]
+    assert switched["relies_on"]
+
+    with opened(engine, tmp_path_factory.mktemp("there")) as lineal:
+        fill(lineal, file)
+        assert exported(lineal) == file
+        lineal.ruling.follow()
+        assert switches(lineal) == switched
+        assert lineal.store.digest() == digest
+        assert exported(lineal) == file
+        assert lineal.store.verify().disagreements == ()
+
+
 def test_every_table_is_moved_or_follows_from_what_is() -> None:
     """A new table must be put here, and into the export if it holds what nothing else does."""
     told = {"entity", "document", "tx", "record", "edge_out", "derivation", "response"}
     told |= {"resealed", "forgotten", "term"} | {table.name for table in exporting.WORK}
     follows = {"uri", "edge_in", "clock", "search_name", "facet_value"}
-    # Rules go through everything anew in the new place; that one was switched off is not told.
-    follows |= {"projection", "ledger", "rule", "rule_work"}
+    told.add("rule")
+    # Rules that are in use go through everything anew in the new place.
+    follows |= {"projection", "ledger", "rule_work"}
 
     assert told | follows == set(schema.metadata.tables)
     assert not told & follows

@@ -113,6 +113,7 @@ class _Export:
         self._transactions()
         for table in WORK:
             self._work(table)
+        self._rules()
         self._out.end()
         return t
 
@@ -136,7 +137,7 @@ class _Export:
         )
         counts = {table.name: self._count(table) for table in counted}
         counts["edge"] = self._count(schema.edge_out)
-        counts["row"] = sum(self._count(table) for table in WORK)
+        counts["row"] = sum(self._count(table) for table in (*WORK, schema.rule))
         self._counts = counts
         t = self._connection.scalar(sa.select(schema.clock.c.published)) or 0
         kinds = list(self._words.values())
@@ -334,6 +335,12 @@ class _Export:
             self._write(
                 lines.Row(str(table.name), {str(name): row._mapping[name] for name in row._mapping})
             )
+
+    def _rules(self) -> None:
+        """Tell which rules are in use; that they have concluded does not hold in another place."""
+        rule = schema.rule.c
+        for name, enabled in self._stream(sa.select(rule.name, rule.enabled).order_by(rule.name)):
+            self._write(lines.Row("rule", {"name": name, "enabled": bool(enabled)}))
 
 
 #: The rank of the answer of a source.

@@ -173,6 +173,9 @@ class _Import:
             raise self._source.refused("A second header stands in the file.")
 
     def _work(self, name: str, some: list[lines.Row]) -> None:
+        if name == "rule":
+            self._rules(some)
+            return
         table = _TABLES.get(name)
         columns = [] if table is None else [one.name for one in table.columns if one.name != "id"]
         if table is None or any(list(one.values) != columns for one in some):
@@ -182,6 +185,18 @@ class _Import:
             self._put_numbered(table, rows)
         else:
             self._put(table, rows)
+
+    def _rules(self, some: list[lines.Row]) -> None:
+        """Keep which rules are in use. Without a digest each of them goes through everything."""
+        if any([*one.values] != ["name", "enabled"] for one in some):
+            raise self._source.refused("This Lineal knows no such rows of rule.")
+        known = {row[0]: row for row in self._ledger.find(schema.rule, "1 = 1")}
+        told = [(str(one.values["name"]), bool(one.values["enabled"])) for one in some]
+        self._ledger.change(
+            schema.rule, [(known[name], {"enabled": on}) for name, on in told if name in known]
+        )
+        new = [(name, "", b"", on) for name, on in told if name not in known]
+        self._put(schema.rule, new)
 
     # ── Names ────────────────────────────────────────────────────────────────────────────────
 
