@@ -21,7 +21,8 @@ import lineal as lineal_package
 from lineal import errors
 from lineal.app import Lineal
 from lineal.client import Client
-from lineal.model import Record, Uri
+from lineal.config import Config
+from lineal.model import EdgeStatement, Record, Uri
 from lineal.store import Batch
 from lineal.surfaces import errors_http
 from lineal.surfaces.cli import failing, logs, main
@@ -199,6 +200,18 @@ def test_a_table_tells_what_matters(name: str, told: str, file: list[str]):
     output = run(*READS[name], *file).stdout
 
     assert told in output or name == "types"
+
+
+def test_what_is_said_of_an_edge_is_shown_where_it_is_explained(tmp_path: Path):
+    model, team = Uri("mlg://model/r/m"), Uri("mlg://team/p/t")
+    owned = EdgeStatement(model, "owned_by", team, {"line": 7, "pattern": "models/"})
+    with Lineal.open(Config(db=tmp_path / "g.db")) as lineal:
+        tell(lineal, Record("r", "m", model, (), (owned,), 1_000))
+
+    output = run("explain", model, "owned_by", team, "--db", tmp_path / "g.db").stdout
+
+    assert "line: 7" in output
+    assert "pattern: models/" in " ".join(output.split())
 
 
 def test_ask_alone_lists_the_thirteen_questions():

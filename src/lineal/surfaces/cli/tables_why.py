@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Parts: TypeAlias = Iterator[RenderableType]
 
 _CLAIM = (
-    *("layer", "source", "document", "since", "until", "observed", "confirmed"),
+    *("layer", "source", "document", "says", "since", "until", "observed", "confirmed"),
     *("answered by", "sha256"),
 )
 
@@ -53,12 +53,12 @@ def _rows(support: Support) -> list[tuple[Json, ...]]:
 def _value(one: Valued) -> tuple[Json, ...]:
     said = (one["thing"]["name"], f"{one['attribute']} =", cell(one["value"]))
     when = (one["observed_at"], one["confirmed_at"])
-    return (*said, "", one["source"], one["document"], "", "", *when, *_answer(one["response"]))
+    return (*said, "", one["source"], one["document"], "", "", "", *when, *_answer(one["response"]))
 
 
 def _claim(claim: Stated) -> tuple[Json, ...]:
     return (
-        *(claim["layer"], claim["source"], claim["document"]),
+        *(claim["layer"], claim["source"], claim["document"], cell(claim["attributes"])),
         *(claim["valid_from"], claim["valid_to"], claim["observed_at"], claim["confirmed_at"]),
         *_answer(claim.get("response")),
     )
