@@ -14,6 +14,7 @@ _TEXTS = ("description",)
 _FACETS = ("status", "domain", "environment", "stage", "kind")
 #: Attributes by whose value one thing is found to be what another speaks of.
 _MARKS = ("artifact_uri", "dataset_digest", "digest", "image_digest")
+_KEPT = (*_FACETS, *_MARKS)
 
 
 def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchRow:
@@ -22,18 +23,27 @@ def describe(uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchR
     kind, platform, *segments = uri.parts
     called = name if isinstance(name, str) and name else segments[-1]
     ids = " ".join((platform, *segments))
-    description = " ".join(value for key in _TEXTS if isinstance(value := attributes.get(key), str))
+    description = " ".join(
+        [value for key in _TEXTS if isinstance(value := attributes.get(key), str)]
+    )
+    tags = attributes.get("tags")
     facets = {
-        "type": frozenset({kind}),
-        "platform": frozenset({platform}),
-        "tag": frozenset(_tags(attributes.get("tags"))),
+        "type": frozenset((kind,)),
+        "platform": frozenset((platform,)),
+        "tag": frozenset(_tags(tags)) if tags else _NONE,
     }
-    for facet in (*_FACETS, *_MARKS):
+    for facet in _KEPT:
         value = attributes.get(facet)
-        if isinstance(value, str) and value:
-            facets[facet] = frozenset({value})
-    parts = " ".join((ids, *_inner_words(ids), *_inner_words(called)))
+        if value and isinstance(value, str):
+            facets[facet] = frozenset((value,))
+    # Most ids and names have no humps to part words at.
+    parts = ids
+    if not (ids.islower() and called.islower()):
+        parts = " ".join((ids, *_inner_words(ids), *_inner_words(called)))
     return SearchRow(called, parts, description, facets, deleted)
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _tags(tags: Json) -> Iterable[str]:

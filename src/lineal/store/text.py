@@ -136,6 +136,11 @@ def pairs_of(row: SearchRow) -> list[tuple[str, str]]:
     for name, values in row.facets.items():
         if name in OWN:
             continue
+        if len(values) == 1:
+            # Nothing else is there of which it could be the key.
+            (value,) = values
+            found.append((name, value))
+            continue
         keys = {value.partition(PART)[0] for value in values if PART in value}
         found += [(name, value) for value in values if value not in keys]
     return found
