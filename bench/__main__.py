@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 from rich.console import Console
 
-from bench import accuracy, reports, rules, store, walks
+from bench import accuracy, crowding, reports, rules, store, walks
 from bench.graph import SIZES, Graph
 from bench.ingest import run as ingest
 from bench.lineage import graph as estates
@@ -38,6 +38,10 @@ def main() -> None:
     right.add_argument("--scale", type=float, default=1.0, help="of the example estate")
     right.add_argument("--reports", type=Path, default=reports.FOLDER, metavar="FOLDER")
     right.add_argument("--seed", type=int, default=7)
+    crowd = kinds.add_parser("crowding", help="a small question beside very many large ones")
+    crowd.add_argument("--clients", type=int, default=100, help="that ask for very much")
+    crowd.add_argument("--senders", type=int, default=8, help="that tell of events")
+    crowd.add_argument("--seconds", type=float, default=20.0)
     chosen = parser.parse_args()
     if chosen.what == "store":
         _store(chosen)
@@ -51,6 +55,9 @@ def main() -> None:
         _rules(chosen)
     elif chosen.what == "accuracy":
         _accuracy(chosen)
+    elif chosen.what == "crowding":
+        found = crowding.measure(chosen.clients, chosen.senders, chosen.seconds)
+        Console().print(crowding.text(found), markup=False)
     else:
         walks.run(getattr(chosen, "projects", 400))
 

@@ -20,6 +20,7 @@ from lineal.query import Questions
 from lineal.store import work
 from lineal.surfaces.cli import main
 from lineal.surfaces.cli.local import Local
+from lineal.surfaces.crowding import FewAtOnce
 from lineal.surfaces.portal.pages import Portal
 from lineal.surfaces.server import create
 from tests import world
@@ -154,7 +155,11 @@ def test_every_answer_of_a_program_takes_both_times(owner: type) -> None:
 
 
 def test_every_page_takes_both_times_and_reads_them(lineal: Lineal, client: TestClient) -> None:
-    routes = [route for route in Portal(lineal).router().routes if isinstance(route, APIRoute)]
+    routes = [
+        route
+        for route in Portal(lineal, FewAtOnce()).router().routes
+        if isinstance(route, APIRoute)
+    ]
     without = set()
     for route in routes:
         names = {

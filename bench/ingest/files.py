@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from bench.ingest.running import ROOT, Failed, spec
+from bench.ingest.running import Failed, python, spec
 from bench.ingest.tool import Registry
 
 #: How many lines lie in one file.
@@ -50,21 +47,10 @@ def _of_files(resource: Mapping[str, object]) -> dict[str, object]:
 
 def imported(source: Path, root: Path, db: Path) -> float:
     """Import files as people do, in a process of its own; return how many seconds it takes."""
-    words = [
-        "-m",
-        "lineal.surfaces.cli",
-        "import",
-        "files",
-        str(source),
-        str(root),
-        "--db",
-        str(db),
-    ]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    words = ("import", "files", str(source), str(root), "--db", str(db))
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, env=env
-    )
-    if done.returncode:
-        raise Failed(f"The import failed: {done.stderr[-2_000:]}")
+    process = python("-m", "lineal.surfaces.cli", *words)
+    process.communicate()
+    if process.returncode:
+        raise Failed(f"The import ended with {process.returncode}.")
     return time.monotonic() - began

@@ -64,7 +64,7 @@ class Tool:
     def __init__(self, things: int, *, etags: bool = True) -> None:
         self.things = things
         options = [] if etags else ["--no-etags"]
-        self._process = _python("-m", "bench.ingest.tool", str(things), *options)
+        self._process = python("-m", "bench.ingest.tool", str(things), *options)
         assert self._process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self._http = httpx2.Client(base_url=self.address, trust_env=False)
@@ -99,15 +99,17 @@ class Tool:
 class Server:
     """A server of Lineal at work over one file. Leaving the ``with`` block ends it."""
 
-    def __init__(self, db: Path, source: str) -> None:
+    def __init__(self, db: Path, source: str = "") -> None:
+        """*source* is what its file says of the tool; without it there is none."""
         self.db = db
         file = db.with_name("registry.yaml")
         file.write_text(source, encoding="utf-8")
+        of = ("--source", str(file)) if source else ()
         self._log = db.with_name("server.log")
         self._said = self._log.open("w", encoding="utf-8")
-        self._process = _python(
-            "-m", "lineal.surfaces.cli", "serve", "--db", str(db), "--port", "0",
-            "--source", str(file), said=self._said,
+        self._process = python(
+            "-m", "lineal.surfaces.cli", "serve", "--db", str(db), "--port", "0", *of,
+            said=self._said,
         )  # fmt: skip
         self.http = httpx2.Client(base_url=self._answering(), timeout=60, trust_env=False)
 
@@ -161,7 +163,8 @@ class Server:
         self.http.post("/api/v1/sources/registry/sweep").raise_for_status()
 
 
-def _python(*words: str, said: IO[str] | None = None) -> subprocess.Popen[str]:
+def python(*words: str, said: IO[str] | None = None) -> subprocess.Popen[str]:
+    """Begin a process of this checkout's code; *said* takes what it writes to standard error."""
     paths = [str(ROOT), str(ROOT / "src")]
     return subprocess.Popen(
         [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -13,6 +13,7 @@ from lineal.query import RECENT, WHOLE, Among, Ask, Lineage
 from lineal.surfaces import asked, differing
 from lineal.surfaces import formats_walks as formats
 from lineal.surfaces import rest_walk_models as models
+from lineal.surfaces.crowding import FewAtOnce
 from lineal.surfaces.drawing import layout as arranged
 from lineal.surfaces.picture import shown
 from lineal.surfaces.rest import (
@@ -164,9 +165,9 @@ Cost = Annotated[Ask, Depends(cost)]
 # ── The endpoints ───────────────────────────────────────────────────────────────────────────────
 
 
-def router(lineal: Lineal) -> APIRouter:
-    """Return every endpoint that walks, or compares two moments."""
-    api = APIRouter(prefix=PREFIX)
+def router(lineal: Lineal, few: FewAtOnce) -> APIRouter:
+    """Return every endpoint that walks, or compares two moments; *few* are answered at once."""
+    api = APIRouter(prefix=PREFIX, dependencies=[Depends(few, scope="function")])
     _add_walks(api, lineal)
     _add_reached(api, lineal)
     _add_use(api, lineal)

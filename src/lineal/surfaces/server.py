@@ -24,6 +24,7 @@ from lineal.surfaces import (
     rest_work,
 )
 from lineal.surfaces import rest_models as models
+from lineal.surfaces.crowding import FewAtOnce
 from lineal.surfaces.errors_http import problem_response, translated
 from lineal.surfaces.events import rest as rest_doors
 from lineal.surfaces.events.doors import Doors
@@ -56,13 +57,14 @@ def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
     )
     app.state.lineal = lineal
     app.include_router(rest.router(lineal))
-    app.include_router(rest_walks.router(lineal))
+    few = FewAtOnce()
+    app.include_router(rest_walks.router(lineal, few))
     app.include_router(rest_events.router(lineal))
     app.include_router(rest_doors.router(doors))
     app.include_router(rest_identity.router(lineal))
     app.include_router(rest_rules.router(lineal))
     app.include_router(rest_work.router(lineal))
-    pages = portal.Portal(lineal)
+    pages = portal.Portal(lineal, few)
     app.include_router(pages.router())
     _add_probes(app, lineal, doors)
     _add_errors(app, pages)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from lineal.errors import LinealError, NotFound
 from lineal.model import Uri
+from lineal.surfaces.crowding import FewAtOnce
 from lineal.surfaces.errors_http import request_id, status_of
 from lineal.surfaces.portal.counting import Counting
 from lineal.surfaces.portal.desk import Desk
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 
 #: The pages, by what they are of.
 SUBJECTS = (Searching, Thing, Walks, Counting, Joining, Use, Schemas, RulePages)
+#: Those that walk as far as it goes.
+WALKING = (Walks, Counting, Joining, Use, Schemas)
 
 
 class Portal:
     """The pages over one installation."""
 
-    def __init__(self, lineal: Lineal) -> None:
-        self.lineal = lineal
+    def __init__(self, lineal: Lineal, few: FewAtOnce) -> None:
+        """Of the pages that walk, *few* are made at once."""
+        self.lineal, self._few = lineal, few
         self._desk = desk = Desk(lineal)
         self._frame = desk.frame
         self._subjects = [subject(desk) for subject in SUBJECTS]
@@ -43,7 +47,8 @@ class Portal:
         router = APIRouter(include_in_schema=False)
         for subject in self._subjects:
             for path, page in subject.pages().items():
-                router.add_api_route(path, page, methods=["GET", "HEAD"])
+                few = [Depends(self._few, scope="function")] if isinstance(subject, WALKING) else []
+                router.add_api_route(path, page, methods=["GET", "HEAD"], dependencies=few)
         StandingPages(self.lineal, self._frame).add_to(router)
         RulePages(self._desk).add_to(router)
         router.add_api_route("/static/{name}", self.static, methods=["GET", "HEAD"])
