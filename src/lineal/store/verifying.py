@@ -409,9 +409,11 @@ class Verification:
             self._progress("search", at + len(some))
         for table in ("search_name", "search"):
             name = "rowid" if table == "search" and self._driver.is_sqlite else "key"
+            # Not "NOT IN": of very many, PostgreSQL would go through all things for each row.
             stray = self._driver.rows(
-                f"SELECT DISTINCT {name} FROM {table} WHERE {name} NOT IN (SELECT key FROM entity)"
-                f" OR {name} IN ({DROPPED})"
+                f"SELECT {name} FROM {table}"
+                f" WHERE NOT EXISTS (SELECT 1 FROM entity WHERE entity.key = {table}.{name})"
+                f" UNION SELECT {name} FROM {table} WHERE {name} IN ({DROPPED})"
             )
             for (found,) in stray[:NAMED]:
                 self._found.add(table, f"Key {found} is found, and is no thing.")
