@@ -18,7 +18,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -300,14 +300,18 @@ def test_a_migration_under_load_loses_nothing(engine: str, tmp_path: Path) -> No
     log, port = tmp_path / "log", _port()
     is_file = engine == "sqlite"
     clients = Clients(knocking=is_file)
-    with filled(engine, tmp_path, THINGS) as (place, statements):
+    with filled(engine, tmp_path, THINGS) as (place, statements), ExitStack() as ending:
         then = revision(place)
 
         def begun(dies: int = -1) -> Server:
             at = port if is_file else _port()
-            return Server(earlier.present(), place, at, log, dies)
+            server = Server(earlier.present(), place, at, log, dies)
+            ending.callback(server.end)
+            return server
 
-        old = Server(earlier.sources(), place, port, log).serves()
+        old = Server(earlier.sources(), place, port, log)
+        ending.callback(old.end)
+        old.serves()
         with clients.at_work(old):
             clients.go_on()
             if is_file:
