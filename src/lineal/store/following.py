@@ -6,6 +6,7 @@ while one of its derivations does.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,6 +28,8 @@ from lineal.store.seals import Owner
 #: they lie in the row.
 _Edge: TypeAlias = "tuple[int, str, int]"
 _Name: TypeAlias = "tuple[int, str, int, str]"
+#: When edges ended and why, life by life.
+_Lives: TypeAlias = "Mapping[Support, Sequence[Row]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,6 @@ class Following:
         """
         self._driver, self._reader, self._rows = driver, reader, rows
         self._documents, self._document, self._now = documents, document, now
-        self._lives: dict[Support, list[Row]] = {}
 
     def write(self, conclusion: Conclusion, *, is_first: bool = False) -> set[EdgeId]:
         """
@@ -150,12 +152,23 @@ class Following:
         uris: Mapping[int, Uri],
     ) -> dict[_Edge, _End]:
         """End what is no more concluded so; return how, by the edge."""
+        rested = {
+            name: facts.supports_of(standing[name].body or "[]")
+            for name in gone
+            if name not in wanted
+        }
+        lives = self._lives(support for some in rested.values() for support in some)
         ends: dict[_Edge, _End] = {}
         for name in gone:
-            row, (start, kind, dst, _) = standing[name], name
-            end = ends[name[:3]] = self._end(row, wanted.get(name))
-            owner = self._documents[row.key[3]]
-            edge = (uris[start], kind, uris[dst])
+            row, still, (start, kind, dst, _) = standing[name], wanted.get(name), name
+            if still is None:
+                end = self._support_end(rested[name], lives)
+            elif still.valid_from == row.valid_from and still.valid_to is not None:
+                end = _End(still.valid_to, "changed")
+            else:
+                end = _End(still.valid_from, "corrected")
+            ends[name[:3]] = end
+            owner, edge = self._documents[row.key[3]], (uris[start], kind, uris[dst])
             self._rows.end_derivation(owner, edge, row, end.at, end.reason)
         return ends
 
@@ -177,15 +190,7 @@ class Following:
                 supports=supports, kept=kept, why=why(each, uris),
             )  # fmt: skip
 
-    def _end(self, row: Standing, still: Derivation | None) -> _End:
-        """A derivation ends as its support ended, or is replaced by one of a truer span."""
-        if still is not None:
-            if still.valid_from == row.valid_from and still.valid_to is not None:
-                return _End(still.valid_to, "changed")
-            return _End(still.valid_from, "corrected")
-        return self._support_end(facts.supports_of(row.body or "[]"))
-
-    def _support_end(self, supports: Sequence[Support]) -> _End:
+    def _support_end(self, supports: Sequence[Support], lives: _Lives) -> _End:
         """Why did the support go? The conclusion was true for as long as all of it was."""
         until = self._now
         if not self._still_one(supports):
@@ -193,7 +198,7 @@ class Following:
         for support in supports:
             if support[1].startswith(EQUAL):
                 continue
-            rows = self._lives_of(support)
+            rows = lives.get(support, ())
             if any(t_to is None for t_to, _, _ in rows):
                 continue
             if all(schema.REASONS[reason] == "corrected" for _, _, reason in rows):
@@ -201,15 +206,17 @@ class Following:
             until = min(until, max(ended_at for _, ended_at, _ in rows))
         return _End(until, "removed")
 
-    def _lives_of(self, support: Support) -> list[Row]:
-        """Return the lives that an edge had; many derivations rest on the same."""
-        known = self._lives.get(support)
-        if known is None:
-            src, kind, dst = support
-            number = self._reader.kinds((kind,))
-            known = self._driver.rows(_LIVES, src, *number, dst) if number else []
-            self._lives[support] = known
-        return known
+    def _lives(self, supports: Iterable[Support]) -> _Lives:
+        """Return the lives that these edges had, by whatever claim."""
+        starts: dict[str, set[int]] = defaultdict(set)
+        for src, kind, _ in supports:
+            starts[kind].add(src)
+        found: dict[Support, list[Row]] = defaultdict(list)
+        for kind, some in starts.items():
+            for number in self._reader.kinds((kind,)):
+                for src, dst, *life in self._driver.among(_LIVES, some, number):
+                    found[src, kind, dst].append(tuple(life))
+        return found
 
     def _still_one(self, supports: Sequence[Support]) -> bool:
         """Are the names it rests on still held to be one? If not, they were so at no time."""
@@ -307,8 +314,10 @@ _STANDING_EDGES = """
 """
 #: Where do the edges begin that a rule concluded to end at these?
 _LEADING_TO = "SELECT src FROM edge_in WHERE document = ? AND t_to IS NULL AND dst {among}"
-#: Which lives did an edge have, by whatever claim?
-_LIVES = "SELECT t_to, ended_at, reason FROM edge_out WHERE src = ? AND kind = ? AND dst = ?"
+#: Which lives did the edges of a kind have that begin at these, by whatever claim?
+_LIVES = """
+    SELECT src, dst, t_to, ended_at, reason FROM edge_out WHERE kind = ? AND src {among}
+"""
 
 
 def _kept(supports: Sequence[Support]) -> str:

@@ -103,23 +103,38 @@ class Leaves:
         self.salt = salt
         self._salted = blake2b(digest_size=32, salt=salt)
         self._sums: dict[Owner, int] = {}
+        #: What is still to be added up: many rows at once cost less than each by itself.
+        self._lines: dict[Owner, list[str]] = {}
 
     def add(self, owner: Owner, line: str) -> None:
         """Add one row."""
-        self.add_all(owner, (line,))
+        lines = self._lines.get(owner)
+        if lines is None:
+            lines = self._lines[owner] = []
+        lines.append(line)
+        if len(lines) >= _TOGETHER:
+            self.add_all(owner, lines)
+            lines.clear()
 
     def add_all(self, owner: Owner, lines: Iterable[str]) -> None:
         """Add some rows of one document."""
-        total = self._sums.get(owner, 0)
+        total, copied = self._sums.get(owner, 0), self._salted.copy
         for line in lines:
-            digest = self._salted.copy()
+            digest = copied()
             digest.update(line.encode())
             total += int.from_bytes(digest.digest(), "little")
         self._sums[owner] = total & _WIDTH
 
     def sums(self) -> Mapping[Owner, int]:
         """Return the sum of each document."""
+        for owner, lines in self._lines.items():
+            self.add_all(owner, lines)
+        self._lines.clear()
         return self._sums
+
+
+#: How many rows of a document are held until they are added up.
+_TOGETHER = 1_000
 
 
 def root(
