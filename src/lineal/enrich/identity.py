@@ -8,7 +8,7 @@ the two parts' places in their wholes and on what joins the wholes, and go when 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -63,6 +63,10 @@ class PartsFollow:
     def programs(self) -> tuple[Program, ...]:
         """None: parts follow in the commit that joins or parts their wholes, however many."""
         return ()
+
+    def may_conclude(self, name: str, knows: Callable[[Collection[str]], Collection[int]]) -> bool:
+        """Return False: there are no programs to ask for."""
+        return False
 
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterator[Step]:
         """Conclude nothing: there are no programs to ask for."""

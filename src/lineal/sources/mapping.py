@@ -7,9 +7,11 @@ the document and of the rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, cast
+
+from msgspec import structs
 
 from lineal import normalise
 from lineal.errors import Invalid, SourceGarbled
@@ -199,7 +201,7 @@ class _Reading:
         name = (edge.start, edge.kind, edge.end)
         before = self.edges.get(name)
         if before is not None:
-            edge = replace(before, attributes=_joined(before.attributes, edge.attributes))
+            edge = structs.replace(before, attributes=_joined(before.attributes, edge.attributes))
         self.edges[name] = edge
 
     def _items(

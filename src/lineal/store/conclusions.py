@@ -134,6 +134,13 @@ class Rules(Protocol):
         What of one rule is more than *most* things is put off.
         """
 
+    def may_conclude(self, name: str, knows: Callable[[Collection[str]], Collection[int]]) -> bool:
+        """
+        Return False where one rule concludes nothing, whatever it is asked for.
+
+        *knows* returns something for each of some kinds of which there ever was an edge.
+        """
+
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterable[Step]:
         """Return what one rule concludes for these things."""
 

@@ -107,6 +107,10 @@ def statement_line(statement: Statement, body: str) -> str:
 def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
     """Return what a digest holds of an edge."""
     # Joined, not formatted: to format a URI or a layer takes several times as long.
+    if edge.valid_from is None and edge.valid_to is None:
+        return "\n".join((
+            edge.start, edge.kind, edge.end, edge.layer, "None\nNone", attributes or "",
+        ))  # fmt: skip
     return "\n".join((
         edge.start, edge.kind, edge.end, edge.layer, str(edge.valid_from), str(edge.valid_to),
         attributes or "",

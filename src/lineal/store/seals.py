@@ -35,7 +35,7 @@ def new_salt() -> bytes:
 
 def record_line(uri: str, valid_from: int, valid_to: int | None, said: int, body: str) -> str:
     """Return what is sealed of a statement that began."""
-    return f"+r\n{uri}\n{valid_from}\n{valid_to}\n{int(said)}\n{body}"
+    return "\n".join(("+r", uri, str(valid_from), str(valid_to), "1" if said else "0", body))
 
 
 def edge_line(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -174,18 +175,30 @@ class SqliteDatabase:
                 raise
 
     @contextlib.contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Let commits of this block be durable, and full text merged, only at its end."""
-        self._set("PRAGMA synchronous=NORMAL")
+    def hurried(self, *, alone: bool = False) -> Iterator[None]:
+        """
+        Let commits of this block be durable, and full text merged, only at its end.
+
+        *alone*: nobody else knows the file, and it is thrown away where the block fails; so it
+        keeps no journal meanwhile.
+        """
+        if alone:
+            self._set("PRAGMA journal_mode=OFF")
+        self._set(f"PRAGMA synchronous={'OFF' if alone else 'NORMAL'}")
         self._merges = False
         try:
             yield
         finally:
             self._merges = True
             self._set("PRAGMA synchronous=FULL")
+            if alone:
+                self._set("PRAGMA journal_mode=WAL")
         with self.writing() as connection:
             connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
         self.tidy()
+        if alone:
+            with self.path.open("rb") as file:
+                os.fsync(file)
 
     @contextlib.contextmanager
     def resting(self) -> Iterator[None]:

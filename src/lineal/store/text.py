@@ -35,6 +35,11 @@ Describe = Callable[[Uri, Mapping[str, Json], bool], SearchRow]
 # ── Tokens ───────────────────────────────────────────────────────────────────────────────────────
 
 _WORD = re.compile(r"[^\W_]+")
+#: Of ASCII, what stands for each byte: letters are small, and what is in no word is a space.
+_FOLDED = bytes(
+    ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else ord(" ")
+    for byte in range(256)
+)
 
 
 def tokens(text: str) -> list[str]:
@@ -44,9 +49,10 @@ def tokens(text: str) -> list[str]:
     >>> tokens("Größe der user_plays (7d)")
     ['grosse', 'der', 'user', 'plays', '7d']
     """
-    if not text.isascii():
-        parts = unicodedata.normalize("NFKD", text)
-        text = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    if text.isascii():
+        return text.encode().translate(_FOLDED).decode().split()
+    parts = unicodedata.normalize("NFKD", text)
+    text = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
     return _WORD.findall(text.lower())
 
 

@@ -8,7 +8,7 @@ at, so that within one commit none has to be asked twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain, product
 from string import Formatter
 
@@ -117,6 +117,10 @@ class RuleBook:
             yield from self._for(rule, sorted(touched.starts), reader, ROOM)
         if onward is not None:
             yield PutOff(rule.name, ((position, keys[0]),), after=onward)
+
+    def may_conclude(self, name: str, knows: Callable[[Collection[str]], Collection[int]]) -> bool:
+        """Return False where a rule needs edges of a kind of which there never was one."""
+        return self._named[name].may_conclude(knows)
 
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterator[Step]:
         """Conclude everything for these starts, however many ways there are from them."""

@@ -114,7 +114,7 @@ class FirstLoad:
         around = replace(
             self._around, terms=Terms(), names=Names(self._telling.keys), facets=text.Facets()
         )
-        with contextlib.closing(SqliteDatabase(path)) as database, database.hurried():
+        with contextlib.closing(SqliteDatabase(path)) as database, database.hurried(alone=True):
             describe_rest(database, around, self._telling.rest)
             return conclude_all(
                 database, around, now=self._now, actor=self._actor, cause=self._cause

@@ -55,6 +55,9 @@ def conclude_all(
             begun += concluded(_by_edges(edges))
     for rules in around.rules:
         for program in filter(attrgetter("enabled"), rules.programs):
+            # What is concluded before may be of a kind of which there was no edge yet.
+            if not rules.may_conclude(program.name, around.terms.known):
+                continue
             after = 0
             while keys := _next(database, program.types, after):
                 after = keys[-1]

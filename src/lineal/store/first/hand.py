@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import gc
 import marshal
-import os
 import sqlite3
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import IO
@@ -90,8 +89,10 @@ class Hand:
         turn = Turn(self._driver, lambda: told.instant)
         named, keys = self._name(told.named, turn)
         self._remember(told, turn)
-        leaves = seals.Leaves(seals.new_salt())
-        touched = self._say(told, turn.t, leaves) | self._join(told, turn.t, leaves)
+        leaves, lines = seals.Leaves(seals.new_salt()), defaultdict[int, list[str]](list)
+        touched = self._say(told, turn.t, lines) | self._join(told, turn.t, lines)
+        for document, some in lines.items():
+            leaves.add_all(self._owners[document], some)
         touched.update(keys, map(_SUBJECT, told.documents))
         self._driver.insert(schema.search_name, told.names)
         self._driver.many(
@@ -136,32 +137,30 @@ class Hand:
         self._ledger.insert(schema.facet_value, [(number, *pair) for number, pair in facets])
         self._facets += len(told.facets)
 
-    def _say(self, told: Told, t: int, leaves: seals.Leaves) -> set[int]:
-        """Write statements; return of which things."""
-        uris, owners = self._uris, self._owners
+    def _say(self, told: Told, t: int, lines: dict[int, list[str]]) -> set[int]:
+        """Write statements; return of which things. *lines* are what is sealed, by document."""
+        uris, line = self._uris, seals.record_line
         for key, document, at, said, body in told.statements:
-            leaves.add(owners[document], seals.record_line(uris[key], at, None, said, body))
+            lines[document].append(line(uris[key], at, None, said, body))
         rows = sorted(told.statements)
         self._driver.many(_RECORD.format(t=t), rows)
         return set(map(itemgetter(0), rows))
 
-    def _join(self, told: Told, t: int, leaves: seals.Leaves) -> set[int]:
+    def _join(self, told: Told, t: int, lines: dict[int, list[str]]) -> set[int]:
         """Write edges, of which the other copy is made at the end; return between which things."""
         numbers = memoryview(told.edges).cast("q").tolist()
         edges: list[tuple[int, int, int, int, int, int]]
         edges = [*zip(*[iter(numbers)] * EDGE, strict=True)]
         uris, kinds, line = self._uris, self._kinds, seals.edge_line
-        for document, some in groupby(edges, key=_DOCUMENT):
-            lines = [
+        for a, kind, b, document, at, said in edges:
+            lines[document].append(
                 line(uris[a], kinds[kind], uris[b], at, None, said & 1, LAYERS[said >> 1], None)
-                for a, kind, b, _, at, said in some
-            ]
-            leaves.add_all(self._owners[document], lines)
+            )
         for a, kind, b, document, at, said, end, body in told.others:
             told_so = line(
                 uris[a], kinds[kind], uris[b], at, end, said & 1, LAYERS[said >> 1], body
             )
-            leaves.add(self._owners[document], told_so)
+            lines[document].append(told_so)
         self._driver.many(_EDGE.format(t=t), sorted(edges))
         self._driver.many(_OTHER.format(t=t), sorted(told.others, key=itemgetter(0, 1, 2, 3)))
         return {
@@ -173,9 +172,11 @@ class Hand:
     # ── The end ──────────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> None:
-        """Make what was put off, and see it to the disk."""
+        """Make what was put off. Whoever ordered the file sees it to the disk."""
         for setting in _SORTING:
             self._raw.execute(setting).fetchall()
+        # Names of documents came in no order and left room in each page: what is free is used next.
+        self._raw.execute("REINDEX document")
         self._raw.execute(_OTHER_WAY)
         self._raw.execute("INSERT INTO uri (uri, key) SELECT uri, key FROM entity ORDER BY uri")
         for sql in self._indexes:
@@ -185,13 +186,10 @@ class Hand:
         self._ledger.write()
         self._driver.connection.close()
         self._raw.close()
-        file = os.open(self._begin.path, os.O_RDWR)
-        os.fsync(file)
-        os.close(file)
 
 
-#: Where the subject lies in the row of a document, and the document in that of an edge.
-_SUBJECT, _DOCUMENT = itemgetter(3), itemgetter(3)
+#: Where the subject lies in the row of a document.
+_SUBJECT = itemgetter(3)
 
 _ENTITY = "INSERT INTO entity (key, uri, type, t_from) VALUES (?, ?, ?, ?)"
 _RESPONSE = "INSERT INTO response (document, t, body) VALUES (?, ?, ?)"

@@ -95,16 +95,16 @@ class Telling:
             self._statements.append((key, document, begins.at, begins.said, body))
             self._said[key] = None if key in self._said else statement
         unsaid = facts.since(None, record)
-        fine = False
+        fine, line, kinds = False, facts.edge_line, self._kinds
         for (start, kind, end), edge in facts.edges_of(record).items():
             attributes = facts.attributes_of(edge) if edge.attributes else None
-            lines.append(facts.edge_line(edge, attributes))
+            lines.append(line(edge, attributes))
             at, said = unsaid if edge.valid_from is None else facts.since(edge.valid_from, record)
             src = keys.get(start) or self._key(start)
             touched.add(src)
             numbers = (
                 src,
-                self._kinds.get(kind) or self._kind(kind),
+                kinds.get(kind) or self._kind(kind),
                 keys.get(end) or self._key(end),
                 document,
                 at,
