@@ -198,7 +198,6 @@ class _Walk:
 
     def reached(self, path: Path, anchors: Longs) -> tuple[Longs, Longs]:
         """Return from which things a path leads where, whenever that is so."""
-        self.fit(path.types[0], anchors)
         ways = [_begun(anchors, anchors)]
         for place, leg in enumerate(path.legs, 1):
             ways = self.over(leg, ways, path.types[place], named=True)
