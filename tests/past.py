@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
-
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.errors import LinealError
@@ -73,7 +71,7 @@ def _steps() -> Iterator[tuple[list[Record | Removal], str]]:
     gone = Removal(features.source, features.document, features.subject, 0)
     yield [gone], "a feature set is gone"
     until = edge(world.MODEL, "owned_by", world.DATA_TEAM, share=0.5)
-    timed = structs.replace(until, valid_from=world.FIRST, valid_to=world.CHANGED)
+    timed = until._replace(valid_from=world.FIRST, valid_to=world.CHANGED)
     yield [replace(model, edges=(*model.edges, timed))], "an owner of the past"
     yield [features, plays], "all is as it was, almost"
     told = record("notes", world.V5, {"name": "ranking v5", "description": "ünïcode ☃ \u2028 'x'"})

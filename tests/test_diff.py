@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
 
 from lineal.access import LOCAL
 from lineal.errors import InvalidQuery, NotFound, NotObserved
@@ -160,9 +159,7 @@ def test_a_second_source_s_word_changes_an_edge_and_so_do_its_attributes(graph):
     deploys = EdgeStatement(SERVING, "deploys", NEW, {"weight": 0.1})
     word = replace(said(SERVING), edges=(deploys,))
     commit(graph, "canary", word)
-    commit(
-        graph, "full", replace(word, edges=(structs.replace(deploys, attributes={"weight": 1.0}),))
-    )
+    commit(graph, "full", replace(word, edges=(deploys._replace(attributes={"weight": 1.0}),)))
     commit(graph, "seen", said(SERVING, [(SERVING, "deploys", NEW)], source="mesh"))
 
     (one,) = graph.ask.diff(LOCAL, SERVING, known(1)).value.edges
@@ -232,7 +229,7 @@ def test_what_is_learned_late_of_the_same_time_differs_along_knowledge(graph):
     commit(graph, "first", said(PLAYS, rows=1))
     asked = graph.clock.at + 10
     late = said(PLAYS, rows=2)
-    late = replace(late, statements=(structs.replace(late.statements[0], valid_from=asked - 5),))
+    late = replace(late, statements=(late.statements[0]._replace(valid_from=asked - 5),))
     commit(graph, "late", late)
 
     found = graph.ask.diff(LOCAL, PLAYS, known(1, asked), known(2, asked))

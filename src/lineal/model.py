@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes
-
-import msgspec
 
 from lineal.errors import Invalid, InvalidUri
 
@@ -223,26 +221,27 @@ class State(StrEnum):
 # ── What goes in ─────────────────────────────────────────────────────────────────────────────────
 
 
-# Of statements there are millions: as structs they are made in a fifth of the time, and the
-# collector of cycles does not go through them.
+#: What is said of nothing; not to be changed.
+_NOTHING: Mapping[str, Json] = {}
 
 
-class Statement(msgspec.Struct, frozen=True, gc=False):
+# Of statements there are millions: as named tuples they are made in a quarter of the time.
+class Statement(NamedTuple):
     """What a record says of one entity: its attributes, whole."""
 
     uri: Uri
-    attributes: Mapping[str, Json] = msgspec.field(default_factory=dict)
+    attributes: Mapping[str, Json] = _NOTHING
     #: The source's own word on since when this is so; None: since it was observed.
     valid_from: Instant | None = None
 
 
-class EdgeStatement(msgspec.Struct, frozen=True, gc=False):
+class EdgeStatement(NamedTuple):
     """What a record says of one relationship, in the kind's own direction."""
 
     start: Uri
     kind: str
     end: Uri
-    attributes: Mapping[str, Json] = msgspec.field(default_factory=dict)
+    attributes: Mapping[str, Json] = _NOTHING
     layer: Layer = Layer.DECLARED
     valid_from: Instant | None = None
     valid_to: Instant | None = None

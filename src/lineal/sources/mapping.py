@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, cast
 
-from msgspec import structs
-
 from lineal import normalise
 from lineal.errors import Invalid, SourceGarbled
 from lineal.model import EdgeStatement, Instant, Json, Record, Response, Statement, Uri, iso
@@ -201,7 +199,7 @@ class _Reading:
         name = (edge.start, edge.kind, edge.end)
         before = self.edges.get(name)
         if before is not None:
-            edge = structs.replace(before, attributes=_joined(before.attributes, edge.attributes))
+            edge = before._replace(attributes=_joined(before.attributes, edge.attributes))
         self.edges[name] = edge
 
     def _items(

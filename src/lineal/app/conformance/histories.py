@@ -20,8 +20,6 @@ from pathlib import Path
 from random import Random
 from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
-from msgspec import structs
-
 from lineal.app.conformance.checks import Findings, dice
 from lineal.app.conformance.looking import Heard, Naming
 from lineal.errors import InvalidEvent, SourceDown, SourceError, SourceGarbled, SourceGone
@@ -265,8 +263,7 @@ def history_of(records: Mapping[Key, Record], *, seed: int) -> History:
 def earlier(record: Record) -> Record:
     """Return what a document may have said before: less, and under other words."""
     statements = tuple(
-        structs.replace(
-            one,
+        one._replace(
             attributes={
                 name: f"{value} (before)" if name in ("name", "description") else value
                 for name, value in one.attributes.items()
