@@ -299,7 +299,8 @@ class Store:
         return self._commit(batch)
 
     def _commit(self, batch: Batch) -> Committed:
-        with self._changing() as connection:
+        # It makes very many values, and no cycle.
+        with uncollected(), self._changing() as connection:
             transaction = Transaction(connection, self._around, now=self.now)
             committed = transaction.apply(batch)
         reached("batch-committed")

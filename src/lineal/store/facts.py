@@ -266,7 +266,7 @@ def begun_edge(statement: EdgeStatement, record: Record, old: Standing | None = 
         start.at,
         statement.valid_to,
         start.said,
-        statement.layer.value,
+        statement.layer,
         attributes_of(statement),
     )
 
