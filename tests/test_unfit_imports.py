@@ -276,6 +276,15 @@ def test_the_command_line_chooses_and_tells(tmp_path: Path) -> None:
     assert (code, "store, quarantine or reject" in told) == (failing.USAGE, True), told
 
 
+def test_what_was_put_aside_while_nothing_was_stored_is_taken_up_again(box: Box) -> None:
+    box.brings("quarantine", a="one", b="two")
+    assert sorted(map(str, box.letters())) == ["thing:a", "thing:b"]
+
+    assert box.brings("quarantine", a=1, b=2).documents == {"new": 2}
+    assert (box.letters(), box.found()) == ([], {})
+    assert (box.rows("a"), box.rows("b")) == (1, 2)
+
+
 def test_very_many_into_an_empty_file_come_in_as_many_commits_would_bring_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

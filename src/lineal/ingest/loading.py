@@ -97,7 +97,7 @@ class Loading:
         seen: set[str] = set()
         before = len(tally.refused)
         parts = self._parts(snapshot.source, items, tally, progress)
-        if self._store.is_blank():
+        if self._knows_nothing(snapshot.source):
             parts = self._take_first(snapshot, parts, tally, seen)
         for some in parts:
             self._take(snapshot, some, tally, seen)
@@ -105,6 +105,13 @@ class Loading:
         reached("snapshot-committed")
         if scope is not None and len(tally.refused) == before:
             self._remove_absent(snapshot, scope, seen, tally, removing=removing)
+
+    def _knows_nothing(self, source: str) -> bool:
+        """Is nothing stored, and was nothing of a source put aside or rejected before?"""
+        if not self._store.is_blank():
+            return False
+        with self._store.looking() as driver:
+            return not work.unfit_subjects(driver, source, "")
 
     def _is_past(self, source: str, scope: str, said_at: Instant | None) -> bool:
         with self._store.looking() as driver:

@@ -191,8 +191,8 @@ class SqliteDatabase:
         finally:
             self._merges = True
             self._set("PRAGMA synchronous=FULL")
-            if alone:
-                self._set("PRAGMA journal_mode=WAL")
+        if alone:
+            self._set("PRAGMA journal_mode=WAL")
         with self.writing() as connection:
             connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
         self.tidy()
