@@ -169,20 +169,21 @@ def test_a_migrated_database_can_be_moved(old: Path, tmp_path: Path) -> None:
         assert moved.store.digest() == then["digest"]
 
 
-#: Opens a database, and dies before the statement of this number; or tells which was the last
-#: before the first commit that changed something.
+#: Opens a database, and dies before the statement of this number; or tells which was the last of
+#: the migration.
 _DYING = """
 import os, signal, sys
 from pathlib import Path
 import sqlalchemy as sa
 from lineal.app import Lineal
 from lineal.config import Config
+from lineal.points import listen
 number = whole = 0
-@sa.event.listens_for(sa.Engine, "commit")
-def committed(connection):
+def reached(point):
     global whole
-    if not whole and connection.connection.driver_connection.total_changes:
+    if point == "migrated":
         whole = number
+listen(reached)
 @sa.event.listens_for(sa.Engine, "before_cursor_execute")
 def count(*_):
     global number

@@ -165,7 +165,7 @@ class _Walker:
 
     def _join(self, keys: Iterable[int]) -> None:
         """Remember all names of things."""
-        unknown = set(keys) - self._groups.keys()
+        unknown = {key for key in keys if key not in self._groups}
         if unknown:
             self._groups.update(self._graph.groups(unknown))
 

@@ -177,6 +177,8 @@ class Index:
         if standing is not None:
             for graph in standing.graphs:
                 graph.walk([0], Way(upstream=False, logical=graph.logical), Budget())
+            for kinds in (("owned_by",), ("in_domain",), self._shapes.level_kinds):
+                standing.shelves.ends(kinds)
 
     def _work(self) -> None:
         while not self._stopping.is_set():

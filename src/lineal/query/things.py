@@ -293,20 +293,17 @@ class Things:
         uris = self.reader.uris(keys)
         words = {name: shape.live for name, shape in self.shapes.types.items() if shape.live}
         some = [key for key in keys if uris[key].type in words]
-        said = self.reader.attributes(some)
+        unread = [key for key in some if key not in self._entities]
+        said = dict[int, Mapping[str, Json]](self.reader.attributes(unread) if unread else {})
+        said.update((key, self._entities[key].attributes) for key in some if key not in said)
         active = {key for key in some if said[key].get("status") in words[uris[key].type]}
         idle = {key for key in active if uris[key].type == "deployment"} - self._weighted(active)
         return active - idle
 
     def _weighted(self, keys: Collection[int]) -> set[int]:
         """Which deployments send traffic to at least one target? Unsaid weights count."""
-        links = self.reader.outward(keys, ("deploys",))
-        claims = self.reader.claims([(link.src, link.kind, link.dst) for link in links])
-        return {
-            edge[0]
-            for edge, some in claims.items()
-            if any(_weight(claim.attributes) > 0 for claim in some)
-        }
+        said = self.reader.said_of_edges(keys, "deploys") if keys else ()
+        return {start for start, attributes in said if _weight(attributes) > 0}
 
 
 def _weight(attributes: Mapping[str, Json]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lineal.lineage.engine.adjacency import Bools, Longs
+from lineal.lineage.engine.adjacency import Bools, Longs, distinct
 from lineal.lineage.engine.claims import Numbers
 from lineal.lineage.engine.held import Shelves
 from lineal.lineage.engine.traits import ASK, Traits
@@ -79,12 +79,12 @@ class Known:
         """
         Return the edges of these kinds that begin at things: places among *keys*, and their ends.
 
-        In the order of the places; each pair is told once.
+        In no order; each pair is told once.
         """
         picture = self.shelves.picture
         places, ends = self.shelves.joined(
             picture.numbers.each(keys),
-            picture.kinds(kinds),
+            kinds,
             None if layers is None else np.array([one in layers for one in picture.layer_names]),
         )
         ends = picture.numbers.key(ends).astype(np.int64)
@@ -92,11 +92,12 @@ class Known:
 
 
 def once(places: Longs, ends: Longs) -> tuple[Longs, Longs]:
-    """Return pairs each once, in order; those that are in order already take no time."""
-    pairs = places << 32 | ends
-    if bool((pairs[1:] < pairs[:-1]).any()):
-        pairs.sort()
-    fresh = np.append(True, pairs[1:] != pairs[:-1])[: pairs.size]
-    if not fresh.all():
-        pairs = pairs[fresh]
-    return pairs >> 32, pairs & 0xFFFF_FFFF
+    """Return pairs each once, in no order: only those of places that come again are sorted."""
+    again = np.bincount(places)[places] > 1
+    if not again.any():
+        return places, ends
+    pairs = distinct(places[again] << 32 | ends[again])
+    return (
+        np.append(places[~again], pairs >> 32),
+        np.append(ends[~again], pairs & 0xFFFF_FFFF),
+    )

@@ -348,7 +348,8 @@ class Shown:
                 shown[key] for key in some
                 if self._types is None or depths[key] == 0 or named[shown[key]].type in self._types
             }  # fmt: skip
-            self._briefs.update(self._things.briefs(sorted(wanted - self._briefs.keys())))
+            new = sorted(key for key in wanted if key not in self._briefs)
+            self._briefs.update(self._things.briefs(new))
         return len(depths)
 
     def why(self) -> list[Cut]:

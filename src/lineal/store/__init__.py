@@ -228,9 +228,9 @@ class Store:
             probe_file(self.place)
         much = {"source": "", "received_at": 0, "notices": 1, "body": " " * ROOM}
         with self._database.writing() as connection:
-            room = connection.begin_nested()
+            connection.exec_driver_sql("SAVEPOINT room")
             connection.execute(sa.insert(schema.inbox).values(much))
-            room.rollback()
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT room")
             connection.execute(sa.update(schema.clock).values(t=schema.clock.c.t))
 
     def raise_if_troubled(self) -> None:

@@ -106,6 +106,14 @@ def _parts(shapes: Shapes) -> frozenset[str]:
     return frozenset(name for name in shapes.types if shapes.whole_kinds(name))
 
 
+@dataclass(slots=True)
+class Agreed:
+    """Which rules are kept up that are not in use, as it was under one seal of their table."""
+
+    seal: int | None = None
+    idle: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a transaction needs to know of the store that it is made in."""
@@ -116,3 +124,4 @@ class Surroundings:
     facets: text.Facets
     rules: Sequence[Rules] = ()
     describe: Describe | None = None
+    agreed: Agreed = field(default_factory=Agreed)

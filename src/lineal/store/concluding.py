@@ -205,17 +205,24 @@ class Concluding:
         """See once that the database keeps up the rules of now, and which of them are idle."""
         if self._idle is not None:
             return
+        agreed, seal = self._around.agreed, self._turn.rules
+        if agreed.idle is not None and agreed.seal == seal:
+            self._idle = agreed.idle
+            return
         driver = self._ledger.driver
         programs = [program for rules in self._around.rules for program in rules.programs]
         kept = pending.kept_rules(driver)
-        if {one.name: one.digest for one in programs} != {
+        is_new = {one.name: one.digest for one in programs} != {
             name: rule.digest for name, rule in kept.items()
-        }:
+        }
+        if is_new:
             # In what is empty there is nothing to go through.
             turn, plan = self._turn, self._turn.t > 1
             pending.agree(self._ledger, programs, turn.t, turn.instant, plan=plan)
             kept = pending.kept_rules(driver)
         self._idle = frozenset(name for name, rule in kept.items() if not rule.enabled)
+        if not is_new:
+            agreed.seal, agreed.idle = seal, self._idle
 
 
 def _unsaid(each: Derivation, _: Mapping[int, Uri]) -> str:

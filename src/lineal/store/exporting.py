@@ -155,7 +155,7 @@ class _Export:
         if len(self._uris) > REMEMBERED:
             self._uris.clear()
         table = schema.entity
-        for some in slices(set(keys) - self._uris.keys()):
+        for some in slices({key for key in keys if key not in self._uris}):
             query = sa.select(table.c.key, table.c.uri).where(table.c.key.in_(some))
             self._uris.update(tuple(row) for row in self._connection.execute(query))
 
@@ -168,7 +168,7 @@ class _Export:
         if len(self._owners) > REMEMBERED:
             self._owners.clear()
         table = schema.document
-        for some in slices(set(documents) - self._owners.keys()):
+        for some in slices({one for one in documents if one not in self._owners}):
             query = sa.select(table.c.id, table.c.source, table.c.name).where(table.c.id.in_(some))
             for row in self._connection.execute(query):
                 self._owners[row.id] = (row.source, row.name)

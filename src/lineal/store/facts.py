@@ -332,6 +332,9 @@ def together(bodies: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
     """
     merged: dict[str, Json] = {}
     for body in bodies:
+        if not merged:
+            merged.update(body)
+            continue
         for name, value in body.items():
             known = merged.get(name)
             if known is None:

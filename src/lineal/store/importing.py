@@ -208,7 +208,7 @@ class _Import:
         """Look up the keys of URIs that will be asked for."""
         if len(self._keys) > REMEMBERED:
             self._keys.clear()
-        missing = set(uris) - self._keys.keys()
+        missing = {uri for uri in uris if uri not in self._keys}
         if missing:
             self._keys.update(self._found_keys(missing))
 
@@ -236,7 +236,7 @@ class _Import:
     def _learn_documents(self, names: Iterable[seals.Owner]) -> None:
         if len(self._documents) > REMEMBERED:
             self._documents.clear()
-        missing = set(names) - self._documents.keys()
+        missing = {name for name in names if name not in self._documents}
         self._documents.update(self._found_documents(missing))
 
     # ── Transactions ─────────────────────────────────────────────────────────────────────────

@@ -157,20 +157,16 @@ class Ledger:
         each other. Whoever needs the clock too takes it first.
         """
         if not self._holds_marks:
-            self._held("watch")
+            self._hold_row("watch")
             self._holds_marks = True
 
-    def _held(self, name: str) -> tuple[int, int]:
-        """Return what is written down of a table, and hold it; there is a row afterwards."""
-        hold = "" if self.driver.is_sqlite else " FOR UPDATE"
-        text = f"SELECT rows, seal FROM ledger WHERE name = ?{hold}"
-        found = self.driver.row(text, name)
-        if found is None:
+    def _hold_row(self, name: str) -> None:
+        """Hold what is written down of a table; there is a row afterwards."""
+        text = f"SELECT 1 FROM ledger WHERE name = ?{self._hold}"
+        if self.driver.row(text, name) is None:
             # Two may be the first; one of them inserts it, and both find it.
             self.driver.run("INSERT INTO ledger VALUES (?, 0, 0) ON CONFLICT DO NOTHING", name)
-            found = self.driver.row(text, name)
-        assert found is not None
-        return found[0], found[1]
+            self.driver.row(text, name)
 
     # ── Writing down ─────────────────────────────────────────────────────────────────────────
 
@@ -180,11 +176,21 @@ class Ledger:
         for name in sorted(self._rows):
             if not self._rows[name] and not self._sums[name]:
                 continue
-            rows, seal = self._held(name)
-            values = (rows + self._rows[name], (seal + self._sums[name]) & _MASK)
-            self.driver.run("UPDATE ledger SET rows = ?, seal = ? WHERE name = ?", *values, name)
+            room = _MASK - self._sums[name]
+            values = (self._rows[name], room, room, self._sums[name], name)
+            if not self.driver.run(_WRITE, *values):
+                self._hold_row(name)
+                self.driver.run(_WRITE, *values)
         self._rows.clear()
         self._sums.clear()
+
+
+#: Add to what is written down; a sum that no longer fits begins anew, as in `_MASK`.
+_WRITE = """
+    UPDATE ledger SET rows = rows + ?,
+        seal = CASE WHEN seal > ? THEN seal - ? - 1 ELSE seal + ? END
+    WHERE name = ?
+"""
 
 
 def recounted(driver: Driver, table: sa.Table) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from lineal.lineage import IDENTITY, Joints, Link, joining
 from lineal.model import (
     Claim,
     Instant,
+    Json,
     Layer,
 )
 from lineal.store import schema
@@ -107,6 +108,22 @@ class Links(Snapshot):
             ]
             if most is not None and len(found) > most:
                 break
+        return found
+
+    def said_of_edges(self, keys: Iterable[int], kind: str) -> list[tuple[int, dict[str, Json]]]:
+        """What is said of each claim of an edge of this kind that begins at one of these things?"""
+        found = list[tuple[int, dict[str, Json]]]()
+        layers = "" if self.layers is None else f" AND layer IN ({_codes(self.layers)})"
+        for number in self.kinds((kind,)):
+            text = (
+                f"SELECT src, attributes FROM edge_out WHERE {alive_text('edge_out')}{layers}"
+                f" AND kind = {number} AND src {{among}}"
+            )
+            for some in slices(keys):
+                rows = self._driver.some(text, some, *self._when)
+                found += [
+                    (src, {} if body is None else msgspec.json.decode(body)) for src, body in rows
+                ]
         return found
 
     # ── What rules look at ───────────────────────────────────────────────────────────────────
@@ -271,11 +288,9 @@ class Links(Snapshot):
 
     def fine_documents(self, documents: Iterable[int]) -> set[int]:
         """Which of these documents state edges of columns or features?"""
-        table = schema.document
-        found: set[int] = set()
+        text, found = "SELECT id FROM document WHERE fine AND id {among}", set[int]()
         for some in slices(documents):
-            query = sa.select(table.c.id).where(table.c.id.in_(some), table.c.fine)
-            found.update(self._connection.scalars(query))
+            found.update(number for (number,) in self._driver.among(text, some))
         return found
 
     # ── Why and since when ───────────────────────────────────────────────────────────────────

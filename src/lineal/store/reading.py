@@ -241,17 +241,23 @@ class Reader(Links):
         wanted = sorted(set(keys))
         uris, said = self.uris(wanted), self.said(wanted)
         confirmed = self._confirmed(wanted)
+        ranks = bool(self.registered())
         absent = self._absent(
-            [key for key in wanted if self._may_be_absent(uris[key], key in said)]
-        )
+            [
+                key for key in wanted
+                if key not in said or (ranks and self._registered_for(uris[key]) is not None)
+            ]
+        )  # fmt: skip
         forgotten = self.forgotten(wanted)
         silent = [key for key in wanted if key not in said and key not in absent]
         unobserved = observed.unobserved(self._connection, self.basis, silent)
         found: dict[int, Entity] = {}
         for key in wanted:
-            ranked = self._ranked(uris[key], said.get(key, ()))
+            ranked: Sequence[Said] = said.get(key, ())
+            if len(ranked) > 1:
+                ranked = self._ranked(uris[key], ranked)
             state = State.HYDRATED if ranked else absent.get(key, State.REFERENCED)
-            if self._withdrawn(uris[key], ranked, absent.get(key)):
+            if ranks and self._withdrawn(uris[key], ranked, absent.get(key)):
                 state = State.DELETED
             if key in unobserved:
                 state = State.NOT_OBSERVED
@@ -260,13 +266,12 @@ class Reader(Links):
                 state = State.STALE
             if key in forgotten:
                 state = State.FORGOTTEN
-            attributes = together(one.attributes for one in ranked)
+            if len(ranked) == 1:
+                attributes = dict(ranked[0].attributes)
+            else:
+                attributes = together([one.attributes for one in ranked])
             found[key] = Entity(uris[key], state, attributes, tuple(ranked), (), at)
         return found
-
-    def _may_be_absent(self, uri: Uri, is_spoken_of: bool) -> bool:
-        """Does it matter what a source took back? Not of what others say, if none is registered."""
-        return not is_spoken_of or self._registered_for(uri) is not None
 
     def _withdrawn(self, uri: Uri, ranked: Sequence[Said], absent: State | None) -> bool:
         """The source registered for a platform has the last word on what exists there."""

@@ -98,12 +98,14 @@ class Facets:
         self, ledger: Ledger, wanted: Iterable[tuple[str, str]]
     ) -> dict[tuple[str, str], int]:
         """Return the number of each of these, a new one where it has none; the clock is held."""
-        asked = set(wanted)
-        missing = asked - self._numbers.keys()
+        known, asked = self._numbers, set(wanted)
+        # Looked for one by one: to take all that is known from a set goes through all of it.
+        missing = {pair for pair in asked if pair not in known}
         if missing:
-            self._numbers.update(_known_facets(ledger.driver, missing))
-            self._numbers.update(_new_facets(ledger, missing - self._numbers.keys()))
-        return {pair: self._numbers[pair] for pair in asked}
+            found = _known_facets(ledger.driver, missing)
+            known.update(found)
+            known.update(_new_facets(ledger, missing - found.keys()))
+        return {pair: known[pair] for pair in asked}
 
 
 def _known_facets(driver: Driver, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -121,6 +123,8 @@ def _known_facets(driver: Driver, pairs: Iterable[tuple[str, str]]) -> dict[tupl
 
 def _new_facets(ledger: Ledger, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     ordered = sorted(pairs)
+    if not ordered:
+        return {}
     row = ledger.driver.row("SELECT coalesce(max(id), 0) FROM facet_value")
     assert row is not None
     found = {pair: int(row[0]) + at for at, pair in enumerate(ordered, 1)}

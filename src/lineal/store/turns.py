@@ -22,7 +22,10 @@ class Turn:
     def __init__(self, driver: Driver, now: Callable[[], Instant]) -> None:
         self._driver = driver
         self.ledger = Ledger(driver)
-        row = driver.row(_LOOK if driver.is_sqlite else f"{_LOOK} FOR UPDATE")
+        if not driver.is_sqlite:
+            # SQLite has one writer; on a server others wait here, and then see what was published.
+            driver.row("SELECT 1 FROM clock WHERE id = 1 FOR UPDATE")
+        row = driver.row(_LOOK)
         assert row is not None
         self.t: int = row[0] + 1
         #: The label of this transaction; it never runs backwards, whatever the wall clock does.
@@ -30,6 +33,12 @@ class Turn:
         self.instant: Instant = max(now(), row[1] + 1)
         self.next_key: int = row[2]
         self.next_document: int = row[3]
+        self._before: bytes = seals.GENESIS if row[4] is None else bytes(row[4])
+        #: Was anything ever forgotten on purpose, and is any answer of a source kept?
+        self.forgot: bool = bool(row[5])
+        self.keeps_raws: bool = bool(row[6])
+        #: The seal of the rules that are kept up: under the same one they are the same.
+        self.rules: int | None = row[7]
 
     def publish(
         self,
@@ -43,13 +52,11 @@ class Turn:
         others: Sequence[str] = (),
     ) -> None:
         """Write the feed, the cause and the seals, and let everybody see it: the same commit."""
-        before = self._driver.row("SELECT hash FROM tx WHERE t = ?", self.t - 1)
-        chain = seals.GENESIS if before is None else bytes(before[0])
         told = [*others, seals.feed_line(changed)]
         root = seals.root(leaves.salt, leaves.sums(), named, told)
         head = (self.t, self.instant, actor, cause, token)
         feed = pack_feed(changed.values())
-        row = (*head, feed, leaves.salt, root, seals.chained(chain, *head, root))
+        row = (*head, feed, leaves.salt, root, seals.chained(self._before, *head, root))
         self._driver.insert(schema.tx, [row])
         self.ledger.write()
         self._driver.run(_PUBLISH, self.t, self.t, self.instant, self.next_key, self.next_document)
@@ -59,8 +66,14 @@ class Turn:
         self.ledger.write()
 
 
-#: How does the clock stand? Whoever asks holds it: SQLite has one writer, a server locks the row.
-_LOOK = "SELECT t, instant, next_key, next_document FROM clock WHERE id = 1"
+#: How does the clock stand, and what else has every commit to know? Whoever asks holds it.
+_LOOK = """
+    SELECT t, instant, next_key, next_document,
+        (SELECT hash FROM tx WHERE tx.t = clock.t),
+        EXISTS (SELECT 1 FROM forgotten), EXISTS (SELECT 1 FROM raw),
+        (SELECT seal FROM ledger WHERE name = 'rule')
+    FROM clock WHERE id = 1
+"""
 _PUBLISH = """
     UPDATE clock SET t = ?, published = ?, instant = ?, next_key = ?, next_document = ?
     WHERE id = 1

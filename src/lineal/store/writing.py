@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,13 +19,20 @@ from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
 from lineal.store.concluding import Concluding
 from lineal.store.documents import Document, Word, older, outcome
-from lineal.store.driver import Driver
+from lineal.store.driver import Driver, Row
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing, pack
 from lineal.store.turns import Turn
 from lineal.store.work import keep_raws, note_findings, outcomes
 
 SYSTEM = Viewer("system")
+
+
+class _Standing(NamedTuple):
+    """Rows of documents that stand before their new word replaces them."""
+
+    records: list[Row]
+    edges: list[Row]
 
 
 class Transaction:
@@ -42,6 +49,8 @@ class Transaction:
         self._ledger = self._turn.ledger
         self._read: Reader | None = None
         self._keys: dict[Uri, int] = {}
+        #: What the keys of the rows that stood are called.
+        self._uris: dict[int, Uri] = {}
         self._documents: Counter[str] = Counter()
         self._rows = Rows(self._driver, self.t, self._number)
         #: The things that this transaction is the first to name.
@@ -66,9 +75,10 @@ class Transaction:
         reached("clock-held")
         changed = self._changed(self._passing(batch))
         reached("fences-passed")
+        standing = self._standing(changed)
         self._name(changed)
         reached("things-named")
-        self._replace(changed)
+        self._replace(changed, standing)
         reached("facts-written")
         self._keep_raw(changed)
         reached("raws-kept")
@@ -208,8 +218,9 @@ class Transaction:
                 for edge in word.word.edges:
                     uris.add(edge.start)
                     uris.add(edge.end)
-        self._keys.update(self._around.names.keys(self._driver, uris))
-        missing = sorted(uris - self._keys.keys())
+        unknown = {uri for uri in uris if uri not in self._keys}
+        self._keys.update(self._around.names.keys(self._driver, unknown))
+        missing = sorted(uri for uri in unknown if uri not in self._keys)
         if not missing:
             return
         first = self._turn.next_key
@@ -256,16 +267,18 @@ class Transaction:
 
     def _keeps_raws(self, source: str) -> bool:
         """Is anything kept of what a source's documents were worded from?"""
+        if not self._turn.keeps_raws:
+            return False
         return self._driver.row("SELECT 1 FROM raw WHERE source = ? LIMIT 1", source) is not None
 
     # ── Facts ────────────────────────────────────────────────────────────────────────────────
 
-    def _replace(self, words: Sequence[Word]) -> None:
+    def _replace(self, words: Sequence[Word], standing: _Standing) -> None:
         """Replace each document's statements and edges by its new word."""
-        rows = self._driver.among(_EXCISED, set(self._keys.values()))
-        self._excised = {row[0] for row in rows}
-        known = [word for word in words if word.row is not None]
-        said, edges = self._said(known), self._stated(known)
+        if self._turn.forgot:
+            rows = self._driver.among(_EXCISED, set(self._keys.values()))
+            self._excised = {row[0] for row in rows}
+        said, edges = self._said(standing.records), self._stated(standing.edges)
         for word in words:
             if word.row is None:
                 word.id = self._new_document()
@@ -286,20 +299,35 @@ class Transaction:
         self._turn.next_document += 1
         return number
 
-    def _said(self, words: Sequence[Word]) -> dict[int, dict[Uri, Standing]]:
-        """Which statements of these documents stand?"""
-        rows = self._standing(_STANDING_RECORDS, words)
-        uris = self._uris_of({row[0] for row in rows})
+    def _standing(self, words: Sequence[Word]) -> _Standing:
+        """Which rows of these documents stand? Of what they speak of we then know the keys."""
+        rows = [word.row for word in words if word.row is not None]
+        if not rows:
+            return _Standing([], [])
+        documents = {row.id for row in rows}
+        touched = {key for row in rows for key in row.touched}
+        records, edges = (
+            [row for row in self._driver.among(text, touched) if row[place] in documents]
+            for text, place in ((_STANDING_RECORDS, 1), (_STANDING_EDGES, 3))
+        )
+        # Most of it is said again, and by its key each name is found sooner than by itself.
+        keys = touched.union([row[2] for row in edges])
+        self._uris = self._around.names.uris(self._driver, keys)
+        self._keys.update(zip(self._uris.values(), self._uris, strict=True))
+        return _Standing(records, edges)
+
+    def _said(self, rows: Sequence[Row]) -> dict[int, dict[Uri, Standing]]:
+        """Which statements stand, by document?"""
+        uris = self._uris
         found: dict[int, dict[Uri, Standing]] = {}
         for key, document, t_from, valid_from, valid_to, said, body in rows:
             row = Standing((key, document, t_from), t_from, valid_from, valid_to, bool(said), body)
             found.setdefault(document, {})[uris[key]] = row
         return found
 
-    def _stated(self, words: Sequence[Word]) -> dict[int, dict[facts.EdgeId, Standing]]:
-        """Which claims of these documents stand?"""
-        rows = self._standing(_STANDING_EDGES, words)
-        uris = self._uris_of({key for row in rows for key in row[0:3:2]})
+    def _stated(self, rows: Sequence[Row]) -> dict[int, dict[facts.EdgeId, Standing]]:
+        """Which claims stand, by document?"""
+        uris = self._uris
         found: dict[int, dict[facts.EdgeId, Standing]] = {}
         for src, kind, dst, document, t_from, valid_from, valid_to, said, layer, body in rows:
             key = (src, kind, dst, document, t_from)
@@ -308,24 +336,6 @@ class Transaction:
             name = (uris[src], self._around.terms.word(self._connection, kind), uris[dst])
             found.setdefault(document, {})[name] = row
         return found
-
-    def _uris_of(self, keys: set[int]) -> dict[int, Uri]:
-        """What are the URIs of these keys? Most were just asked for the other way round."""
-        found = {key: uri for uri, key in self._keys.items() if key in keys}
-        missing = keys - found.keys()
-        if missing:
-            found.update(self._around.names.uris(self._driver, missing))
-        return found
-
-    def _standing(self, text: str, words: Sequence[Word]) -> list[Any]:
-        """Which rows of these documents stand?"""
-        if not words:
-            return []
-        documents = {word.row.id for word in words if word.row is not None}
-        keys = {key for word in words if word.row is not None for key in word.row.touched}
-        rows = self._driver.among(text, keys)
-        place = 1 if text is _STANDING_RECORDS else 3
-        return [row for row in rows if row[place] in documents]
 
     def _say(self, word: Word, record: Record) -> None:
         """Begin all that a document says that was never heard before."""
@@ -470,7 +480,7 @@ class Transaction:
 
     def _keys_of(self, uris: Iterable[Uri]) -> dict[Uri, int]:
         wanted = set(uris)
-        missing = wanted - self._keys.keys()
+        missing = {uri for uri in wanted if uri not in self._keys}
         if missing:
             self._keys.update(self._around.names.keys(self._driver, missing))
         return {uri: self._keys[uri] for uri in wanted}

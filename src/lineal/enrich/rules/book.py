@@ -54,19 +54,16 @@ class RuleBook:
         self._named = {rule.name: rule for rule in self.rules}
         self._sights = {rule.name: Sight(rule) for rule in self.rules}
         self._allowed: dict[tuple[str, str, str], bool] = {}
+        #: The rules as the store keeps them up, in their order.
+        self.programs = tuple(
+            Program(rule.name, rule.digest, rule.path.types[0], rule.version, rule.enabled)
+            for rule in self.rules
+        )
 
     @property
     def seeds(self) -> frozenset[str]:
         """No kind of edge: what rules conclude anew, they conclude by their `programs`."""
         return frozenset()
-
-    @property
-    def programs(self) -> tuple[Program, ...]:
-        """The rules as the store keeps them up, in their order."""
-        return tuple(
-            Program(rule.name, rule.digest, rule.path.types[0], rule.version, rule.enabled)
-            for rule in self.rules
-        )
 
     # ── In a commit ──────────────────────────────────────────────────────────────────────────
 

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from lineal.lineage.engine.adjacency import Ints, Longs
 from lineal.lineage.engine.claims import Claims, Groups, Picture, representatives
 from lineal.lineage.engine.columns import Unsound
+from lineal.lineage.engine.ends import SEVERAL, Ends
 from lineal.lineage.engine.then import Ended, Then
 from lineal.lineage.graph import Graph, Link
 from lineal.model import Json, Uri
+
+#: From how many things on a column is made where there is none: that goes through all claims.
+MANY = 5_000
 
 
 class Shelves:
@@ -56,6 +60,7 @@ class Shelves:
         self.picture = replace(picture, claims=replace(claims, sources=np.zeros(0, np.int32)))
         self.types = [*picture.type_names]
         self.members = members
+        self._ends: dict[frozenset[str], Ends] = {}
         #: Was anything in the file from which it comes found to be damaged?
         self.unsound = False
 
@@ -71,14 +76,48 @@ class Shelves:
         claims = self.picture.claims.chosen(places)
         return replace(claims, sources=known.astype(np.int32).repeat(counts))
 
+    def ends(self, kinds: Collection[str]) -> Ends:
+        """Return where edges of some kinds lead from each thing; made when first asked for."""
+        name = frozenset(kinds)
+        found = self._ends.get(name)
+        if found is None:
+            picture = self.picture
+            claims = picture.claims
+            places = np.flatnonzero(picture.kinds(name)[claims.kinds])
+            found = self._ends[name] = Ends.of(
+                self.sources(places), claims.targets[places], claims.layers[places],
+                self.out_first.size - 1,
+            )  # fmt: skip
+        return found
+
     def joined(
-        self, known: Longs, kinds: NDArray[np.bool_], layers: NDArray[np.bool_] | None
+        self, known: Longs, kinds: Collection[str], layers: NDArray[np.bool_] | None
     ) -> tuple[Longs, NDArray[Any]]:
         """
         Return the edges of some kinds, and layers, that begin at things, by their numbers.
 
-        As the places of the things among *known*, in order, and the numbers of the ends.
+        As the places of the things among *known* and the numbers of the ends.
         """
+        column = self._ends.get(frozenset(kinds))
+        if column is None:
+            if known.size < MANY:
+                return self._claimed(known, self.picture.kinds(kinds), layers)
+            column = self.ends(kinds)
+        ends = column.ends[known]
+        one = ends >= 0
+        if layers is not None:
+            one &= layers[column.layers[known]]
+        places = np.flatnonzero(one)
+        several = np.flatnonzero(ends == SEVERAL)
+        if not several.size:
+            return places, ends[places]
+        more, theirs = self._claimed(known[several], self.picture.kinds(kinds), layers)
+        return np.append(places, several[more]), np.append(ends[places], theirs)
+
+    def _claimed(
+        self, known: Longs, kinds: NDArray[np.bool_], layers: NDArray[np.bool_] | None
+    ) -> tuple[Longs, NDArray[Any]]:
+        """Return the same, of each claim."""
         places, counts = _between(self.out_first, known)
         claims = self.picture.claims
         wanted = kinds[claims.kinds[places]]

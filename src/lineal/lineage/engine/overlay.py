@@ -227,7 +227,8 @@ class _Side:
     def _number(self, keys: Iterable[int]) -> dict[int, int]:
         """Return under which number each of these stands now; what is new gets one."""
         wanted = set(keys)
-        for key, group in self._held.groups(wanted - self._stands.keys()).items():
+        new = {key for key in wanted if key not in self._stands}
+        for key, group in self._held.groups(new).items():
             first = min(group)
             number = self._graph.numbers.number(first)
             if number is None:

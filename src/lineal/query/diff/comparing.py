@@ -62,7 +62,7 @@ class Aliases:
     def learn(self, keys: Collection[int]) -> None:
         """Join the groups of both moments, and what those are joined to, until nothing is new."""
         joined: dict[int, set[int]] = {}
-        todo, seen = set(keys) - self._names.keys(), set[int]()
+        todo, seen = {key for key in keys if key not in self._names}, set[int]()
         while todo:
             seen |= todo
             groups = [group for side in self._sides for group in side.things.groups(todo).values()]
