@@ -251,6 +251,19 @@ def test_edges_that_no_shape_allows_are_found() -> None:
 
 
 @pytest.mark.parametrize(
+    ("alias", "fits"),
+    [("champion", True), (["champion", "next"], True), ([], False), (["champion", 1], False)],
+)
+def test_what_is_said_twice_of_one_edge_stands_in_a_list(alias: Json, fits: bool) -> None:
+    model = Uri.of("model", "box", "m")
+    edge = EdgeStatement(model, "points_to", Uri.of("model-version", "box", "v"), {"alias": alias})
+
+    found = Examiner(Shapes.builtin()).examine(Record("box", "m", model, (), (edge,), 1))
+
+    assert (found == ()) is fits
+
+
+@pytest.mark.parametrize(
     ("link", "fits"),
     [
         ("https://wiki.example/ranking#how", True),

@@ -70,8 +70,15 @@ class Examiner:
                 continue
             if attribute is None:
                 yield Finding("attributes", of, f"No shape of {declared.name} knows it.")
-            elif value is not None and not fits(attribute, value):
+            elif value is not None and not self._fits(declared, attribute, value):
                 yield Finding("values", of, f"It is {_sort(value)}, not {_wanted(attribute)}.")
+
+    @staticmethod
+    def _fits(declared: EntityType | EdgeKind, attribute: Attribute, value: Json) -> bool:
+        """Tell whether a value fits; what a document says twice of one edge stands in a list."""
+        if isinstance(declared, EdgeKind) and isinstance(value, list) and attribute.type != "list":
+            return bool(value) and all(fits(attribute, one) for one in value)
+        return fits(attribute, value)
 
 
 def fits(attribute: Attribute, value: Json) -> bool:
