@@ -133,7 +133,7 @@ def test_a_file_says_what_datahub_knows(tmp_path: Path) -> None:
     assert edges == {
         (column, "column_of", SNOW): {},
         (city, "column_of", SNOW): {},
-        (SNOW, "derived_from", raw): {"method": "transformed"},
+        (SNOW, "derived_from", raw): {"transformation": "transformed"},
         (column, "derived_from", raw.part("column", "id")): {"confidence": 0.5},
         (DBT, "same_as", SNOW): {"evidence": "sibling", "read_in": "siblings"},
         (SNOW, "owned_by", ann): {"role": "dataowner"},
@@ -150,10 +150,10 @@ def test_a_file_says_what_datahub_knows(tmp_path: Path) -> None:
     assert said[SNOW] == {
         "name": "ORDERS",
         "created_at": "2025-05-20T04:20:27.950000Z",
-        "kind": "view",
+        "subtypes": ["view"],
         "form": "view",
         "tags": ["pii"],
-        "stage": "removed",
+        "stage": "retired",
         "environment": "prod",
     }
     assert said[column] == {

@@ -172,16 +172,15 @@ def test_a_model_tells_what_it_is(written):
     assert said(record) == {
         "name": "orders",
         "description": "All orders.",
-        "dbt_unique_ids": ["model.shop.orders"],
-        "package": "shop",
-        "path": "models/orders.sql",
+        "tool_ids": ["model.shop.orders"],
+        "code_path": "models/orders.sql",
         "tags": ["daily", "tier::1"],
-        "meta": {"owner": "ann@shop.example", "level": 2},
+        "properties": {"owner": "ann@shop.example", "level": 2},
         "group": "sales",
         "form": "table",
-        "kind": "model",
+        "subtypes": ["model"],
         "materialized": "table",
-        "relation": "shop.public.orders_v2",
+        "qualified_name": "shop.public.orders_v2",
         "tests": [
             {"name": "adds_up", "severity": "error"},
             {"name": "unique(id)", "column": "id", "severity": "warn"},
@@ -250,13 +249,11 @@ def test_metrics_and_exposures_rest_on_the_data_behind_them(written, document, f
 def test_a_link_loses_its_secrets(written):
     assert said(records(*written(PROJECT))["manifest:exposure.shop.board"]) == {
         "name": "board",
-        "dbt_unique_ids": ["exposure.shop.board"],
-        "package": "shop",
+        "tool_ids": ["exposure.shop.board"],
         "form": "dashboard",
-        "kind": "dashboard",
+        "subtypes": ["dashboard"],
         "link": "https://bi.example/1",
         "maturity": "high",
-        "metrics": ["metric.shop.margin"],
     }
 
 
@@ -382,7 +379,7 @@ def test_a_catalog_adds_types_and_sizes_to_the_same_data_sets_and_columns(writte
     record = found["catalog:model.shop.orders"]
 
     assert record.subject == found["manifest:model.shop.orders"].subject
-    assert said(record) == {"form": "table", "relation_type": "base table", "rows": 12}
+    assert said(record) == {"form": "table", "subtypes": ["base table"], "rows": 12}
     assert {each.uri for each in record.statements} == {
         each.uri for each in found["manifest:model.shop.orders"].statements
     }
@@ -416,6 +413,7 @@ def test_a_run_produced_what_it_built_and_tells_how_the_tests_went(written):
     (edge,) = record.edges
 
     assert said(run)["status"] == "failed"
+    assert said(run)["parameters"] == {"select": ["+orders"]}
     assert said(run)["results"] == {"error": 1, "fail": 1, "success": 2, "warn": 1}
     assert edges(run) == {("run_of", "mlg://pipeline/dbt/shop")}
     assert (edge.kind, edge.end, edge.layer) == ("produced_by", run.subject, Layer.OBSERVED)
@@ -460,7 +458,7 @@ def test_freshness_tells_when_a_source_was_loaded(written):
 
     assert said(records(*written(PROJECT, fresh))["freshness:source.shop.app.orders"]) == {
         "refreshed_at": "2026-03-01T00:00:00Z",
-        "freshness_status": "pass",
+        "freshness_status": "passed",
     }
 
 

@@ -97,7 +97,7 @@ def test_seeds_and_sources_of_one_relation_are_one_data_set(
         entity = lineal.ask.get(LOCAL, uri).value
         said = {one.document for one in entity.said if one.document.startswith("manifest:")}
         assert said == {f"manifest:{one}" for one in ids}
-        assert entity.attributes["dbt_unique_ids"] == sorted(ids)
+        assert entity.attributes["tool_ids"] == sorted(ids)
 
 
 # ── OpenLineage ──────────────────────────────────────────────────────────────────────────────────

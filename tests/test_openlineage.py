@@ -259,7 +259,7 @@ def test_unknown_facets_are_kept_but_never_secrets_or_code():
     assert facets == {
         "shop_extra": {"_producer": "x", "shelf": 3, "nested": [{"api_key": "***", "b": "c"}]}
     }
-    assert said(records["job:airflow/shop.load"])["language"] == "python"
+    assert said(records["job:airflow/shop.load"])["code_language"] == "python"
     assert not any(secret in str(records) for secret in ("k1", "k2", "k3", "k4"))
 
 
@@ -584,7 +584,7 @@ def test_symlinks_and_renames_say_which_is_the_same():
         "lifecycleStateChange.previousIdentifier",
         "symlinks.identifiers[0]",
     }
-    assert said(record)["lifecycle"] == "renamed"
+    assert said(record)["last_operation"] == "rename"
 
 
 def test_where_a_table_lies_is_the_weakest_evidence():

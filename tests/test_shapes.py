@@ -240,7 +240,9 @@ def test_a_kind_may_say_that_something_may_be_wrong_and_then_is_never_walked():
 
 
 def test_edges_have_the_attributes_of_the_design():
-    assert [a.name for a in SHAPES.kind("deploys").attributes] == ["weight", "role", "alias"]
+    assert [a.name for a in SHAPES.kind("deploys").attributes] == [
+        "weight", "role", "alias", "address", "component",
+    ]  # fmt: skip
     role = SHAPES.kind("deploys").attribute("role")
     assert role is not None
     assert role.values == ("live", "canary", "shadow")

@@ -230,7 +230,7 @@ def test_an_older_word_is_no_reason_to_put_anything_aside(box: Box) -> None:
 
 
 def test_datahub_is_examined_too(box: Box) -> None:
-    aspect = {"name": "plays", "customProperties": {"tier": "gold"}}
+    aspect = {"name": "plays", "externalUrl": "in the wiki"}
     urn = "urn:li:dataset:(urn:li:dataPlatform:hive,shop.plays,PROD)"
     proposal = {
         "entityType": "dataset", "entityUrn": urn, "changeType": "UPSERT",
@@ -243,7 +243,7 @@ def test_datahub_is_examined_too(box: Box) -> None:
     came = box.lineal.import_datahub([file], unfit=policies(["reject"]))
 
     assert (came.read, came.documents) == (1, {"rejected": 1})
-    assert [one.finding.name for one in box.lineal.findings("datahub")] == ["dataset.properties"]
+    assert [one.finding.name for one in box.lineal.findings("datahub")] == ["dataset.link"]
 
 
 def test_a_policy_is_of_all_sorts_or_of_one() -> None:

@@ -99,9 +99,10 @@ def _key(reading: Reading, subject: Uri, value: Said) -> None:
 
 def _properties(reading: Reading, subject: Uri, value: Said) -> None:
     link = normalise.text(value.get("externalUrl"))
+    full_name = normalise.text(value.get("qualifiedName"))
     attributes: dict[str, Json] = {
         "name": normalise.text(value.get("name")),
-        "qualified_name": normalise.text(value.get("qualifiedName")),
+        "qualified_name": full_name if subject.type == "dataset" else None,
         "description": normalise.text(value.get("description")),
         "link": normalise.without_password(link) if link else None,
         "created_at": _time(value.get("created")),
@@ -116,9 +117,10 @@ def _time(stamp: Json) -> str | None:
 
 
 def _sub_types(reading: Reading, subject: Uri, value: Said) -> None:
-    names = [name for name in normalise.sequence(value.get("typeNames")) if isinstance(name, str)]
-    form = next((_FORMS[name.lower()] for name in names if name.lower() in _FORMS), None)
-    reading.state(subject, {"kind": names[0].lower() if names else None, "form": form})
+    said = (normalise.text(name) for name in normalise.sequence(value.get("typeNames")))
+    names = [name.lower() for name in said if name]
+    form = next((_FORMS[name] for name in names if name in _FORMS), None)
+    reading.state(subject, {"subtypes": list[Json](names), "form": form})
 
 
 def _schema(reading: Reading, subject: Uri, value: Said) -> None:
@@ -148,9 +150,9 @@ def _field(reading: Reading, subject: Uri, value: Said) -> None:
 
 def _upstream(reading: Reading, subject: Uri, value: Said) -> None:
     for item in normalise.mappings(value.get("upstreams")):
-        method = (normalise.text(item.get("type")) or "").lower()
+        word = (normalise.text(item.get("type")) or "").lower()
         for other in reading.things([item.get("dataset")], "dataset"):
-            reading.join(subject, "derived_from", other, {"method": method})
+            reading.join(subject, "derived_from", other, {"transformation": word})
     _columns(reading, value)
 
 
@@ -203,7 +205,7 @@ def _domains(reading: Reading, subject: Uri, value: Said) -> None:
 
 
 def _status(reading: Reading, subject: Uri, value: Said) -> None:
-    reading.state(subject, {"stage": "removed" if value.get("removed") is True else None})
+    reading.state(subject, {"stage": "retired" if value.get("removed") is True else None})
 
 
 # ── People, teams, domains, jobs ─────────────────────────────────────────────────────────────────

@@ -65,8 +65,8 @@ def _table(project: Project, unique_id: str, node: Node) -> _Table:
     attributes: dict[str, Json] = {
         "description": normalise.text(about.get("comment")),
         "form": "view" if "view" in kind else "table" if kind else None,
-        "relation_type": kind,
-        "relation_owner": normalise.text(about.get("owner")),
+        "subtypes": [kind] if kind else [],
+        "database_owner": normalise.text(about.get("owner")),
         **_statistics(node),
     }
     columns = _columns(project, uri, node)
@@ -80,7 +80,8 @@ def _statistics(node: Node) -> dict[str, Json]:
     for ours, theirs in _STATISTICS.items():
         values = (normalise.mapping(stats.get(key)).get("value") for key in theirs)
         value = next((value for value in values if value is not None), None)
-        found[ours] = normalise.iso_time(value) if ours == "refreshed_at" else value
+        read = normalise.iso_time if ours == "refreshed_at" else normalise.number
+        found[ours] = read(value)
     return found
 
 

@@ -97,12 +97,10 @@ def _shared(unique_id: str, node: Node) -> dict[str, Json]:
     }
     return {
         "description": normalise.text(node.get("description")),
-        "dbt_unique_ids": [unique_id],
-        "package": normalise.text(node.get("package_name")) or package(unique_id),
-        "path": normalise.text(node.get("original_file_path")),
+        "tool_ids": [unique_id],
+        "code_path": normalise.text(node.get("original_file_path")),
         "tags": list[Json](sorted(labels)),
-        "meta": noted,
-        "group": normalise.text(config(node, "group")),
+        "properties": noted,
     }
 
 
@@ -162,18 +160,24 @@ def _described(unique_id: str, node: Node) -> dict[str, Json]:
     return {
         "name": normalise.text(node.get("identifier")) or normalise.text(node.get("name")),
         "form": "table" if kind == "source" else _FORMS.get(materialized or kind),
-        "kind": kind,
+        "subtypes": [kind],
         "materialized": materialized if kind != "source" else None,
-        "relation": relation_of(node) if materialized != "ephemeral" else None,
-        "source_name": normalise.text(node.get("source_name")),
+        "qualified_name": relation_of(node) if materialized != "ephemeral" else None,
+        "group": normalise.text(config(node, "group")),
         "loader": normalise.text(node.get("loader")),
-        "loaded_at_field": normalise.text(config(node, "loaded_at_field")),
-        "freshness": _freshness(config(node, "freshness")),
+        "loaded_at_column": normalise.text(config(node, "loaded_at_field")),
+        "freshness_limits": _freshness(config(node, "freshness")),
         "access": normalise.text(config(node, "access")),
-        "version": normalise.number(node.get("version")) or normalise.text(node.get("version")),
-        "deprecation_date": normalise.iso_time(node.get("deprecation_date")),
-        "language": normalise.text(node.get("language")),
+        "version": _version(node.get("version")),
+        "deprecated_at": normalise.iso_time(node.get("deprecation_date")),
+        "code_language": normalise.text(node.get("language")),
     }
+
+
+def _version(said: Json) -> str | None:
+    """Return the version of a model, which dbt writes as a number or a text."""
+    number = normalise.number(said)
+    return normalise.text(said) if number is None else f"{number:g}"
 
 
 def _freshness(said: Json) -> dict[str, Json]:
@@ -227,10 +231,12 @@ def _metric(project: Project, unique_id: str, node: Node) -> Saying:
             upstream |= project.data_behind(other)
     parameters = normalise.mapping(node.get("type_params"))
     measure = parameters.get("measure")
-    attributes = {
+    kind = normalise.text(node.get("type")) or normalise.text(node.get("calculation_method"))
+    attributes: dict[str, Json] = {
         **_shared(unique_id, node),
         "name": normalise.text(node.get("label")) or normalise.text(node.get("name")),
-        "kind": normalise.text(node.get("type")) or normalise.text(node.get("calculation_method")),
+        "subtypes": [kind] if kind else [],
+        "group": normalise.text(config(node, "group")),
         "expression": normalise.text(parameters.get("expr"))
         or normalise.text(node.get("expression"))
         or normalise.text(node.get("sql"))
@@ -256,10 +262,9 @@ def _exposure(project: Project, unique_id: str, node: Node) -> Saying:
         **_shared(unique_id, node),
         "name": normalise.text(node.get("label")) or normalise.text(node.get("name")),
         "form": _DASHBOARDS.get(kind) if entity == "dashboard" else None,
-        "kind": kind,
+        "subtypes": [kind],
         "link": normalise.without_password(url) if url else None,
         "maturity": normalise.text(node.get("maturity")),
-        "metrics": [*(other for other in depends_on(node) if resource(other) == "metric")],
     }
     use = "trained_on" if entity == "model" else "reads"
     edges = [*_joined(uri, use, upstream), *_owned(project, uri, node)]

@@ -33,6 +33,7 @@ _VERDICTS = {
     "skipped": "skipped",
     "fail": "failed",
     "error": "failed",
+    "runtime error": "failed",
 }
 
 
@@ -83,6 +84,7 @@ def _run(artifact: Artifact, results: Sequence[Node]) -> dict[str, Json]:
     counts = Counter(_status(result) for result in results)
     arguments = artifact.arguments()
     command = normalise.text(arguments.get("which"))
+    selected = list[Json](map(str, normalise.sequence(arguments.get("select"))))
     failed = any(status in _BROKEN for status in counts)
     started = _started(results)
     return normalise.said(
@@ -94,7 +96,7 @@ def _run(artifact: Artifact, results: Sequence[Node]) -> dict[str, Json]:
             "engine": "dbt",
             "engine_version": artifact.metadata.dbt_version,
             "command": command,
-            "selected": [str(item) for item in normalise.sequence(arguments.get("select"))],
+            "parameters": {"select": selected} if selected else {},
             "results": dict(sorted(counts.items())),
         }
     )
@@ -224,7 +226,7 @@ def freshness(
             continue
         attributes: dict[str, Json] = {
             "refreshed_at": normalise.iso_time(result.get("max_loaded_at")),
-            "freshness_status": _status(result),
+            "freshness_status": _VERDICTS.get(_status(result)),
         }
         statement = Statement(uri, normalise.said(attributes), artifact.said_at)
         yield Record(

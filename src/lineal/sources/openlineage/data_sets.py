@@ -50,14 +50,6 @@ _FORMS = {
     "TOPIC": "topic",
     "STREAM": "stream",
 }
-_LIFECYCLE = {
-    "ALTER": "altered",
-    "CREATE": "created",
-    "DROP": "dropped",
-    "OVERWRITE": "overwritten",
-    "RENAME": "renamed",
-    "TRUNCATE": "truncated",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +112,32 @@ def _attributes(
     subject: Uri, reference: Mapping[str, Json], folded: Mapping[str, Facet]
 ) -> dict[str, Json]:
     kind = folded.get("datasetType", NOTHING)
-    source = folded.get("dataSource", NOTHING).text("uri")
-    storage = folded.get("storage", NOTHING)
-    change = (
-        folded.get("lifecycleStateChange", NOTHING).text("lifecycleStateChange") or ""
-    ).upper()
+    words = (kind.text("datasetType"), kind.text("subType"))
     return {
         "name": subject.name,
         "namespace": normalise.canonical_namespace(str(reference.get("namespace"))),
         "description": folded.get("documentation", NOTHING).text("description"),
-        "form": _FORMS.get((kind.text("datasetType") or "").upper()),
-        "kind": (kind.text("datasetType") or "").lower(),
-        "sub_kind": (kind.text("subType") or "").lower(),
+        "subtypes": [word.lower() for word in words if word],
+        **(_of_data(folded) if subject.type == "dataset" else {}),
+        "tags": list[Json](faceted.tags(folded.get("tags", NOTHING))),
+        "facets": faceted.kept(folded, _KNOWN),
+    }
+
+
+def _of_data(folded: Mapping[str, Facet]) -> dict[str, Json]:
+    """Return what is said of data alone, never of a model: how it is kept, and how it is now."""
+    kind = folded.get("datasetType", NOTHING).text("datasetType")
+    source = folded.get("dataSource", NOTHING).text("uri")
+    storage = folded.get("storage", NOTHING)
+    return {
+        "form": _FORMS.get((kind or "").upper()),
         "data_source": normalise.without_password(source) if source else None,
         "format": storage.text("fileFormat"),
         "storage_layer": storage.text("storageLayer"),
         "catalog": _catalog(folded.get("catalog", NOTHING)),
         "hierarchy": _hierarchy(folded.get("hierarchy", NOTHING)),
-        "lifecycle": _LIFECYCLE.get(change, change.lower()),
+        "last_operation": faceted.operation(folded),
         **_quality(folded),
-        "tags": list[Json](faceted.tags(folded.get("tags", NOTHING))),
-        "facets": faceted.kept(folded, _KNOWN),
     }
 
 

@@ -95,6 +95,12 @@ def _masked_inside(value: Json) -> Json:
     return masked(value) if isinstance(value, Mapping) else value
 
 
+def operation(facets: Mapping[str, Facet]) -> str | None:
+    """Return what was done to a data set as a whole, such as ``create`` or ``overwrite``."""
+    change = facets.get("lifecycleStateChange", NOTHING).text("lifecycleStateChange")
+    return change.lower() if change else None
+
+
 def clipped(text: str | None, limit: int) -> str | None:
     """Return *text* cut to *limit* characters."""
     return text if text is None or len(text) <= limit else text[:limit] + "…"

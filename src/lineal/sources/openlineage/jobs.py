@@ -59,13 +59,13 @@ def draft_job(draft: Draft, entries: Sequence[Entry]) -> None:
 
 def _attributes(job: Mapping[str, Json], folded: Mapping[str, Facet]) -> dict[str, Json]:
     kind = folded.get("jobType", NOTHING)
-    job_type = (kind.text("jobType") or "").upper()
+    word = kind.text("jobType")
     return {
         "name": normalise.text(job.get("name")),
         "namespace": normalise.canonical_namespace(str(job.get("namespace"))),
         "description": folded.get("documentation", NOTHING).text("description"),
-        "form": _FORMS.get(job_type),
-        "job_type": kind.text("jobType"),
+        "form": _FORMS.get((word or "").upper()),
+        "subtypes": [word.lower()] if word else [],
         "processing": _PROCESSING.get((kind.text("processingType") or "").upper()),
         "engine": (kind.text("integration") or "").lower(),
         **_query(folded.get("sql", NOTHING)),
@@ -93,7 +93,7 @@ def _code(folded: Mapping[str, Facet]) -> dict[str, Json]:
         "entry_point": place.text("path"),
         "revision": place.text("version") or place.text("tag"),
         "branch": place.text("branch"),
-        "language": folded.get("sourceCode", NOTHING).text("language"),
+        "code_language": folded.get("sourceCode", NOTHING).text("language"),
     }
 
 

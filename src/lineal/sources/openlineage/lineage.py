@@ -191,7 +191,7 @@ def dependencies(draft: Draft, facet: Facet, worker: Worker) -> None:
         for index, item in enumerate(normalise.mappings(facet.value.get(side))):
             with draft.reading(f"jobDependencies.{side}[{index}]"):
                 other = worker_of(draft.names, item)
-                said = {key: item.get(key) for key in _DEPENDENCY}
+                said = {key: normalise.text(item.get(key)) for key in _DEPENDENCY}
                 later, earlier = (worker, other) if side == "upstream" else (other, worker)
                 _depend(draft, later, earlier, said, facet.since)
 

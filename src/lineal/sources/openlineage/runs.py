@@ -187,7 +187,7 @@ def _data_sets(draft: Draft, entries: Sequence[Entry], worker: Worker, began: In
             thing = _written(draft, item, models, began)
             volume = {
                 **_volume(item, "outputStatistics"),
-                "operation": _operation(item),
+                "operation": faceted.operation(item.facets),
                 "parts": list[Json](item.parts),
             }
             draft.join(thing, "produced_by", draft.subject, volume, since=began)
@@ -273,8 +273,3 @@ def _volume(item: Touched, facet: str) -> dict[str, Json]:
         "bytes": normalise.number(counts.get("size")),
         "files": normalise.number(counts.get("fileCount")),
     }
-
-
-def _operation(item: Touched) -> str | None:
-    change = item.facets.get("lifecycleStateChange", NOTHING).text("lifecycleStateChange")
-    return change.lower() if change else None
