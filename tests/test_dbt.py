@@ -238,7 +238,11 @@ def test_an_address_that_is_none_of_a_repository_is_refused(written):
         ("exposure.shop.app", {("reads", WH + "raw_orders")}),
         (
             "exposure.shop.board",
-            {("reads", WH + "orders_v2"), ("owned_by", "mlg://user/email/bo@shop.example")},
+            {
+                ("reads", WH + "orders_v2"),
+                ("reads", "mlg://metric/dbt/shop/margin"),
+                ("owned_by", "mlg://user/email/bo@shop.example"),
+            },
         ),
     ],
 )

@@ -35,7 +35,7 @@ FEATURES = "feature feature-set"
 KINDS = [
     (
         "reads", "read_by", "run pipeline service dashboard",
-        f"{DATASETS} column {FEATURES} feature-service {MODELS}", -1, "data", "run",
+        f"{DATASETS} column {FEATURES} feature-service {MODELS} metric", -1, "data", "run",
     ),
     (
         "produced_by", "writes", f"{DATASETS} {FEATURES} model-version evaluation metric",

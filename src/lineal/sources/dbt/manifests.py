@@ -267,8 +267,17 @@ def _exposure(project: Project, unique_id: str, node: Node) -> Saying:
         "maturity": normalise.text(node.get("maturity")),
     }
     use = "trained_on" if entity == "model" else "reads"
+    if entity != "model":
+        # A model learns from data, and never from a metric.
+        upstream |= _metrics(project, node)
     edges = [*_joined(uri, use, upstream), *_owned(project, uri, node)]
     return Saying((Statement(uri, normalise.said(attributes)),), tuple(edges))
+
+
+def _metrics(project: Project, node: Node) -> set[Uri]:
+    """Return the metrics that a node names itself."""
+    named = (other for other in depends_on(node) if resource(other) == "metric")
+    return {metric_uri(other, project.nodes[other]) for other in named if other in project.nodes}
 
 
 def _name(unique_id: str, node: Node) -> str:
