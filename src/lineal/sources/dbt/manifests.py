@@ -223,12 +223,6 @@ def _listed(checks: Mapping[str, Node]) -> list[Json]:
 
 def _metric(project: Project, unique_id: str, node: Node) -> Saying:
     uri = metric_uri(unique_id, node)
-    upstream: set[Uri] = set()
-    for other in depends_on(node):
-        if resource(other) == "metric" and other in project.nodes:
-            upstream.add(metric_uri(other, project.nodes[other]))
-        else:
-            upstream |= project.data_behind(other)
     parameters = normalise.mapping(node.get("type_params"))
     measure = parameters.get("measure")
     kind = normalise.text(node.get("type")) or normalise.text(node.get("calculation_method"))
@@ -242,8 +236,20 @@ def _metric(project: Project, unique_id: str, node: Node) -> Saying:
         or normalise.text(node.get("sql"))
         or normalise.text(normalise.mapping(measure).get("name")),
     }
+    upstream = _upstream(project, node, by_metrics=True)
     edges = [*_joined(uri, "derived_from", upstream), *_owned(project, uri, node)]
     return Saying((Statement(uri, normalise.said(attributes)),), tuple(edges))
+
+
+def _upstream(project: Project, node: Node, *, by_metrics: bool) -> set[Uri]:
+    """Return what a node names: data, and metrics, or else the data behind these."""
+    found: set[Uri] = set()
+    for other in depends_on(node):
+        if by_metrics and resource(other) == "metric" and other in project.nodes:
+            found.add(metric_uri(other, project.nodes[other]))
+        else:
+            found |= project.data_behind(other)
+    return found
 
 
 def metric_uri(unique_id: str, node: Node) -> Uri:
@@ -257,7 +263,6 @@ def _exposure(project: Project, unique_id: str, node: Node) -> Saying:
     entity = {"ml": "model", "application": "service"}.get(kind, "dashboard")
     uri = Uri.of(entity, PLATFORM, package(unique_id), _name(unique_id, node))
     url = normalise.text(node.get("url"))
-    upstream = {behind for other in depends_on(node) for behind in project.data_behind(other)}
     attributes: dict[str, Json] = {
         **_shared(unique_id, node),
         "name": normalise.text(node.get("label")) or normalise.text(node.get("name")),
@@ -267,17 +272,10 @@ def _exposure(project: Project, unique_id: str, node: Node) -> Saying:
         "maturity": normalise.text(node.get("maturity")),
     }
     use = "trained_on" if entity == "model" else "reads"
-    if entity != "model":
-        # A model learns from data, and never from a metric.
-        upstream |= _metrics(project, node)
+    # A model learns from data, and never from a metric.
+    upstream = _upstream(project, node, by_metrics=entity != "model")
     edges = [*_joined(uri, use, upstream), *_owned(project, uri, node)]
     return Saying((Statement(uri, normalise.said(attributes)),), tuple(edges))
-
-
-def _metrics(project: Project, node: Node) -> set[Uri]:
-    """Return the metrics that a node names itself."""
-    named = (other for other in depends_on(node) if resource(other) == "metric")
-    return {metric_uri(other, project.nodes[other]) for other in named if other in project.nodes}
 
 
 def _name(unique_id: str, node: Node) -> str:
