@@ -239,7 +239,6 @@ def test_an_address_that_is_none_of_a_repository_is_refused(written):
         (
             "exposure.shop.board",
             {
-                ("reads", WH + "orders_v2"),
                 ("reads", "mlg://metric/dbt/shop/margin"),
                 ("owned_by", "mlg://user/email/bo@shop.example"),
             },
