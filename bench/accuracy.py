@@ -44,8 +44,7 @@ _WHY = (
     " domains; a deployment has no owner, so nothing says its domain.",
     "* `relies_on`: the estate's tools say what runs read and versions consume, and the rule asks"
     " what pipelines and models themselves do.",
-    "* `superseded_version`: an alias `candidate` points to what is not in production; what answers"
-    " without any alias is not known to the rule.",
+    "* `superseded_version`: what answers without any alias is not known to the rule.",
 )
 
 

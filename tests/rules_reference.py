@@ -32,6 +32,8 @@ class Hop:
     #: The attributes of both sides that are equal, instead of edges.
     equal: tuple[str, str] | None = None
     layers: tuple[str, ...] = ("declared", "observed", "inferred")
+    #: Whether a claim counts, by what it says of the edge.
+    fits: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Pattern:
 class Rows:
     """The rows of a database, by name."""
 
-    #: Claims that are held: (start, kind, end) to [(since, until, layer, source)].
-    held: dict[tuple[str, str, str], list[tuple[int, int | None, str, str]]] = field(
+    #: Claims that are held: (start, kind, end) to [(since, until, layer, source, what it says)].
+    held: dict[tuple[str, str, str], list[tuple[int, int | None, str, str, Any]]] = field(
         default_factory=lambda: defaultdict(list)
     )
     said: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
@@ -72,12 +74,13 @@ def read_rows(driver: Any) -> Rows:
     names = dict(driver.rows("SELECT key, uri FROM entity"))
     kinds = dict(driver.rows("SELECT id, text FROM term"))
     sources = dict(driver.rows("SELECT id, source FROM document"))
-    for src, kind, dst, document, since, until, layer in driver.rows(
-        "SELECT src, kind, dst, document, valid_from, valid_to, layer FROM edge_out"
+    for src, kind, dst, document, since, until, layer, said in driver.rows(
+        "SELECT src, kind, dst, document, valid_from, valid_to, layer, attributes FROM edge_out"
         " WHERE t_to IS NULL"
     ):
         edge = (names[src], kinds[kind], names[dst])
-        rows.held[edge].append((since, until, LAYERS[layer], sources[document]))
+        told = json.loads(said or "{}")
+        rows.held[edge].append((since, until, LAYERS[layer], sources[document], told))
     for key, body in driver.rows("SELECT key, body FROM record WHERE t_to IS NULL"):
         rows.said[names[key]].update(json.loads(body) or {})
     for src, kind, dst, document in driver.rows(
@@ -188,10 +191,11 @@ class Reference:
                 continue
             spans = [
                 (since, until)
-                for since, until, layer, _ in self._said_edges.get(edge, ())
-                if layer in hop.layers
+                for since, until, layer, _, said in self._said_edges.get(edge, ())
+                if layer in hop.layers and (hop.fits is None or hop.fits(said))
             ]
-            if edge in self._given and "inferred" in hop.layers:
+            given = edge in self._given and "inferred" in hop.layers
+            if given and (hop.fits is None or hop.fits({})):
                 spans.append(self._given[edge])
             if not spans:
                 continue

@@ -18,7 +18,16 @@ from lineal.access import LOCAL
 from lineal.enrich.rules import Rule, RuleBook, builtin_rules, fixture_of, read_rule
 from lineal.enrich.rules.fixtures import Case, read_cases, records_of
 from lineal.errors import NotFound, RuleError
-from lineal.model import EdgeStatement, Instant, Layer, Moment, Record, Removal, Uri
+from lineal.model import (
+    EdgeStatement,
+    Instant,
+    Layer,
+    Moment,
+    Record,
+    Removal,
+    Statement,
+    Uri,
+)
 from lineal.query import Questions
 from lineal.search import describe
 from lineal.shapes import Shapes
@@ -286,6 +295,34 @@ def test_an_inferred_edge_is_explained_by_its_rule_and_supports() -> None:
     assert told.edge.layer is Layer.INFERRED
 
 
+def test_a_condition_on_an_edge_is_on_each_claim_of_it() -> None:
+    """Two say that the alias is there; what only one says counts as long as that one says it."""
+    with graph(RULES["superseded_version"]) as one:
+
+        def point(document: str, alias: str | None) -> None:
+            said = {} if alias is None else {"alias": alias}
+            edge = EdgeStatement(uri("model m"), "points_to", uri("model-version v2"), said)
+            one.commit(Record("tool", document, uri("model m"), (), (edge,), one.now))
+
+        for name, day in (("v1", "2026-01-01"), ("v2", "2026-02-01")):
+            version = uri(f"model-version {name}")
+            said = Statement(version, {"created_at": day})
+            of = EdgeStatement(version, "version_of", uri("model m"))
+            one.commit(Record("tool", name, version, (said,), (of,), one.now))
+        follows = {("model-version v1", "superseded_by", "model-version v2")}
+
+        point("a", "candidate")
+        assert not one.inferred()
+        point("b", "champion")
+        assert one.inferred() == follows
+        point("b", "challenger")
+        assert not one.inferred()
+        point("a", None)
+        assert one.inferred() == follows
+        one.drop("a")
+        assert not one.inferred()
+
+
 def test_a_tool_may_declare_what_a_rule_concludes_and_outlive_it() -> None:
     with graph() as one:
         one.say("chain", *CHAIN)
@@ -413,6 +450,10 @@ GOOD = {
 }
 
 
+#: The same path with a name for its first arrow.
+NAMED = "(m:model-version)-[{}:produced_by]->(r:run)-[:executed_for]->(c:ab-cell)"
+
+
 def text(**changed: str | None) -> str:
     lines = {**GOOD, **changed}
     return "\n".join(f"{key}: {value}" for key, value in lines.items() if value is not None)
@@ -463,6 +504,7 @@ def test_an_arrow_may_point_either_way_and_blanks_do_not_matter() -> None:
         ("(m:run)-[:executed_for*1..99]->(c:ab-cell)", 23),
         ("(m:run)-[:executed_for]->(c:ab-cell) and", 38),
         ("(m:run)-[executed_for]->(c:ab-cell)", 8),
+        ("(m:run)-[p:executed_for*1..2]->(c:ab-cell)", 8),
     ],
 )
 def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
@@ -485,6 +527,10 @@ def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
         ({"gives": "(m)<-[:served_in]-(c)"}, "not an edge"),
         ({"gives": "(m)-[:served_in]->(z)"}, "'z' is not a name of the pattern"),
         ({"gives": "(r)-[:served_in]->(c)"}, "served_in does not go from run to ab-cell"),
+        ({"match": f"'{NAMED.format('m')}'"}, "'m' stands twice in the rule"),
+        ({"match": f"'{NAMED.format('p')}'", "where": "p.n == c.n"}, "the arrow p and of c"),
+        ({"match": f"'{NAMED.format('p')}'", "where": "q.n == 1"}, "at character 3 of the condition"),
+        ({"unless": "'(m)-[c:served_in]->(:ab-cell)'"}, "'c' stands twice in the rule"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(changed: dict[str, str | None], says: str) -> None:

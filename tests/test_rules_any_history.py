@@ -100,6 +100,19 @@ why: "{x}, {o}."
 """
 
 
+#: A condition on an edge that is gone from its end, and on one that there must not be.
+IN_SHADOW = """
+name: in_shadow
+version: 1
+match: (t:ab-test)<-[:cell_of]-(c:ab-cell)<-[s:served_in]-(m:model-version)
+where: [s.role == 'shadow', "p.alias == 'champion'"]
+unless: "(m)<-[p:points_to]-(:model)"
+gives: (m)-[:trained_unserved]->(t)
+by: t
+why: "{m} is only in the shadow in {c}."
+"""
+
+
 def rival_rule(version: int) -> Rule:
     """Return a rule that says the opposite in its second version."""
     text = RIVALS.format(version=version, sign="<" if version == 1 else ">")
@@ -107,6 +120,7 @@ def rival_rule(version: int) -> Rule:
 
 
 RULES = {rule.name: replace(rule, enabled=True) for rule in builtin_rules()}
+RULES["in_shadow"] = read_rule(IN_SHADOW, file="in_shadow.yaml", shapes=SHAPES)
 RULES["tested_for"] = read_rule(TESTED_FOR, file="tested_for.yaml", shapes=SHAPES)
 RULES["rivals"] = rival_rule(1)
 
@@ -177,10 +191,34 @@ PATTERNS = {
             unless=(0, (Hop(("trained_for",), True, ("ab-test",)),), 2),
         ),
         Pattern(
+            "in_shadow", ("ab-test",),
+            (
+                Hop(("cell_of",), False, ("ab-cell",)),
+                Hop(
+                    ("served_in",), False, ("model-version",),
+                    fits=lambda said: said.get("role") == "shadow",
+                ),
+            ),
+            "trained_unserved", (2, 0),
+            unless=(
+                2,
+                (
+                    Hop(
+                        ("points_to",), False, ("model",),
+                        fits=lambda said: said.get("alias") == "champion",
+                    ),
+                ),
+                None,
+            ),
+        ),
+        Pattern(
             "superseded_version", ("model-version",),
             (
                 Hop(("version_of",), True, ("model",)),
-                Hop(("points_to",), True, ("model-version",)),
+                Hop(
+                    ("points_to",), True, ("model-version",),
+                    fits=lambda said: said.get("alias") != "candidate",
+                ),
             ),
             "superseded_by", (0, 2),
             where=lambda things, said: (
@@ -194,7 +232,7 @@ PATTERNS = {
 #: In an order in which each comes after those whose edges it looks at.
 ORDER = (
     *("trained_for", "tested_for", "relies_on", "domain_of_owner", "deployed_artifact"),
-    *("trained_unserved", "served_untrained", "rivals", "superseded_version"),
+    *("trained_unserved", "served_untrained", "in_shadow", "rivals", "superseded_version"),
 )
 
 
@@ -272,12 +310,21 @@ class History:
             until = since + 400 if since is not None and self.chance.random() < 0.2 else None
             one, other = self.chance.choice(THINGS[start]), self.chance.choice(THINGS[end])
             layer = self.chance.choice((Layer.DECLARED, Layer.OBSERVED))
-            edges.append(EdgeStatement(one, kind, other, {}, layer, since, until))
+            said = self.said_of(kind)
+            edges.append(EdgeStatement(one, kind, other, said, layer, since, until))
         name = f"d{self.chance.randint(0, 9)}"
         self.seen["corrections"] += name in self.documents
         self.documents.add(name)
         record = Record("tool", name, EVERY[0], (), tuple(edges), self.now)
         self.commit(store, record, *([record] if self.chance.random() < 0.1 else []))
+
+    def said_of(self, kind: str) -> dict[str, Json]:
+        """Return what is said of an edge: of some kinds something that rules ask for."""
+        said = {
+            "points_to": {"alias": self.chance.choice(("candidate", "champion"))},
+            "served_in": {"role": self.chance.choice(("serving", "shadow"))},
+        }
+        return dict(said.get(kind, {})) if self.chance.random() < 0.8 else {}
 
     def describe(self, store: Store) -> None:
         """Say something else of a thing that rules ask about."""
@@ -361,7 +408,7 @@ class History:
     def standing(self, rows: Rows) -> dict[str, Found]:
         found: dict[str, Found] = {}
         for edge, claims in rows.held.items():
-            for since, until, _, source in claims:
+            for since, until, _, source, _ in claims:
                 if source.startswith("rule:") and source != "rule:identity":
                     count = rows.derivations[source, edge]
                     found.setdefault(source[5:], {})[edge] = ((since, until), count)
@@ -392,6 +439,7 @@ class History:
         shared = expected.get("trained_for", {}).keys() & expected.get("tested_for", {}).keys()
         self.seen["two rules"] += bool(shared)
         self.seen["values"] += "deployed_artifact" in expected
+        self.seen["of edges"] += "in_shadow" in expected
         self.seen["joined"] += any(edge[1] == "same_as" for edge in held)
         self.seen["things"] = max(self.seen["things"], len(rows.heard))
 
@@ -399,7 +447,7 @@ class History:
 #: What must be in at least a tenth of all histories.
 OFTEN = (
     *("negation", "repetition", "two rules", "merges", "splits", "corrections", "put off"),
-    *("rule added", "rule removed", "rule changed", "values", "joined"),
+    *("rule added", "rule removed", "rule changed", "values", "of edges", "joined"),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +33,10 @@ NEVER = (1 << 63) - 1
 def _codes(layers: Collection[str]) -> str:
     """Return layers as the numbers under which they lie."""
     return ", ".join(str(schema.LAYERS.index(name)) for name in sorted(layers)) or "NULL"
+
+
+def _decoded(attributes: str | None) -> dict[str, Json]:
+    return {} if attributes is None else msgspec.json.decode(attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,7 @@ class Links(Snapshot):
             )
             for some in slices(keys):
                 rows = self._driver.some(text, some, *self._when)
-                found += [
-                    (src, {} if body is None else msgspec.json.decode(body)) for src, body in rows
-                ]
+                found += [(src, _decoded(body)) for src, body in rows]
         return found
 
     # ── What rules look at ───────────────────────────────────────────────────────────────────
@@ -135,21 +137,23 @@ class Links(Snapshot):
         *,
         outward: bool,
         layers: Collection[str],
+        fits: Callable[[str, Mapping[str, Json]], bool] | None = None,
     ) -> list[tuple[int, int, Instant, Instant | None]]:
         """
         Which edges of a kind and of these layers begin (or end) at these things, as held now?
 
         As (start, end, since, until), whenever that is; several claims of one edge count once,
-        over all the time that any of them covers.
+        over all the time that any of them covers. With *fits* only those claims count of which it
+        says so, by their layer and what they say of the edge.
         """
         numbers = self.kinds((kind,))
         if not numbers or not keys:
             return []
-        text = _CLAIMED[outward]
+        text = _CLAIMED[outward] if fits is None else _SAYING[outward]
         found: dict[tuple[int, int], tuple[Instant, Instant | None]] = {}
         codes = {schema.LAYERS.index(layer) for layer in layers}
-        for src, dst, layer, since, ends in self._driver.among(text, keys, *numbers):
-            if layer in codes:
+        for src, dst, layer, since, ends, *said in self._driver.among(text, keys, *numbers):
+            if layer in codes and (fits is None or fits(schema.LAYERS[layer], _decoded(*said))):
                 known = found.get((src, dst))
                 found[src, dst] = (since, ends) if known is None else _hull(known, (since, ends))
         for link in self._without:
@@ -157,7 +161,9 @@ class Links(Snapshot):
                 found.pop((link.src, link.dst), None)
         for link in self._supposed:
             near = link.src if outward else link.dst
-            if link.kind == kind and link.layer in layers and near in keys:
+            if link.kind != kind or link.layer not in layers or near not in keys:
+                continue
+            if fits is None or fits(link.layer, {}):
                 found[link.src, link.dst] = (link.valid_from, link.valid_to)
         return [(*ends, *span) for ends, span in found.items()]
 
@@ -355,7 +361,7 @@ class Links(Snapshot):
             line.valid_from,
             until(line, known),
             bool(line.valid_said),
-            {} if line.attributes is None else msgspec.json.decode(line.attributes),
+            _decoded(line.attributes),
             line.reason if known else None,
         )
 
@@ -441,6 +447,20 @@ _CLAIMED = {
         f" WHERE kind = ? AND t_to IS NULL AND {end} {{among}}"
     )
     for outward, table, end in ((True, "edge_out", "src"), (False, "edge_in", "dst"))
+}
+#: The same with what each says of the edge, which stands in one of its two copies.
+_SAYING = {
+    True: """
+        SELECT src, dst, layer, valid_from, valid_to, attributes FROM edge_out
+        WHERE kind = ? AND t_to IS NULL AND src {among}
+    """,
+    False: """
+        SELECT one.src, one.dst, one.layer, one.valid_from, one.valid_to, one.attributes
+        FROM edge_in AS other JOIN edge_out AS one ON one.src = other.src
+            AND one.kind = other.kind AND one.dst = other.dst
+            AND one.document = other.document AND one.t_from = other.t_from
+        WHERE other.kind = ? AND other.t_to IS NULL AND other.dst {among}
+    """,
 }
 #: Which claims of a kind that begin, or end, at these things did we hold by then?
 _HELD_OUT = """

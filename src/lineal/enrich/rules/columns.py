@@ -56,9 +56,13 @@ class _Arrows(NamedTuple):
 
 
 def is_plain(rule: Rule, reader: Reader) -> bool:
-    """Can a rule be followed in columns? Where values are compared, or for a preview, it cannot."""
+    """
+    Can a rule be followed in columns?
+
+    Not where values are compared, where something must hold of an edge, or for a preview.
+    """
     legs = (leg for _, path in rule.paths() for leg in path.legs)
-    return not reader.supposes and all(leg.values is None for leg in legs)
+    return not reader.supposes and all(leg.values is None and not leg.where for leg in legs)
 
 
 class Columns:

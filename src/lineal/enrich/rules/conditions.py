@@ -1,9 +1,10 @@
 """Conditions on what a pattern's things say, in the Common Expression Language (https://cel.dev).
 
 A condition sees each name of the pattern as what is said of the thing (``t.status``), with its
-``uri``, ``type`` and ``id`` beside it. It is true or it is not: where something that it asks for is
-not said, it is not (``has(t.status)`` asks whether it is). It sees no clock, so that what a rule
-concludes is a function of the graph.
+``uri``, ``type`` and ``id`` beside it; the name of an arrow as what one claim says of the edge
+(``p.alias``), with its ``kind`` and ``layer`` beside it. It is true or it is not: where something
+that it asks for is not said, it is not (``has(t.status)`` asks whether it is). It sees no clock, so
+that what a rule concludes is a function of the graph.
 """
 
 from __future__ import annotations

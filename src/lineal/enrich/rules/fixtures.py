@@ -1,10 +1,12 @@
 """Fixtures of rules: a few edges and values, and what is to follow from them, as plain text.
 
 A paragraph is a case. ``#`` says what it is about, ``given`` is an edge, ``said`` a value, and
-``expect`` an edge that is to follow, or ``nothing``; things are a type and a name::
+``expect`` an edge that is to follow, or ``nothing``; things are a type and a name, and ``with``
+tells a value that is said of the edge::
 
     # A test is reached through the run and the cell.
     given   model-version m1  produced_by   run r1
+    given   model m           points_to     model-version m1  with alias production
     given   run r1            executed_for  ab-cell c2
     given   ab-cell c2        cell_of       ab-test t9
     said    ab-test t9        status        running
@@ -14,7 +16,7 @@ A paragraph is a case. ``#`` says what it is about, ``given`` is an edge, ``said
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +41,8 @@ class Case:
     """What is given and what is to follow from it."""
 
     says: str
-    given: tuple[Edge, ...]
+    #: Edges with what is said of each.
+    given: tuple[tuple[Edge, Mapping[str, Json]], ...]
     said: tuple[Value, ...]
     expected: frozenset[Edge]
 
@@ -75,7 +78,7 @@ def read_cases(text: str, *, file: str) -> tuple[Case, ...]:
 
 def _case(lines: Sequence[str], file: str) -> Case:
     says: list[str] = []
-    given: list[Edge] = []
+    given: list[tuple[Edge, Mapping[str, Json]]] = []
     said: list[Value] = []
     expected: set[Edge] = set()
     asks = False
@@ -92,7 +95,7 @@ def _case(lines: Sequence[str], file: str) -> Case:
                 continue
             edge = (about, rest[2], Uri.of(rest[3], "here", rest[4]))
             if word == "given":
-                given.append(edge)
+                given.append((edge, _said_of_edge(rest[5:], line, file)))
             else:
                 asks = True
                 expected.add(edge)
@@ -108,6 +111,20 @@ def _case(lines: Sequence[str], file: str) -> Case:
             f"The case {' '.join(says)!r} expects neither edges nor nothing.", file=file
         )
     return Case(" ".join(says), tuple(given), tuple(said), frozenset(expected))
+
+
+def _said_of_edge(words: Sequence[str], line: str, file: str) -> dict[str, Json]:
+    """Read what is said of an edge: ``with alias production``, as often as there is something."""
+    found: dict[str, Json] = {}
+    for at in range(0, len(words), 3):
+        if len(words) < at + 3 or words[at] != "with":
+            raise RuleError(
+                f"{line.strip()!r} is no line of a fixture.",
+                file=file,
+                fix="Write what is said of an edge behind it, such as `with alias production`.",
+            )
+        found[words[at + 1]] = _value(words[at + 2])
+    return found
 
 
 def _value(text: str) -> Json:
@@ -144,8 +161,8 @@ def try_cases(
 def records_of(case: Case) -> Iterator[Record]:
     """Yield what is given and said as records of a source, one document each."""
     subject = Uri.of("source", "here", "fixture")
-    for at, (start, kind, end) in enumerate(case.given):
-        edges = (EdgeStatement(start, kind, end),)
+    for at, (edge, said_of_it) in enumerate(case.given):
+        edges = (EdgeStatement(*edge, said_of_it),)
         yield Record("fixture", f"given {at}", subject, (), edges, at + 1)
     by_thing: dict[Uri, dict[str, Json]] = {}
     for thing, name, value in case.said:

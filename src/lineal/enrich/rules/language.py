@@ -2,6 +2,7 @@
 
 A path is things joined by arrows: ``(m:model-version)-[:produced_by]->(r:run)``. A thing has a
 name, or types, or both: ``(x)``, ``(:ab-cell)``, ``(d:dataset|feature)``. An arrow has kinds, may
+have a name by which conditions speak of what is said of the edge (``-[p:points_to]->``), may
 be gone several times (``*1..3``), and may be asked to be of some layers
 (``{layer: 'observed'}``, ``{layer: ['declared', 'observed']}``). Paths that are joined by equal
 values stand beside each other, with a comma between.
@@ -12,7 +13,7 @@ The notation is that of openCypher 9 (https://opencypher.org), of which this is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineal.errors import RuleError
 
@@ -25,7 +26,7 @@ _NODE = re.compile(
     rf"\(\s*(?P<name>{_NAME})?\s*(?::\s*(?P<types>{_TYPE}(?:\s*\|\s*{_TYPE})*)\s*)?\)"
 )
 _ARROW = re.compile(
-    rf"(?P<back><)?-\s*\[\s*:\s*(?P<kinds>{_NAME}(?:\s*\|\s*{_NAME})*)\s*"
+    rf"(?P<back><)?-\s*\[\s*(?P<name>{_NAME})?\s*:\s*(?P<kinds>{_NAME}(?:\s*\|\s*{_NAME})*)\s*"
     r"(?P<star>\*\s*(?P<least>\d+)?\s*(?P<dots>\.\.\s*(?P<most>\d+)?)?)?\s*"
     r"(?:\{\s*layer\s*:\s*(?P<layers>'\w+'|\[\s*'\w+'(?:\s*,\s*'\w+')*\s*\])\s*\}\s*)?"
     r"\]\s*-(?P<forth>>)?"
@@ -55,6 +56,8 @@ class Arrow:
     least: int
     most: int
     at: int
+    #: By which conditions speak of it.
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,7 @@ class Chain:
 
     def turned(self) -> Chain:
         """Return the same path, gone from its other end."""
-        arrows = (
-            Arrow(one.kinds, not one.forward, one.layers, one.least, one.most, one.at)
-            for one in reversed(self.arrows)
-        )
+        arrows = (replace(one, forward=not one.forward) for one in reversed(self.arrows))
         return Chain(self.places[::-1], tuple(arrows))
 
 
@@ -130,6 +130,11 @@ class _Reading:
         if found is None or bool(found["back"]) == bool(found["forth"]):
             raise self._expected("-[:kind]-> or <-[:kind]-")
         least, most = self._repeats(found)
+        if found["name"] and found["star"] is not None:
+            raise self._wrong(
+                f"The arrow at character {self._at + 1} has a name and is gone several times",
+                "Leave the name or the repetition out: a condition is on one edge.",
+            )
         arrow = Arrow(
             tuple(sorted(_parts(found["kinds"]) or ())),
             found["forth"] is not None,
@@ -137,6 +142,7 @@ class _Reading:
             least,
             most,
             self._at + 1,
+            found["name"],
         )
         self._onward(found)
         return arrow

@@ -153,7 +153,9 @@ class Matching:
         found: dict[int, list[_Onward]] = defaultdict(list)
         for kind in leg.kinds:
             eventful = self._eventful[kind]
-            claims = self._reader.claimed(kind, keys, outward=leg.forward, layers=leg.layers)
+            claims = self._reader.claimed(
+                kind, keys, outward=leg.forward, layers=leg.layers, fits=_fits(leg, kind)
+            )
             for src, dst, since, until in claims:
                 ends = until
                 if until is not None and eventful(self._type(src), self._type(dst)):
@@ -257,6 +259,19 @@ _NOTHING: frozenset[int] = frozenset()
 
 def _begin(key: int, at: int | None = None) -> Way:
     return (key,), key if at is None else at, (), ALWAYS, None
+
+
+def _fits(leg: Leg, kind: str) -> Callable[[str, Mapping[str, Json]], bool] | None:
+    """Return what tells of a claim, by its layer and what it says, whether all holds of it."""
+    if not leg.where:
+        return None
+    name = str(leg.name)
+
+    def fits(layer: str, attributes: Mapping[str, Json]) -> bool:
+        edge = {name: {**attributes, "kind": kind, "layer": layer}}
+        return all(condition.holds(edge) for condition in leg.where)
+
+    return fits
 
 
 def is_eventful(shapes: Shapes, kind: str) -> Callable[[str, str], bool]:

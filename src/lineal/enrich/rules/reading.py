@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -54,15 +55,17 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
     given = _given(str(document["gives"]), path, shapes, file)
     path = _begun_at(path, document.get("by"), given, file)
     named = [one for one in path.names if one is not None]
+    unless = [
+        _absent(str(one), path, shapes, file)
+        for one in _listed(document.get("unless"), "unless", file)
+    ]
+    where, of_arrows = _conditions(conditions, named, _arrows((path, *unless), named, file), file)
     return Rule(
         name,
         version,
-        path,
-        tuple(read_condition(one, named, file) for one in conditions),
-        tuple(
-            _absent(str(one), path, shapes, file)
-            for one in _listed(document.get("unless"), "unless", file)
-        ),
+        _conditioned(path, of_arrows),
+        where,
+        tuple(replace(one, path=_conditioned(one.path, of_arrows)) for one in unless),
         given[1],
         path.names.index(given[0]),
         path.names.index(given[2]),
@@ -183,6 +186,52 @@ def _reason(why: str, names: Sequence[str], file: str) -> str:
     return why
 
 
+# ── Conditions ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _arrows(paths: Iterable[Path | Absent], named: Sequence[str], file: str) -> list[str]:
+    """Return the names of all arrows; raises where one is that of something else."""
+    legs = [leg for one in paths for leg in (one.path if isinstance(one, Absent) else one).legs]
+    arrows = [leg.name for leg in legs if leg.name is not None]
+    for name in sorted(set(arrows)):
+        if name in named or arrows.count(name) > 1:
+            raise RuleError(
+                f"{name!r} stands twice in the rule, once of an arrow.",
+                file=file,
+                fix="Give each thing and each arrow a name of its own.",
+            )
+    return arrows
+
+
+def _conditions(
+    texts: Sequence[str], named: Sequence[str], arrows: Sequence[str], file: str
+) -> tuple[tuple[Condition, ...], dict[str, tuple[Condition, ...]]]:
+    """Read conditions: those on things, and by the name of an arrow those on its edge."""
+    things: list[Condition] = []
+    of_arrows: dict[str, tuple[Condition, ...]] = {}
+    for text in texts:
+        condition = read_condition(text, [*named, *arrows], file)
+        arrow = next((name for name in condition.names if name in arrows), None)
+        if arrow is None:
+            things.append(condition)
+            continue
+        if len(condition.names) > 1:
+            others = ", ".join(name for name in condition.names if name != arrow)
+            raise RuleError(
+                f"The condition {text!r} speaks of the arrow {arrow} and of {others}.",
+                file=file,
+                fix="Let a condition speak of one arrow alone, or of things alone.",
+            )
+        of_arrows[arrow] = (*of_arrows.get(arrow, ()), condition)
+    return tuple(things), of_arrows
+
+
+def _conditioned(path: Path, of_arrows: Mapping[str, tuple[Condition, ...]]) -> Path:
+    """Return a path whose legs know what must hold of their edges."""
+    legs = (replace(leg, where=of_arrows.get(leg.name or "", ())) for leg in path.legs)
+    return replace(path, legs=tuple(legs))
+
+
 # ── The path ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -235,7 +284,14 @@ def _path(chain: Chain, shapes: Shapes, file: str) -> Path:
         types[at], types[at + 1] = _fitting(arrow, (types[at], types[at + 1]), shapes, file)
     known = [frozenset(shapes.types) if one is None else one for one in types]
     legs = tuple(
-        Leg(arrow.kinds, arrow.forward, arrow.layers or BELIEVED, arrow.least, arrow.most)
+        Leg(
+            arrow.kinds,
+            arrow.forward,
+            arrow.layers or BELIEVED,
+            arrow.least,
+            arrow.most,
+            name=arrow.name,
+        )
         for arrow in chain.arrows
     )
     return Path(tuple(place.name for place in chain.places), tuple(known), legs)

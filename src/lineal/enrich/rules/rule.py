@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineal.enrich.rules.conditions import Condition
 
@@ -26,6 +26,9 @@ class Leg:
     least: int = 1
     most: int = 1
     values: tuple[str, str] | None = None
+    #: By which name conditions speak of the edge, and what must hold of it.
+    name: str | None = None
+    where: tuple[Condition, ...] = ()
 
     @property
     def is_single(self) -> bool:
@@ -44,13 +47,10 @@ class Path:
     def turned(self) -> Path:
         """Return the same path, gone from its other end."""
         legs = (
-            Leg(
-                leg.kinds,
-                not leg.forward,
-                leg.layers,
-                leg.least,
-                leg.most,
-                None if leg.values is None else leg.values[::-1],
+            replace(
+                leg,
+                forward=not leg.forward,
+                values=None if leg.values is None else leg.values[::-1],
             )
             for leg in reversed(self.legs)
         )
@@ -73,6 +73,7 @@ class Rule:
     name: str
     version: str
     path: Path
+    #: What must hold of its things; what must hold of an edge stands at its leg.
     where: tuple[Condition, ...]
     unless: tuple[Absent, ...]
     gives: str

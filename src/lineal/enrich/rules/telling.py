@@ -45,6 +45,8 @@ class Onward:
     #: The attributes of the two things that are to be equal; then there is no edge.
     equal: tuple[str, str] | None
     to: Stop
+    #: By which name conditions speak of the edge; empty where they do not.
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _stop(path: Path, place: int, shapes: Shapes) -> Stop:
 def _onward(leg: Leg, to: Stop, shapes: Shapes) -> Onward:
     relations = tuple(kind if leg.forward else shapes.kinds[kind].inverse for kind in leg.kinds)
     layers = () if leg.layers == BELIEVED else tuple(sorted(leg.layers))
-    return Onward(relations, leg.least, leg.most, layers, leg.values, to)
+    return Onward(relations, leg.least, leg.most, layers, leg.values, to, leg.name or "")
 
 
 def in_words(rule: Rule, shapes: Shapes) -> str:
@@ -120,7 +122,8 @@ def _step(one: Onward) -> str:
     words = _or(_spoken(name) for name in one.relations)
     times = "" if (one.least, one.most) == (1, 1) else f" ({one.least} to {one.most} times)"
     layers = f", {_or(one.layers)}," if one.layers else ""
-    return f"{words}{times}{layers} {_called(one.to)}"
+    name = f" (as {one.name})" if one.name else ""
+    return f"{words}{name}{times}{layers} {_called(one.to)}"
 
 
 def _called(stop: Stop) -> str:
