@@ -122,6 +122,16 @@ def test_every_read_asks_its_own_path_with_what_was_said_only(path: str):
     assert "None" not in calls[0].url.params.values()
 
 
+@pytest.mark.parametrize("deed", ["release", "sweep"])
+def test_a_source_is_named_as_it_is_called(deed: str, url: str):
+    """With a dash and a capital: who misspells one is told so by the server."""
+    said = {"actor": "ann", "reason": "checked"} if deed == "release" else {}
+    with Client(url) as lineal, pytest.raises(ClientError, match="'?Feature-Store'?") as wrong:
+        getattr(lineal, deed)("Feature-Store", **said)
+
+    assert wrong.value.code == "not_found"
+
+
 def test_a_walk_is_asked_of_several_things_by_kinds_and_types(url: str):
     way: client.Walk = {"kinds": ["consumes", "version_of"], "types": ["model"], "ms": 900}
     with Client(url) as lineal:

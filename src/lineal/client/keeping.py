@@ -8,7 +8,7 @@ from typing import Unpack
 from urllib.parse import quote
 
 from lineal.client.answers import Answer, Json, RuleEdge, Times, Value
-from lineal.client.errors import ClientError, segment
+from lineal.client.errors import ClientError
 from lineal.client.walks import Parameter
 
 
@@ -64,11 +64,11 @@ class Keeping(ABC):
     def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
         """Let the removals go that are held back of a source; each is asked for once more."""
         said: dict[str, Json] = {"actor": actor, "reason": reason}
-        return self._do(f"/sources/{segment(source)}/release", said)
+        return self._do(f"/sources/{quote(source, safe='')}/release", said)
 
     def sweep(self, source: str) -> dict[str, Json]:
         """Let the server list a source as soon as it can."""
-        return self._do(f"/sources/{segment(source)}/sweep", {})
+        return self._do(f"/sources/{quote(source, safe='')}/sweep", {})
 
     # ── Rules ────────────────────────────────────────────────────────────────────────────────
 
