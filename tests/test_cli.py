@@ -67,6 +67,7 @@ READS: dict[str, list[str]] = {
     "similar": ["similar", "ranking-model", *AT],
     "wanted": ["wanted", "ranking-model", *AT],
     "explain": ["explain", world.V5, "trained_for", world.TEST, *AT],
+    "recent": ["recent", "--limit", "2", *AT],
     "history": ["history", "ranking-model", "--valid-at", "2026-11-21", *AT],
     "names": ["identity", "show", world.PLAYS, *AT],
     "merge": ["identity", "preview", world.PLAYS, world.TITLES, *AT],

@@ -121,8 +121,15 @@ OTHERS = {
 }
 #: Those that show edges of all layers, each with its layer; or none at all.
 ALL = {
-    *("get", "explain", "history", "names", "concluded", "counts", "diff", "diff_lineage"),
-    *("diff_type", "schema_changes", "preview_merge", "preview_split", "suggestions"),
+    *("get", "explain", "history", "recent", "names", "concluded", "counts", "diff"),
+    *(
+        "diff_lineage",
+        "diff_type",
+        "schema_changes",
+        "preview_merge",
+        "preview_split",
+        "suggestions",
+    ),
 }
 
 

@@ -118,6 +118,7 @@ def _put(ask: Questions, one: Question) -> Any:
         "impact": lambda: formats_walks.impact(ask.impact(LOCAL, [first], at)),
         "explain": lambda: formats.explanation(ask.explain(LOCAL, *_edge_of(first, last), at)),
         "counts": lambda: formats.counts(ask.counts(LOCAL, at)),
+        "recent": lambda: formats.recent(ask.recent(LOCAL, at, limit=5)),
         "diff": lambda: differing.differences(ask.diff(LOCAL, first, Moment(known_t=1), at)),
         "owners": lambda: formats.owned(ask.owners_of_chain(LOCAL, first, at)),
         "similar": lambda: formats_walks.similar(ask.similar(LOCAL, first, at)),
@@ -147,7 +148,7 @@ def _hits(ask: Questions, uri: Uri, at: Moment) -> Any:
 
 QUESTIONS = (
     "get", "neighbours", "history", "lineage", "paths", "impact", "explain", "counts", "diff",
-    "between", "common", "unused", "shared", "closure",
+    "recent", "between", "common", "unused", "shared", "closure",
     "owners", "similar", "wanted", "search",
 )  # fmt: skip
 

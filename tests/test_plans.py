@@ -102,6 +102,7 @@ def ask_everything(lineal: Lineal, moment: Moment) -> None:
     ask.impact(LOCAL, [world.V5], moment, change=Change("rolled_back"))
     ask.schema_changes(LOCAL, Moment(known_t=1), moment)
     ask.shared(LOCAL, moment)
+    ask.recent(LOCAL, moment)
     ask.unused(LOCAL, world.DATA_TEAM, moment)
     ask.unused(LOCAL, moment=moment)
     ask.similar(LOCAL, world.MODEL, moment)

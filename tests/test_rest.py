@@ -322,6 +322,7 @@ READS: list[tuple[str, dict[str, Any]]] = [
     ("/diff/type", {"type": "dataset", "from_known_at": "t:1"}),
     ("/search", {"q": "ranking"}),
     ("/counts", {}),
+    ("/recent", {"limit": 3}),
     ("/types", {}),
     ("/doors", {}),
     ("/lineage", {"uri": MODEL, "layout": "1"}),

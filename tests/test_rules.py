@@ -529,7 +529,10 @@ def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
         ({"gives": "(r)-[:served_in]->(c)"}, "served_in does not go from run to ab-cell"),
         ({"match": f"'{NAMED.format('m')}'"}, "'m' stands twice in the rule"),
         ({"match": f"'{NAMED.format('p')}'", "where": "p.n == c.n"}, "the arrow p and of c"),
-        ({"match": f"'{NAMED.format('p')}'", "where": "q.n == 1"}, "at character 3 of the condition"),
+        (
+            {"match": f"'{NAMED.format('p')}'", "where": "q.n == 1"},
+            "at character 3 of the condition",
+        ),
         ({"unless": "'(m)-[c:served_in]->(:ab-cell)'"}, "'c' stands twice in the rule"),
     ],
 )

@@ -215,6 +215,7 @@ QUESTIONS: dict[str, Callable[[Questions, Moment], object]] = {
     "between": lambda ask, at: ask.between(LOCAL, world.PLAYS, world.MODEL, at),
     "closure": lambda ask, at: ask.closure(LOCAL, [world.PLAYS], at),
     "common": lambda ask, at: ask.common(LOCAL, [world.V4, world.V5], at),
+    "recent": lambda ask, at: ask.recent(LOCAL, at),
     "schema_changes": lambda ask, at: ask.schema_changes(LOCAL, Moment(known_t=0), at),
     "shared": lambda ask, at: ask.shared(LOCAL, at),
     "unused": lambda ask, at: ask.unused(LOCAL, world.DATA_TEAM, at),

@@ -33,6 +33,7 @@ from lineal.client.answers import (
     Names,
     Neighbour,
     Preview,
+    Recent,
     Refusal,
     Sent,
     Suggestion,
@@ -130,6 +131,10 @@ class Client(Walks, Keeping):
     ) -> Answer[list[Happening]]:
         """Return what happened to a thing, newest first, and who caused it."""
         return self._ask("/history", uri=uri, limit=limit, **times)
+
+    def recent(self, *, limit: int | None = None, **times: Unpack[Times]) -> Answer[list[Recent]]:
+        """Return what the last transactions changed, newest first, by whom and why."""
+        return self._ask("/recent", limit=limit, **times)
 
     # ── One thing under many names ───────────────────────────────────────────────────────────
 

@@ -347,6 +347,18 @@ class Happening(TypedDict):
     other: Thing | None
 
 
+class Recent(TypedDict):
+    """One transaction, and what it changed."""
+
+    t: int
+    at: str
+    actor: str
+    cause: str
+    #: How many things, of which the newest are named.
+    changed: int
+    things: list[Thing]
+
+
 class At(TypedDict):
     """A moment: what was known, and of when it is asked."""
 

@@ -25,6 +25,7 @@ from lineal.query import (
     identity,
     impact,
     pages,
+    recent,
     schema,
     use,
     walks,
@@ -41,6 +42,7 @@ from lineal.query.findings import Described, Finding
 from lineal.query.identity import Evidence, Names, Preview, Previewing, Suggestion
 from lineal.query.impact import Hit, Impact, Touched
 from lineal.query.pages import Happening, Neighbour
+from lineal.query.recent import Recent
 from lineal.query.schema import TYPES as SCHEMA_TYPES
 from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
@@ -95,6 +97,7 @@ __all__ = [
     "Path",
     "Preview",
     "Questions",
+    "Recent",
     "SchemaChange",
     "SchemaChanges",
     "Shared",
@@ -275,6 +278,13 @@ class Questions:
         with self._things(viewer, moment) as things:
             counts = dict(sorted(things.reader.counts().items()))
             return answer(things.reader, counts, inferred=False)
+
+    def recent(
+        self, viewer: Viewer, moment: Moment = NOW, *, limit: int = 20
+    ) -> Answer[tuple[Recent, ...]]:
+        """What changed lately, newest first, by whom and why?"""
+        with self._things(viewer, moment) as things:
+            return recent.recent(things, limit=limit)
 
     # ── Walks ────────────────────────────────────────────────────────────────────────────────
 

@@ -24,11 +24,12 @@ from lineal.model import (
     State,
     Uri,
 )
-from lineal.store import matching, observed, schema
+from lineal.store import matching, observed, recent, schema
 from lineal.store.facts import TOMBSTONE, response_of, together
 from lineal.store.findings import Found, findings_about
 from lineal.store.links import Links
 from lineal.store.matching import Wanted
+from lineal.store.recent import Committed
 from lineal.store.slices import slices
 from lineal.store.snapshots import alive_text, until
 
@@ -57,6 +58,10 @@ class Reader(Links):
         from lineal.store import bulk  # noqa: PLC0415
 
         return bulk.picture(self, self._driver, shapes, timed=timed, rule=rule, since=since)
+
+    def recent(self, most: int) -> list[Committed]:
+        """What did the last transactions change, newest first?"""
+        return recent.recent(self._driver, self.basis.t, most)
 
     def stages(self) -> tuple[dict[int, str], set[int]]:
         """What is the stage of each thing, and of which may it change by itself?"""

@@ -66,11 +66,13 @@ class Turn:
         self.ledger.write()
 
 
-#: How does the clock stand, and what else has every commit to know? Whoever asks holds it.
+#: How does the clock stand, and what else has every commit to know? Whoever asks holds it. Whether
+#: there is any row is asked by the key: the first one answers.
 _LOOK = """
     SELECT t, instant, next_key, next_document,
         (SELECT hash FROM tx WHERE tx.t = clock.t),
-        EXISTS (SELECT 1 FROM forgotten), EXISTS (SELECT 1 FROM raw),
+        EXISTS (SELECT 1 FROM forgotten WHERE key > 0),
+        EXISTS (SELECT 1 FROM raw WHERE source > ''),
         (SELECT seal FROM ledger WHERE name = 'rule')
     FROM clock WHERE id = 1
 """

@@ -34,6 +34,7 @@ _WORDS = {
         "{total} differences are left out that may only seem so, since one side was cut"
     ),
     ("list", ""): "{done} of {total} are listed",
+    ("list", "transactions"): "the last {done} transactions are listed",
     ("list", "counted"): "{done} of {total} are listed; counts are of all",
     ("list", "things counted"): "{done} of {total} things are listed; counts are of all",
     ("list", "edges counted"): "{done} of {total} edges are listed; counts are of all",

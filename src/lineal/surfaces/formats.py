@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Happening,
         Neighbour,
         Owned,
+        Recent,
         Sharer,
         Trial,
     )
@@ -276,6 +277,24 @@ def _happening(one: Happening) -> Object:
         },
         "other": None if one.other is None else thing(one.other),
     }
+
+
+def recent(answer: Answer[tuple[Recent, ...]]) -> Object:
+    """Return what the last transactions changed, newest first."""
+    return envelope(
+        answer,
+        [
+            {
+                "t": one.t,
+                "at": iso(one.at),
+                "actor": one.actor,
+                "cause": one.cause,
+                "changed": one.changed,
+                "things": things(one.things),
+            }
+            for one in answer.value
+        ],
+    )
 
 
 # ── Finding ──────────────────────────────────────────────────────────────────────────────────────

@@ -170,6 +170,11 @@ def _add_finding(api: APIRouter, lineal: Lineal) -> None:
         """Return how many things of each type are known."""
         return json_response(formats.counts(ask.counts(read.viewer, read.moment)))
 
+    @api.get("/recent", tags=["finding"], **answered(models.Answered[list[models.Recent]]))
+    def recent(read: Read, limit: Limit = 20) -> Response:
+        """Return what the last transactions changed, newest first, by whom and why."""
+        return json_response(formats.recent(ask.recent(read.viewer, read.moment, limit=limit)))
+
     @api.get("/types", tags=["finding"], response_model=models.Types)
     def types() -> Response:
         """Return every type and every kind of edge, as declared."""

@@ -227,10 +227,23 @@ class Happening(_Model):
     at: str = _time("When it was recorded.")
     actor: str
     cause: str
-    what: Literal["said", "changed", "removed", "corrected", "deleted", "joined", "parted"]
+    what: Literal[
+        "said", "changed", "removed", "corrected", "deleted", "joined", "parted", "forgotten"
+    ]
     source: str
     details: dict[str, Detail]
     other: Thing | None
+
+
+class Recent(_Model):
+    """One transaction, and what it changed."""
+
+    t: int
+    at: str = _time("When it was recorded.")
+    actor: str
+    cause: str
+    changed: int = Field(description="How many things it changed.")
+    things: list[Thing] = Field(description="The newest of them, at most three.")
 
 
 class Found(_Model):

@@ -63,7 +63,7 @@ for command in (
     *(walks.lineage, walks.path, walks.between, walks.common, walks.closure, walks.impact),
     *(walks.schema_changes, walks.shared, walks.unused, walks.similar, walks.wanted),
     *(identity.identity, rules.rules),
-    *(reading.explain, reading.history, reading.diff, reading.ask, reading.types),
+    *(reading.explain, reading.history, reading.recent, reading.diff, reading.ask, reading.types),
     *(keeping.status, keeping.source, letters.dead, databases.db, caring.verify, caring.forget),
 ):
     main.add_command(command)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Neighbour,
         Path,
         Preview,
+        Recent,
         RuleEdge,
         SchemaChanges,
         Suggestion,
@@ -84,6 +85,10 @@ class Local:
         """Return what happened to a thing, newest first, and who caused it."""
         found = self._ask.history(LOCAL, Uri(uri), _moment(times), limit=limit)
         return _as(formats.history(found))
+
+    def recent(self, *, limit: int, **times: Unpack[Times]) -> Answer[list[Recent]]:
+        """Return what the last transactions changed, newest first, by whom and why."""
+        return _as(formats.recent(self._ask.recent(LOCAL, _moment(times), limit=limit)))
 
     def names(self, uri: str, **times: Unpack[Times]) -> Answer[Names]:
         """Return all names of a thing, and who says that they are one."""

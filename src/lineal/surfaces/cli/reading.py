@@ -72,6 +72,16 @@ def history(asked: Asked, thing: str, limit: int) -> None:
 
 
 @click.command()
+@click.option("--limit", type=_many, default=20, show_default=True, help="At most so many.")
+@timed()
+def recent(asked: Asked, limit: int) -> None:
+    """Show what changed lately, newest first, by whom and why."""
+    with asked.answers() as answers:
+        answer = answers.recent(limit=limit, **asked.times)
+    show(answer, asked.form, tables.recent)
+
+
+@click.command()
 @click.argument("thing", metavar="[THING]", required=False)
 @click.option("--type", "kind", metavar="TYPE", help="All things of a type, not THING.")
 @click.option("--lineage", "walked", is_flag=True, help="The lineage of THING, not only around it.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Json,
         Lineage,
         Neighbour,
+        Recent,
         Sent,
         Thing,
         ThingChange,
@@ -77,6 +78,15 @@ def history(value: list[Happening]) -> Parts:
         for one in value
     ]
     yield table(("t", "at", "what", "source", "details", "cause"), rows)
+
+
+def recent(value: list[Recent]) -> Parts:
+    """Show what the last transactions changed."""
+    rows = [
+        (one["t"], one["at"], one["changed"], names(one["things"]), one["actor"], one["cause"])
+        for one in value
+    ]
+    yield table(("t", "at", "changed", "of them", "actor", "cause"), rows)
 
 
 def _details(one: Happening) -> str:

@@ -15,6 +15,9 @@ from lineal.surfaces.portal.desk import PAGE, Desk, times
 from lineal.surfaces.portal.frame import Page, Seen, Sight
 from lineal.surfaces.portal.links import address
 
+#: How many transactions the first page tells of.
+LATELY = 6
+
 
 class Searching:
     """What there is, and what fits a text."""
@@ -41,6 +44,7 @@ class Searching:
             domains=[(name, kinds) for name, kinds in (*domains, ("other", other)) if kinds],
             total=sum(counts.value.values()),
             sources=self._desk.lineal.standings().sources,
+            lately=self._desk.ask.recent(seen.viewer, seen.pinned(counts), limit=LATELY).value,
             base=str(request.base_url).rstrip("/"),
         )  # fmt: skip
 
