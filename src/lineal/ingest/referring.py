@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lineal.ingest.judging import Word
 from lineal.model import Record, Uri
@@ -28,8 +28,10 @@ class References:
             for pair in source.platforms:
                 self._by_platform.setdefault(pair, []).append(source)
 
-    def follow(self, words: Iterable[Word]) -> None:
+    def follow(self, words: Sequence[Word]) -> None:
         """Mark what words refer to."""
+        # What is answered was marked before it: whoever refers to it need not look.
+        self._known.update((one.dirty.source, one.dirty.document) for one in words)
         self._ask_for(_mentioned(words))
 
     def recover(self) -> None:
