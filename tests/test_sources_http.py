@@ -30,11 +30,12 @@ from lineal.errors import (
 from lineal.model import Statement, Uri
 from lineal.shapes import Shapes
 from lineal.sources import Fetched, Key, Marked, schedule
+from lineal.sources.addressing import segment
 from lineal.sources.asking import retry_after
 from lineal.sources.compiling import load, parse
 from lineal.sources.expressions import Expression
 from lineal.sources.guard import METADATA, Pace, refusal
-from lineal.sources.http import HttpSource, segment
+from lineal.sources.http import HttpSource
 
 FOLDER = Path(__file__).parent.parent / "src/lineal/testing/estate/sources"
 TOOLS = ("catalog", "experiments", "features", "identity", "orchestrator", "registry", "serving")

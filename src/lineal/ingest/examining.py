@@ -29,15 +29,17 @@ class Examining:
         record: Record,
         unmapped: Sequence[str] | None,
         policies: Mapping[str, str] | None = None,
+        findings: tuple[Finding, ...] | None = None,
     ) -> Examined:
         """
         Return what was found of a record, of the fields that nothing maps too, if known.
 
         *policies* say by the sort of a finding what becomes of it; where not given, its source's
-        file does.
+        file does. *findings* are those of the shapes, where they were looked for already.
         """
         fields = tuple(Finding("fields", name, "Nothing maps it.") for name in unmapped or ())
-        findings = (*self._examiner.examine(record), *fields)
+        found = self._examiner.examine(record) if findings is None else findings
+        findings = (*found, *fields)
         if not findings:
             return Examined(record.subject, fields=unmapped is not None)
         chosen = self._policies.get(record.source, {}) if policies is None else policies

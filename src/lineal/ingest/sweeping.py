@@ -140,7 +140,9 @@ class Sweeps:
                 unfit.append(dirty)
                 continue
             assert fetched.record is not None
-            examined = self._examining.examined(fetched.record, fetched.unmapped)
+            examined = self._examining.examined(
+                fetched.record, fetched.unmapped, findings=fetched.findings
+            )
             fence = dirty.fence(seen=fetched.version)
             words.append(accepted(dirty, fetched.record, fence, examined))
         if unfit:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from lineal.errors import SourceGarbled
 from lineal.model import Instant, Json, Record, Response, Uri
+from lineal.shapes.examining import Finding
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +60,8 @@ class Fetched:
     version: int | None = None
     #: Its fields that nothing maps and nobody said to ignore; None where nothing is known of them.
     unmapped: tuple[str, ...] | None = None
+    #: What of it does not fit the shapes, where that was looked for already.
+    findings: tuple[Finding, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class _Compiler:
             gone=self.maybe(spec.gone.when, ("gone", "when")),
             platforms=self.platforms(platforms),
             reviewers=self.reviewers(spec.codeowners, ("codeowners",)),
+            shapes=self.shapes,
         )
 
     def platforms(self, configured: Platforms) -> Platforms:

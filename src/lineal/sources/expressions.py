@@ -219,6 +219,10 @@ class Expression:
         _check(node)
         self._run = _compiled(node)
 
+    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
+        # For another process it is compiled there.
+        return Expression, (self.text,)
+
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 

@@ -1,19 +1,12 @@
-"""A declared source that is asked over HTTP: events, documents, lists.
-
-What an id may do to an address is decided here: it becomes one encoded segment or argument, or
-nothing.
-"""
+"""A declared source that is asked over HTTP: events, documents, lists."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NoReturn
-from urllib.parse import quote, unquote
 
 import httpx2
 from msgspec import structs
@@ -30,12 +23,12 @@ from lineal.errors import (
 from lineal.model import Instant, Json, Record, Uri
 from lineal.points import reached
 from lineal.sources import Fetched, Habits, Key, Listed, Marked, mapping, schedule
-from lineal.sources.allowed import Fields
-from lineal.sources.asking import Answer, Client
+from lineal.sources.addressing import Addresses
+from lineal.sources.asking import Client
+from lineal.sources.beside import Beside, Page
 from lineal.sources.expressions import truth
 from lineal.sources.paging import pages
 from lineal.sources.plan import (
-    MET,
     EventPlan,
     FetchPlan,
     ListPlan,
@@ -43,10 +36,10 @@ from lineal.sources.plan import (
     SourcePlan,
     TogetherPlan,
 )
+from lineal.sources.wording import Wording
 
 #: What a list answers whose next page is not known any more: its token has run out.
 _MOVED = frozenset({400, 404, 409, 410, 422})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def now() -> Instant:
@@ -86,9 +79,8 @@ class HttpSource:
             plan, secret=secret, clock=clock, sleep=sleep, transport=transport
         )  # fmt: skip
         self._habits = _habits(plan)
-        #: The addresses of keys that were met: an event's is looked at twice, and then asked.
-        self._met: dict[Key, tuple[FetchPlan, str, dict[str, str]]] = {}
-        self._fields = Fields(plan.written.resources)
+        self._addresses = Addresses(plan)
+        self._wording = Wording(plan, self._addresses)
 
     @property
     def name(self) -> str:
@@ -131,7 +123,7 @@ class HttpSource:
             found = []
             for item in items:
                 key = mapping.key_in(self._plan, rule.resource, rule.key, item, event)
-                self._address(key)
+                self._addresses.of(key)
                 deleted = (
                     rule.deleted
                     if isinstance(rule.deleted, bool)
@@ -160,28 +152,13 @@ class HttpSource:
             SourceGone: the source says that there is no such document.
             SourceGarbled: the answer is not what the file promises.
         """
-        fetch, path, params = self._address(key)
+        fetch, path, params = self._addresses.of(key)
         answer = self._client.ask(path, params, etag=etag)
         reached("fetched")
         if not answer.changed:
             return Fetched(key, None, etag)
         document = self._document(key, fetch, answer.document)
-        return self._fetched(key, document, answer)
-
-    def _fetched(self, key: Key, document: Json, answer: Answer) -> Fetched:
-        record = mapping.record(
-            self._plan, key, document, observed_at=answer.response.at, response=answer.response,
-            raw=self._fields.kept(key.resource, document),
-        )  # fmt: skip
-        path = self._plan.resources[key.resource].version
-        try:
-            version = mapping.rank(path, document, document)
-        except Invalid as error:
-            raise SourceGarbled(
-                f"{self.name}: the version of {key.document} is not as expected: {error.message}"
-            ) from error
-        unmapped = self._fields.unmapped(key.resource, document)
-        return Fetched(key, record, answer.response.etag, version, unmapped)
+        return self._wording.fetched(key, document, answer.response)
 
     def reword(self, key: Key, raw: Mapping[str, Json], at: Instant) -> Record:
         """Word a document anew from what was kept of it; raises `SourceGarbled`."""
@@ -214,7 +191,7 @@ class HttpSource:
         given = plan.separator.join(parts) if plan.separator else list(parts)
         answer = self._client.ask(plan.path, {**plan.params, plan.param: given})
         # The ETag is that of the whole answer, and says nothing of one document.
-        answer = replace(answer, response=replace(answer.response, etag=None))
+        response = replace(answer.response, etag=None)
         reached("fetched")
         try:
             items = plan.items(answer.document, answer.document)
@@ -228,7 +205,7 @@ class HttpSource:
                 continue
             if key in wanted:
                 try:
-                    found[key] = self._fetched(key, item, answer)
+                    found[key] = self._wording.fetched(key, item, response)
                 except SourceGarbled as error:
                     found[key] = error
         return found
@@ -251,37 +228,32 @@ class HttpSource:
             ) from error
         return document
 
-    def _address(self, key: Key) -> tuple[FetchPlan, str, dict[str, str]]:
-        """Return how *key* is fetched, its path and its arguments; raises `Invalid`."""
-        if (met := self._met.get(key)) is not None:
-            return met
-        resource = self._plan.resources.get(key.resource)
-        if resource is None or resource.fetch is None:
-            raise Invalid(f"The source {self.name} cannot fetch a {key.resource!r}.")
-        fetch, parts = resource.fetch, resource.key.parts(key.id)
-        segments = {name: segment(parts[name]) for name in fetch.path.names}
-        params = {name: text.filled(parts) for name, text in fetch.params.items()}
-        if len(self._met) >= MET:
-            self._met.clear()
-        found = self._met[key] = fetch, fetch.path.filled(segments), params
-        return found
-
-    def list(self) -> Iterator[Listed]:
+    def list(self) -> Generator[Listed]:
         """List everything, page by page; raises `SourceDown`, `SourceGarbled`, `SourceMoved`."""
-        for resource in self._plan.resources.values():
-            if resource.list is not None:
-                yield from self._listed(resource, resource.list)
+        with Beside(self._plan, self._wording) as beside:
+            for resource in self._plan.resources.values():
+                if resource.list is not None:
+                    yield from self._listed(beside, resource.name, resource.list)
 
-    def _listed(self, resource: ResourcePlan, plan: ListPlan) -> Iterator[Listed]:
+    def _listed(self, beside: Beside, name: str, plan: ListPlan) -> Iterator[Listed]:
+        found = self._pages(name, plan)
+        if plan.full:
+            lines = beside.listed(found)
+        else:
+            lines = (line for page in found for line in self._wording.listed(*page))
         seen: set[str] = set()
+        for listed in lines:
+            if listed.key.id not in seen:
+                seen.add(listed.key.id)
+                yield listed
+
+    def _pages(self, name: str, plan: ListPlan) -> Iterator[Page]:
         begun = False
         try:
             for items, answer in pages(self._client, self.name, plan):
                 begun = True
-                for listed in self._keys(resource, plan, items, answer):
-                    if listed.key.id not in seen:
-                        seen.add(listed.key.id)
-                        yield listed
+                # The ETag is that of the whole page, and says nothing of one document.
+                yield Page(name, items, replace(answer.response, etag=None))
         except SourceError as error:
             if begun and error.status in _MOVED:
                 raise SourceMoved(
@@ -289,27 +261,6 @@ class HttpSource:
                     fix="It is begun again.",
                 ) from error
             raise
-
-    def _keys(
-        self, resource: ResourcePlan, plan: ListPlan, items: Sequence[Json], answer: Answer
-    ) -> Iterator[Listed]:
-        # The ETag is that of the whole page, and says nothing of one document.
-        answer = replace(answer, response=replace(answer.response, etag=None))
-        for at, item in enumerate(items):
-            try:
-                key = mapping.key_in(self._plan, resource.name, plan.key, item, item)
-                self._address(key)
-                version = plan.version(item, item) if plan.version else None
-                whole = partial(self._fetched, key, item, answer) if plan.full else None
-                yield Listed(
-                    key, mapping.word(version, "version"), whole, answer.response.at
-                )  # fmt: skip
-            except Invalid as error:
-                raise SourceGarbled(
-                    f"{self.name}: item {at} of a page of {plan.path} is not as expected: "
-                    f"{error.message}",
-                    fix=f"Compare it with {self._plan.file}.",
-                ) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -331,25 +282,6 @@ def _habits(plan: SourcePlan) -> Habits:
         sweep=sweep if lists and sweep != schedule.NEVER else None,
         unfit=structs.asdict(spec.unfit),
     )
-
-
-def segment(part: str) -> str:
-    """
-    Return an id as one segment of a path.
-
-    >>> segment("a/b c")
-    'a%2Fb%20c'
-
-    Raises:
-        Invalid: it could be taken for something else than one segment.
-    """
-    if part in (".", "..") or not part.strip():
-        raise Invalid(f"{part!r} cannot be a part of an address.")
-    if _CONTROL.search(part):
-        raise Invalid(f"{part[:80]!r} holds a control character.")
-    if unquote(part) != part:
-        raise Invalid(f"{part[:80]!r} is already encoded: it would mean two things.")
-    return quote(part, safe="-._~")
 
 
 def _fits(rule: EventPlan, event: Json) -> bool:

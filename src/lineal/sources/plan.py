@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from lineal.errors import Invalid, InvalidUri
 from lineal.model import Json, Layer, Uri
 from lineal.normalise import Platforms
+from lineal.shapes import Shapes
 from lineal.sources import Key
 from lineal.sources.codeowners import Dialect
 from lineal.sources.expressions import Expression
@@ -308,6 +309,8 @@ class SourcePlan:
     platforms: Platforms
     #: None: it has resources.
     reviewers: ReviewersPlan | None = None
+    #: The shapes that it was checked by, if any.
+    shapes: Shapes | None = field(default=None, compare=False, repr=False)
     #: The URIs of keys that were met, as each is asked for several times on its way.
     _met: dict[Key, Uri] = field(default_factory=dict, compare=False, repr=False)
 
