@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ class Tool:
     fault: SourceError | None = None
     says_versions: bool = False
     lists_versions: bool = True
+    #: Lists hold whole documents, and are asked for at the time of this clock.
+    lists_whole: Clock | None = None
+    #: Happens while a document of such a list is worded.
+    while_worded: Callable[[str], None] = lambda ident: None
     #: After so many lines a list raises this, once.
     broken_list: tuple[int, SourceError] | None = None
     asked: list[tuple[str, ...]] = field(default_factory=list)
@@ -167,7 +172,17 @@ class Tool:
                 error, self.broken_list = self.broken_list[1], None
                 raise error
             version = f"v{thing.version}" if self.lists_versions else None
-            yield Listed(Key("thing", ident), version)
+            key = Key("thing", ident)
+            if self.lists_whole is None:
+                yield Listed(key, version)
+            else:
+                yield Listed(key, version, partial(self._whole, key, thing), self.lists_whole())
+
+    def _whole(self, key: Key, thing: Thing) -> Fetched:
+        self.while_worded(key.id)
+        if thing.value in self.unfit:
+            raise SourceGarbled("It cannot be read in a list.")
+        return replace(self._answer(key, thing, None), etag=None)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -69,10 +69,12 @@ class Histories(RuleBasedStateMachine):
         self.held = Held()
         self.rig = Rig(store, self.tool, clock=self.clock, executor=lambda: self.held)
 
-    @initialize(versions=st.booleans(), listed=st.booleans(), batch=st.sampled_from((1, 3)))
-    def choose(self, versions: bool, listed: bool, batch: int) -> None:
+    @initialize(versions=st.booleans(), listed=st.booleans(), whole=st.booleans(),
+                batch=st.sampled_from((1, 3)))  # fmt: skip
+    def choose(self, versions: bool, listed: bool, whole: bool, batch: int) -> None:
         """Sources differ."""
         self.tool.says_versions, self.tool.lists_versions = versions, listed
+        self.tool.lists_whole = self.clock if whole else None
         batches = {"thing": batch} if batch > 1 else {}
         self.tool.habits = Habits(places=2, batches=batches, looks=(30.0, 300.0), sweep=None)
 
@@ -131,8 +133,18 @@ class Histories(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.clock.wait(seconds)
 
-    @rule(broken=st.none() | st.integers(0, 4))
-    def sweep(self, broken: int | None) -> None:
+    @rule(broken=st.none() | st.integers(0, 4), told=st.sets(st.sampled_from(IDENTS), max_size=2))
+    def sweep(self, broken: int | None, told: set[str]) -> None:
+        """Of some things an event comes while a list that holds them whole is worded."""
+
+        def meanwhile(ident: str) -> None:
+            if ident in told and ident in self.tool.things:
+                self.value += 1
+                self.tool.put(ident, self.value)
+                self.rig.ingest.receive("tool", [self.tool.event(ident)])
+                self.rig.ingest.turn()
+
+        self.tool.while_worded = meanwhile
         if broken is not None:
             self.tool.broken_list = (broken, SourceMoved("its token has run out"))
         with contextlib.suppress(SourceError):
@@ -159,8 +171,11 @@ class Histories(RuleBasedStateMachine):
         try:
             self.tool.fault = self.tool.replica = None
             work_off(self.rig, self.held)
-            self.rig.ingest.sweep("tool")
-            work_off(self.rig, self.held)
+            # One that broke off is gone on with, and knows what was so when it began.
+            for _ in range(2):
+                self.clock.wait(1)
+                self.rig.ingest.sweep("tool")
+                work_off(self.rig, self.held)
             accounts = self.rig.accounts().values()
             assert [one.pending for one in accounts] == [0] * len(accounts)
             assert self.rig.known() == {

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from lineal.errors import (
     Unreachable,
 )
 from lineal.ingest import FAILURES, GRACE, TRIES, state
-from lineal.model import Event
+from lineal.model import Event, Statement
 from lineal.sources import Habits
 from lineal.store import schema, work
 from tests.databases import ENGINES, fresh
@@ -651,6 +652,142 @@ def test_a_sweep_that_broke_off_does_not_ask_again_for_what_it_found(place: Path
         assert (swept.listed, swept.marked) == (1_000, 500)
         assert len(tool.asked) == 1_000
         assert standing(rig).whole_at == Clock().at, "what it knows is of when it first began"
+
+
+def whole(clock: Clock, **options: Any) -> Tool:
+    """Return a tool that lists whole documents."""
+    return Tool(lists_whole=clock, **options)
+
+
+def test_what_a_list_tells_whole_is_not_asked_for(place: Path | str) -> None:
+    clock = Clock()
+    with rigged(place, whole(clock), clock=clock) as rig:
+        rig.tool.put("a", 1, "b")
+        rig.tool.put("b", 2)
+        swept = rig.ingest.sweep("tool")
+        rig.work()
+
+        assert (swept.listed, swept.marked, rig.known()) == (2, 2, {"a": 1, "b": 2})
+        assert rig.tool.asked == []
+        columns = "dirty_seq", "clean_seq", "dirty_at", "due_at", "confirmed_at", "leased_by"
+        assert watched(rig, "a", *columns) == (1, 1, None, None, clock(), None)
+        assert watched(rig, "a", "version", "generation") == ("v1", swept.listed - 1)
+        assert rig.rows("SELECT sum(count) FROM flow WHERE what = 'confirmed'") == [(2,)]
+
+
+def test_what_is_known_of_a_list_is_not_worded_again(place: Path | str) -> None:
+    clock, worded = Clock(), list[str]()
+    with rigged(place, whole(clock, while_worded=worded.append), clock=clock) as rig:
+        for ident in ("a", "b", "c"):
+            rig.tool.put(ident, 1)
+        rig.ingest.sweep("tool")
+        clock.wait(60)
+        rig.tool.put("b", 2)
+        del rig.tool.things["c"]
+        worded.clear()
+        swept = rig.ingest.sweep("tool")
+
+        assert worded == ["b"]
+        assert (swept.listed, swept.marked, swept.absent) == (2, 1, 1)
+        rig.work()
+        assert (rig.known(), rig.tool.asked) == ({"a": 1, "b": 2}, [("c",)])
+
+
+def test_what_is_told_while_a_list_is_worded_is_asked_for(place: Path | str) -> None:
+    """H6: the page is older than the event, and what it says may be old."""
+    clock = Clock()
+    with rigged(place, whole(clock), clock=clock) as rig:
+
+        def meanwhile(ident: str) -> None:
+            if ident == "a":
+                rig.tool.put("a", 2)
+                rig.tell("a")
+                rig.ingest.turn()
+
+        rig.tool.put("a", 1)
+        rig.tool.put("b", 1)
+        rig.tool.while_worded = meanwhile
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.known() == {"a": 2, "b": 1}
+        assert {ident for some in rig.tool.asked for ident in some} == {"a"}
+        rig.accounts()
+
+
+def test_a_list_never_replaces_what_was_answered_since_it_was_asked_for(place: Path | str) -> None:
+    clock = Clock()
+    with rigged(place, whole(clock), clock=clock) as rig:
+
+        def meanwhile(ident: str) -> None:
+            rig.tool.put("a", 2)
+            rig.tell("a")
+            rig.work()
+            assert rig.value("a") == 2
+
+        rig.tool.put("a", 1)
+        rig.tool.while_worded = meanwhile
+        rig.ingest.sweep("tool")
+
+        assert rig.value("a") == 2
+        rig.work()
+        assert rig.value("a") == 2
+
+
+def test_what_cannot_be_read_in_a_list_is_asked_for(place: Path | str) -> None:
+    clock = Clock()
+    with rigged(place, whole(clock, unfit=(7,)), clock=clock) as rig:
+        rig.tool.put("a", 1)
+        rig.tool.put("b", 7)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert (rig.known(), rig.tool.asked) == ({"a": 1, "b": 7}, [("b",)])
+
+
+class Twice(Tool):
+    """Its list tells everything twice."""
+
+    def list(self) -> Iterator[Any]:
+        for line in super().list():
+            yield from (line, line)
+
+
+def test_what_a_list_tells_twice_is_known_once(place: Path | str) -> None:
+    clock = Clock()
+    with rigged(place, Twice(lists_whole=clock), clock=clock) as rig:
+        rig.tool.put("a", 1)
+        rig.tool.put("b", 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.known() == {"a": 1, "b": 1}
+        rig.accounts()
+
+
+class Odd(Tool):
+    """One of its things says what no database takes."""
+
+    def _answer(self, key: Any, thing: Any, etag: str | None) -> Any:
+        fetched = super()._answer(key, thing, etag)
+        if key.id != "odd" or fetched.record is None:
+            return fetched
+        said = Statement(fetched.record.subject, {"name": "\ud800"})
+        return replace(fetched, record=replace(fetched.record, statements=(said,)))
+
+
+def test_of_a_list_only_what_cannot_be_written_is_put_aside(place: Path | str) -> None:
+    clock = Clock()
+    with rigged(place, Odd(lists_whole=clock), clock=clock) as rig:
+        for ident in ("a", "b", "odd", "c"):
+            rig.tool.put(ident, 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.known() == {"a": 1, "b": 1, "c": 1}
+        assert rig.rows("SELECT document, stage FROM dead_letter") == [("thing:odd", "commit")]
+        assert watched(rig, "odd", "buried", "dirty_at", "leased_by") == (True, None, None)
+        rig.accounts()
 
 
 def test_a_sweep_whose_process_was_killed_keeps_nobody_from_the_next(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ said so too, or if it stays for a minute, and if not too much is gone at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from lineal.errors import LinealError, SourceDown, SourceGone
@@ -71,7 +71,7 @@ def accepted(dirty: Dirty, record: Record, fence: Fence, examined: Examined) -> 
     if examined.policy == "reject":
         # Its ETag is not kept: else it would not be looked at again once the file is mended.
         return Word(
-            dirty, None, replace(fence, etag=dirty.etag, look_in=None, refused=True), examined
+            dirty, None, fence._replace(etag=dirty.etag, look_in=None, refused=True), examined
         )
     return Word(dirty, record, fence, examined)
 

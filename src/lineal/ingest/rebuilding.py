@@ -7,7 +7,7 @@ marks meanwhile is asked for as always, and counts: its answer is the later one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lineal.errors import LinealError, NotFound
 from lineal.ingest.examining import Examining
@@ -93,8 +93,7 @@ class Rebuilding:
             except LinealError:
                 unfit.append(dirty)
                 continue
-            fence = replace(
-                dirty.fence(etag=dirty.etag),
+            fence = dirty.fence(etag=dirty.etag)._replace(
                 asked=False,
                 look_in=None if due_at is None else max(0, due_at - now),
                 looks=None if due_at is None else dirty.looks,

@@ -17,7 +17,7 @@ from lineal.model import Instant, Uri
 from lineal.points import reached
 from lineal.sources import FetchedSource, Key, LogSource
 from lineal.store import Batch, Ledger, Store, work
-from lineal.store.work import Dirty
+from lineal.store.work import Dirty, Taking
 
 log = structlog.get_logger("lineal.ingest")
 
@@ -113,7 +113,15 @@ class Settling:
             dirty = words[0].dirty
             log.exception("commit failed", source=dirty.source, document=dirty.document)
             with self._store.working() as ledger:
-                work.bury_document(ledger, dirty, error, self._store.now(), stage="commit")
+                now = self._store.now()
+                if words[0].fence.listing is not None:
+                    # Nobody marked it before: its mark was to be made with what it says.
+                    taking = Taking("", 0, {dirty.source: 1})
+                    mark = work.Mark(dirty.source, dirty.document)
+                    for dirty in work.mark_several(ledger, [mark], now, taking):
+                        work.bury_document(ledger, dirty, error, now, stage="commit")
+                    return
+                work.bury_document(ledger, dirty, error, now, stage="commit")
 
     def _note(self, answered: Sequence[Asked], failed: Sequence[Later | Dead]) -> None:
         """Note what is to be tried later or put aside, and which sources are down or up again."""

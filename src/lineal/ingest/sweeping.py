@@ -6,6 +6,7 @@ removed until a person lets it go, or a later sweep finds it again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
@@ -20,9 +21,9 @@ from lineal.ingest.pipelining import Behind, ahead
 from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
 from lineal.points import reached
-from lineal.sources import FetchedSource, Listed
-from lineal.store import Store, work
-from lineal.store.work import Dirty, Standing
+from lineal.sources import Fetched, FetchedSource, Listed
+from lineal.store import Fence, Listing, Store, work
+from lineal.store.work import Dirty, Examined, Standing
 
 log = structlog.get_logger("lineal.ingest")
 
@@ -117,15 +118,62 @@ class Sweeps:
         self, sweep: Standing, lines: Sequence[Listed], behind: Behind[list[Word | Dead]]
     ) -> None:
         """Mark what differs, and hand on what the list itself tells of it."""
+        words, rest = self._fresh(sweep, lines)
         with self._store.working() as ledger:
-            some = [
-                work.Line(line.key.document, line.version, line.asked_at if line.whole else None)
-                for line in lines
-            ]
-            taken = work.listed(ledger, sweep, some, now=self._store.now(), lease=LEASE)
+            taken = work.listed(
+                ledger, sweep, [_line(line) for line in rest], written=len(words),
+                now=self._store.now(), lease=LEASE,
+            )  # fmt: skip
             reached("sweep-page-taken")
-        if taken:
-            behind.put(self._whole(lines, taken))
+        verdicts = [*words, *self._whole(rest, taken)]
+        if verdicts:
+            behind.put(verdicts)
+
+    def _fresh(
+        self, sweep: Standing, lines: Sequence[Listed]
+    ) -> tuple[list[Word], Sequence[Listed]]:
+        """
+        Word what came whole, is news, and fits; return the words and all other lines.
+
+        Their marks are made and answered in the transaction that writes them: to mark them first
+        would write each row of marks twice.
+        """
+        if not any(line.whole for line in lines):
+            return [], lines
+        with self._store.looking() as driver:
+            some = [_line(line) for line in lines]
+            news = work.fresh(driver, sweep, some)
+        # Of what comes twice together, one would stand in the other's way.
+        times = Counter(line.document for line in some)
+        words, rest = list[Word](), list[Listed]()
+        for line, said in zip(lines, some, strict=True):
+            name = said.document
+            listing = news.get(name) if times[name] == 1 else None
+            word = None if listing is None else self._word(sweep.source, line, listing)
+            if word is None:
+                rest.append(line)
+            else:
+                words.append(word)
+        return words, rest
+
+    def _word(self, source: str, line: Listed, listing: Listing) -> Word | None:
+        """Word a line that came whole, if it can be read and may be stored."""
+        assert line.whole is not None
+        try:
+            fetched = line.whole()
+        except LinealError:
+            return None
+        examined = self._examined(fetched)
+        if examined.policy != "store":
+            return None
+        document = line.key.document
+        fence = Fence(source, document, 0, seen=fetched.version, listing=listing)
+        unasked = Dirty(source, document, 0, False, 0, None, None)
+        return Word(unasked, fetched.record, fence, examined)
+
+    def _examined(self, fetched: Fetched) -> Examined:
+        assert fetched.record is not None
+        return self._examining.examined(fetched.record, fetched.unmapped, findings=fetched.findings)
 
     def _whole(self, lines: Sequence[Listed], taken: Sequence[Dirty]) -> list[Word | Dead]:
         """Word what the list itself tells; what of it cannot be read is asked for."""
@@ -140,11 +188,8 @@ class Sweeps:
                 unfit.append(dirty)
                 continue
             assert fetched.record is not None
-            examined = self._examining.examined(
-                fetched.record, fetched.unmapped, findings=fetched.findings
-            )
             fence = dirty.fence(seen=fetched.version)
-            words.append(accepted(dirty, fetched.record, fence, examined))
+            words.append(accepted(dirty, fetched.record, fence, self._examined(fetched)))
         if unfit:
             with self._store.working() as ledger:
                 work.hand_back(ledger, unfit)
@@ -210,3 +255,7 @@ class Sweeps:
             )  # fmt: skip
         log.warning("removals released", source=name, actor=actor, count=len(documents))
         return len(documents)
+
+
+def _line(line: Listed) -> work.Line:
+    return work.Line(line.key.document, line.version, line.asked_at if line.whole else None)

@@ -38,7 +38,7 @@ from lineal.store import (
     work,
 )
 from lineal.store.basis import Basis, basis_of
-from lineal.store.batches import Batch, Committed, Fence, Grammar, Loaded, Surroundings
+from lineal.store.batches import Batch, Committed, Fence, Grammar, Listing, Loaded, Surroundings
 from lineal.store.between import Between
 from lineal.store.collector import uncollected
 from lineal.store.concluding import MOST
@@ -94,6 +94,7 @@ __all__ = [
     "Forgotten",
     "Kept",
     "Ledger",
+    "Listing",
     "Loaded",
     "Pending",
     "Policy",

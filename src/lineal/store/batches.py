@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from lineal.model import Instant, Record, Removal
 from lineal.shapes import Shapes
@@ -17,8 +18,19 @@ from lineal.store.terms import Terms
 from lineal.store.text import Describe
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Listing(NamedTuple):
+    """What a list says of a document that came whole with it."""
+
+    #: The sweep, and since when it lists.
+    generation: int
+    began_at: Instant
+    #: The list's own version of the document; and when the page was asked for, if it holds all.
+    version: str | None
+    whole_at: Instant | None = None
+
+
+# Of these there is one for each document: named tuples are made in a third of the time.
+class Fence(NamedTuple):
     """Which mark of a document a fetch answers, so that an old answer never replaces a newer."""
 
     source: str
@@ -38,6 +50,9 @@ class Fence:
     looks: int | None = None
     #: True where the answer is refused: the next list asks for it again, though it be the same.
     refused: bool = False
+    #: Where nobody asked for the document, as it came with a list: then its mark is made, and
+    #: answered, only in the transaction that writes it.
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ class Watched(NamedTuple):
     leased_until: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dirty:
+class Dirty(NamedTuple):
     """A document that is to be fetched: which mark, and what is known of it."""
 
     source: str
@@ -247,13 +246,14 @@ def undescribed(driver: Driver) -> list[str]:
 
 # ── Taking ───────────────────────────────────────────────────────────────────────────────────────
 
-_COLUMNS = ", ".join(column.name for column in schema.watch.columns)
+#: The columns of a row.
+COLUMNS = ", ".join(column.name for column in schema.watch.columns)
 
 
 def due(driver: Driver, now: Instant, limit: int) -> list[Dirty]:
     """Which documents are to be asked for by now, the longest waiting first?"""
     rows = driver.rows(
-        f"SELECT {_COLUMNS} FROM watch WHERE due_at <= ? ORDER BY due_at, source, document LIMIT ?",
+        f"SELECT {COLUMNS} FROM watch WHERE due_at <= ? ORDER BY due_at, source, document LIMIT ?",
         now,
         limit,
     )

@@ -10,6 +10,7 @@ from lineal.store.batches import Fence
 from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
 from lineal.store.work.marks import Dirty, Watched, Watching, found
+from lineal.store.work.noting import noted
 
 
 def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
@@ -24,28 +25,38 @@ def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
     for fence in fences:
         name = (fence.source, fence.document)
         known = watching.get(name)
-        if known is None or known.clean_seq >= fence.seq:
+        seq, told = fence.seq, fence.told
+        if fence.listing is not None:
+            new = noted(known, *name, fence.listing, at)
+            if not new.is_newest:
+                old.add(name)
+                watching.put(new.row)
+                continue
+            known, seq, told = new.row, new.row.dirty_seq, new.row.told
+        if known is None or known.clean_seq >= seq:
             old.add(name)
             if known is not None:
                 watching.put(_freed(known, fence.lease))
             continue
-        watching.put(_cleared(ledger, known, fence, at))
+        watching.put(_cleared(ledger, known, fence, seq, told, at))
     watching.write()
     return old
 
 
-def _cleared(ledger: Ledger, known: Watched, fence: Fence, at: Instant) -> Watched:
+def _cleared(
+    ledger: Ledger, known: Watched, fence: Fence, seq: int, told: int, at: Instant
+) -> Watched:
     """Return what is known of a document after an answer; count what the answer was for."""
-    settled = max(known.settled, fence.told)
+    settled = max(known.settled, told)
     _settle(ledger, known, settled - known.settled, at)
     if fence.asked:
         ledger.flow.add(fence.source, "confirmed", 1, at)
     if known.buried:
         _lift(ledger, known, at)
-    again = known.dirty_seq > fence.seq
+    again = known.dirty_seq > seq
     look = None if fence.look_in is None else at + fence.look_in
     return _freed(known, fence.lease)._replace(
-        clean_seq=fence.seq,
+        clean_seq=seq,
         attempts=0,
         error=None,
         etag=fence.etag,

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lineal.model import Instant, Uri
+from lineal.store.batches import Listing
 from lineal.store.driver import Driver
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks
-from lineal.store.work.marks import Dirty, Mark, Watched, Watching
+from lineal.store.work.marks import COLUMNS, Dirty, Watched, Watching
+from lineal.store.work.noting import is_newest, noted
 from lineal.store.work.standing import Standing, stand, standing
 
 #: Comes after every text that a name may begin with.
 LAST = "\U0010ffff"
+#: What is known of these documents of a source?
+_WATCHED = f"SELECT {COLUMNS} FROM watch WHERE source = ? AND document {{among}}"
 
 
 def begin(
@@ -49,55 +53,55 @@ class Line:
     whole_at: Instant | None = None
 
 
+def fresh(driver: Driver, sweep: Standing, lines: Sequence[Line]) -> dict[str, Listing]:
+    """Which documents that came whole with a list are news, as far as is known by now?"""
+    rows = driver.among(_WATCHED, {line.document for line in lines}, sweep.source)
+    known = {row[1]: Watched(*row) for row in rows}
+    said = {line.document: _listing(sweep, line) for line in lines}
+    return {name: one for name, one in said.items() if is_newest(known.get(name), one)}
+
+
+def _listing(sweep: Standing, line: Line) -> Listing:
+    assert sweep.began_at is not None
+    return Listing(sweep.generation, sweep.began_at, line.version, line.whole_at)
+
+
 def listed(
-    ledger: Ledger, sweep: Standing, lines: Sequence[Line], *, now: Instant, lease: Instant
+    ledger: Ledger,
+    sweep: Standing,
+    lines: Sequence[Line],
+    *,
+    written: int = 0,
+    now: Instant,
+    lease: Instant,
 ) -> list[Dirty]:
     """
     Note what a source listed; mark what is new or of another version.
 
     Returns what is taken to be written from the list itself: what came whole, and of which nothing
-    was told or answered since its page was asked for. The rest is asked for.
+    was told or answered since its page was asked for. The rest is asked for. So many more are
+    *written* with a fence that notes them.
     """
-    assert sweep.began_at is not None
     watching = Watching(ledger, ((sweep.source, line.document) for line in lines))
     at = marks.clock(ledger.driver, now)
-    marked, taken = 0, list[Dirty]()
+    count, taken = written, list[Dirty]()
     for line in lines:
-        found = watching.get((sweep.source, line.document))
-        if found is None or not _is_known(found, line.version, sweep.began_at):
-            is_newest = line.whole_at is not None and _rests(found, line.whole_at)
-            found = marks.marked(found, Mark(sweep.source, line.document), now)
-            marked += 1
-            if is_newest:
-                found = found._replace(leased_by=sweep.leased_by, leased_until=at + lease)
-                taken.append(Dirty.of(found, lease=sweep.leased_by))
-        watching.put(found._replace(generation=sweep.generation, version=line.version))
+        name = (sweep.source, line.document)
+        row, is_marked, may_be_written = noted(
+            watching.get(name), *name, _listing(sweep, line), now
+        )
+        count += is_marked
+        if may_be_written:
+            row = row._replace(leased_by=sweep.leased_by, leased_until=at + lease)
+            taken.append(Dirty.of(row, lease=sweep.leased_by))
+        watching.put(row)
     watching.write()
     known = standing(ledger.driver, sweep.source)
     stand(
-        ledger, sweep.source, listed=known.listed + len(lines), marked=known.marked + marked,
-        leased_until=at + lease,
+        ledger, sweep.source, listed=known.listed + len(lines) + written,
+        marked=known.marked + count, leased_until=at + lease,
     )  # fmt: skip
     return taken
-
-
-def _rests(known: Watched | None, since: Instant) -> bool:
-    """Was nothing told of a document, and did nobody ask for it, since then?"""
-    if known is None:
-        return True
-    if known.leased_until is not None:
-        return False
-    if known.dirty_at is not None:
-        # Only referred to so far, or listed: whatever is answered is news.
-        return known.told == known.clean_seq == known.attempts == 0 and not known.deleted
-    return known.confirmed_at is None or known.confirmed_at < since
-
-
-def _is_known(known: Watched, version: str | None, cut: Instant) -> bool:
-    """Was this said before: by the list's own version, or since the sweep began?"""
-    if version is not None:
-        return known.version == version
-    return known.confirmed_at is not None and known.confirmed_at >= cut
 
 
 def unlisted(driver: Driver, source: str, generation: int) -> dict[str, bool]:
