@@ -32,6 +32,9 @@ class Spoiled:
     everything: bool = False
     #: What the last change spoiled; None where rows that were made anew before may not be kept.
     last: Ints | None = None
+    #: True where the flags are shared with the states before and after, and come but never go:
+    #: whoever looks at an older state may see too many, and has rows made that were good.
+    is_shared: bool = False
 
     @classmethod
     def none(cls, graph: WalkGraph) -> Spoiled:
@@ -76,8 +79,9 @@ class Spoiled:
         spoiled = set(changed) | moved.by(changed, claims)
         spoiled |= moved.wholes_of_unknown(spoiled)
         if moved.too_many:
-            return Spoiled(self.flags, self.moved, everything=True)
-        flags, shifted = self.flags.copy(), self.moved
+            return Spoiled(self.flags, self.moved, everything=True, is_shared=self.is_shared)
+        # To copy them all for each change would take longer than all else.
+        flags, shifted = self.flags if self.is_shared else self.flags.copy(), self.moved
         if moved.shifted:
             shifted = shifted.copy()
             shifted[moved.standing(moved.shifted)] = True
@@ -86,7 +90,7 @@ class Spoiled:
         flags[every] = True
         # Once parts and wholes are others than were compiled, no more than this is known of them.
         last = None if shifted.any() else every
-        return Spoiled(flags, shifted, last=last)
+        return Spoiled(flags, shifted, last=last, is_shared=True)
 
 
 class _Moved:
