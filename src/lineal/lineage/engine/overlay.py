@@ -59,12 +59,14 @@ class View(NamedTuple):
             found: Ints = numbers.key(things)
             return found
         nodes = self.flags.size - self.new.size
-        old = things < nodes
-        if old.all():
+        fresh = np.flatnonzero(things >= nodes)
+        if not fresh.size:
             return numbers.key(things)
-        keys = things.copy()
-        keys[old] = numbers.key(things[old])
-        keys[~old] = self.new[things[~old] - nodes]
+        # Few are new: all are looked up, these as the first of all, and put right.
+        known = things.copy()
+        known[fresh] = 0
+        keys = numbers.key(known)
+        keys[fresh] = self.new[things[fresh] - nodes]
         return keys
 
 
