@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from lineal import client
 from lineal.app import Lineal
@@ -54,11 +55,16 @@ READS: dict[str, Callable[[Client], object]] = {
 EMPTY = {"/wanted-features", "/similar", "/unused", "/dead-letters", "/deeds"}
 
 
-@contextmanager
-def serving(lineal: Lineal) -> Iterator[str]:
+def serving(lineal: Lineal) -> AbstractContextManager[str]:
     """Answer over HTTP on a free port, from a thread."""
+    return running(server.create(lineal))
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """Let an application answer on a free port, from a thread."""
     with closing(socket.create_server(("127.0.0.1", 0))) as door:
-        running = uvicorn.Server(uvicorn.Config(server.create(lineal), log_level="warning"))
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{door.getsockname()[1]}"

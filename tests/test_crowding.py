@@ -22,7 +22,7 @@ from lineal.store import Batch
 from lineal.surfaces import portal, rest_walks
 from lineal.surfaces.crowding import WALKS, FewAtOnce
 from tests.promises.recording import found
-from tests.test_client import serving
+from tests.test_client import running, serving
 
 #: Things in the graph, clients that ask for all of it, and small questions meanwhile.
 THINGS, CLIENTS, READS = 300, 60, 40
@@ -137,6 +137,39 @@ def test_so_many_are_answered_at_once_and_the_others_hold_no_thread() -> None:
 
     assert sorted(codes) == [200] * (MANY - MANY // 3) + [500] * (MANY // 3)
     assert most == [0, 3]
+
+
+def test_a_question_of_which_nobody_waits_for_the_answer_is_not_answered() -> None:
+    """Clients that give up leave no work behind: the places are for those who still wait."""
+    few, asked, go = FewAtOnce(1), count(), threading.Event()
+    api = APIRouter(dependencies=[Depends(few, scope="function")])
+
+    @api.get("/large")
+    def large() -> int:
+        number = next(asked)
+        if not number:
+            go.wait(30)
+        return number
+
+    app = FastAPI()
+    app.include_router(api)
+
+    async def told(url: str) -> tuple[int, int]:
+        at = f"{url}/large"
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as http:
+            first = asyncio.create_task(http.get(at))
+            while not few.is_full:
+                await asyncio.sleep(0.01)
+            for _ in range(20):
+                with pytest.raises(httpx2.ReadTimeout):
+                    await http.get(at, timeout=0.05)
+            last = asyncio.create_task(http.get(at))
+            await asyncio.sleep(0.1)
+            go.set()
+            return (await first).json(), (await last).json()
+
+    with running(app) as url:
+        assert asyncio.run(told(url)) == (0, 1)
 
 
 def test_whatever_walks_far_is_behind_one_door(lineal: Lineal) -> None:
