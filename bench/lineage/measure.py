@@ -197,6 +197,9 @@ def _checked(
     for whom in of:
         try:
             reply = one.ask("answer", query=query, of=whom, into=str(into))
+            if not taken and reply["seconds"] > SLOW:
+                # What is made once, at the first question, is not what each of them takes.
+                reply = one.ask("answer", query=query, of=whom, into=str(into))
         except Failed as problem:
             return taken, str(problem)
         taken.append(reply["seconds"])
