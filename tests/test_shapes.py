@@ -727,6 +727,26 @@ REFUSED = {
                       "Remove"),
     "a value that is no text": (ATTRIBUTE + "{type: enum, description: x, values: [no]}", 4,
                                 "not true or false", "quotes"),
+    "a truth whose text is searched": (
+        ATTRIBUTE + "{type: bool, description: x, search: true}", 4, "no text to search", "facet"
+    ),
+    "a map as a facet": (ATTRIBUTE + "{type: map, description: x, facet: true}", 4,
+                         "no value to filter by", "Leave facet out"),
+    "a facet that is another filter": (
+        "types:\n  model:\n    attributes:\n      owner: {type: text, description: x, facet: true}",
+        4, "a filter of everything already", "another name",
+    ),
+    "a personal facet": (ATTRIBUTE + "{type: text, description: x, facet: true, personal: true}",
+                         4, "outlive its erasure", "Leave facet or personal out"),
+    "a facet that becomes personal": (
+        "types:\n  team:\n    attributes:\n      form: {type: enum, values: [team], "
+        "description: x, personal: true}\n",
+        4, "outlive its erasure", "Leave facet or personal out",
+    ),
+    "an edge that is searched": (
+        "kinds:\n  reads:\n    attributes:\n      why: {type: text, description: x, search: true}",
+        4, "only things are searched", "Leave search and facet out",
+    ),
     "an empty list": (ATTRIBUTE + "{type: enum, description: x, values: []}", 4, "empty", "Name"),
     "a flag that is text": (ATTRIBUTE + "{type: text, description: x, search: ja}", 4,
                             "true or false is expected", "true"),

@@ -19,6 +19,7 @@ from lineal.shapes.parse import (
     KindAddition,
     Parsed,
     TypeAddition,
+    check_marks,
 )
 
 Declared = TypeVar("Declared", EntityType, EdgeKind)
@@ -188,6 +189,7 @@ def _widened(old: Attribute, new: Attribute, node: Node) -> Attribute:
             f"{old.name!r} is declared already; this adds nothing and cannot narrow it.",
             "Remove it, or name the values to add.",
         )
+    check_marks(wide, node)
     return wide
 
 

@@ -36,6 +36,8 @@ _RESERVED = (ANY, SAME, "edge", "else")
 
 _ATTRIBUTE_REQUIRED = ("type", "description")
 _ATTRIBUTE_FLAGS = ("search", "facet", "personal")
+#: What everything is filtered by already, in another sense than an attribute's.
+_FILTERS = ("owner", "platform", "source", "type")
 _ATTRIBUTE_KEYS = (*_ATTRIBUTE_REQUIRED, *_ATTRIBUTE_FLAGS, "values", "aliases", "deprecated")
 
 TYPE_ADDITION_KEYS = ("attributes",)
@@ -185,7 +187,7 @@ def _kind(name: str, node: Node) -> Entry[EdgeKind]:
         layer=Layer(fields["layer"].word(list(Layer), "layer"))
         if "layer" in fields
         else Layer.DECLARED,
-        attributes=_attributes(fields.get("attributes")),
+        attributes=_edge_attributes(fields.get("attributes")),
         depth=fields["depth"].count() if "depth" in fields else None,
         window=fields["window"].days() if "window" in fields else None,
         finding=fields["finding"].flag() if "finding" in fields else False,
@@ -225,7 +227,7 @@ def _kind_addition(name: str, node: Node) -> Entry[KindAddition]:
         from_types=fields["from"].texts() if "from" in fields else (),
         to_types=fields["to"].texts() if "to" in fields else (),
         joins=_join_list(fields["joins"]) if "joins" in fields else (),
-        attributes=_attributes(fields.get("attributes")),
+        attributes=_edge_attributes(fields.get("attributes")),
     )
     return Entry(name, found, node, tuple(_mentions(fields)))
 
@@ -317,6 +319,17 @@ def _attributes(node: Node | None) -> tuple[Attribute, ...]:
     return tuple(found)
 
 
+def _edge_attributes(node: Node | None) -> tuple[Attribute, ...]:
+    found = _attributes(node)
+    for attribute, (_, child) in zip(found, _entries(node), strict=True):
+        if attribute.search or attribute.facet:
+            raise child.error(
+                f"{attribute.name!r} is said of an edge, and only things are searched.",
+                "Leave search and facet out.",
+            )
+    return found
+
+
 def _attribute(name: str, node: Node) -> Attribute:
     fields = node.fields(allowed=_ATTRIBUTE_KEYS, required=_ATTRIBUTE_REQUIRED)
     _check_name(name, node, _KIND_NAME, "attribute", "underscores")
@@ -326,7 +339,7 @@ def _attribute(name: str, node: Node) -> Attribute:
             f"{name!r} is of type {kind!r}; values belong to an enum, and an enum needs them.",
             "Add values: [a, b] with type: enum, or leave both out.",
         )
-    return Attribute(
+    found = Attribute(
         name=name,
         type=kind,
         description=fields["description"].text(),
@@ -335,6 +348,33 @@ def _attribute(name: str, node: Node) -> Attribute:
         deprecated=fields["deprecated"].text() if "deprecated" in fields else "",
         **{flag: flag in fields and fields[flag].flag() for flag in _ATTRIBUTE_FLAGS},
     )
+    check_marks(found, node)
+    return found
+
+
+def check_marks(found: Attribute, node: Node) -> None:
+    """Refuse to mark as found what could not be found, or could not be forgotten."""
+    if found.search and found.type == "bool":
+        raise node.error(
+            f"{found.name!r} is true or false and has no text to search.",
+            "Mark it facet: true, and leave search out.",
+        )
+    if found.facet and found.type == "map":
+        raise node.error(
+            f"{found.name!r} is a map and has no value to filter by.",
+            "Leave facet out, or declare what to filter by as an attribute of its own.",
+        )
+    if found.facet and found.name in _FILTERS:
+        raise node.error(
+            f"{found.name}: is a filter of everything already, and asks for something else.",
+            "Give the attribute another name, or leave facet out.",
+        )
+    if found.facet and found.personal:
+        raise node.error(
+            f"{found.name!r} tells of a person: a list of values to filter by would outlive its "
+            "erasure.",
+            "Leave facet or personal out; by search it is found too.",
+        )
 
 
 def _check_name(name: str, node: Node, pattern: re.Pattern[str], what: str, joined: str) -> None:
