@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.model import Record, Removal, Uri
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.graphs import gone, said
@@ -44,7 +44,7 @@ def opened(place: Path | str, *, writable: bool = True) -> Store:
     """Open a store with all that belongs to a commit: rules, search rows, the real clock."""
     shapes = Shapes.builtin()
     rules = [RuleBook(builtin_rules())]
-    return Store(place, shapes=shapes, writable=writable, rules=rules, describe=describe)
+    return Store(place, shapes=shapes, writable=writable, rules=rules, describe=describing(shapes))
 
 
 def words(chance: random.Random, *, versions: int) -> list[list[Word]]:

@@ -21,7 +21,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Found, Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Committed, Rules, Store
 from tests.databases import fresh
@@ -62,7 +62,7 @@ class Graph:
             shapes=Shapes.builtin(),
             writable=writable,
             rules=rules,
-            describe=describe,
+            describe=describing(Shapes.builtin()),
             now=clock,
         )
         self.ask = Questions(self.store)

@@ -15,7 +15,7 @@ from lineal.errors import ConfigError
 from lineal.model import EdgeStatement, Instant, Moment, Record, Response, Statement, Uri
 from lineal.query import Questions
 from lineal.query.explaining import DEEP
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from lineal.surfaces import formats
@@ -158,7 +158,7 @@ def stairs(folder: Path) -> Iterator[Questions]:
         for n in range(DEEP + 2)
     ]  # fmt: skip
     store = Store(
-        folder / "a.db", shapes=shapes, rules=[RuleBook(rules, shapes)], describe=describe
+        folder / "a.db", shapes=shapes, rules=[RuleBook(rules, shapes)], describe=describing(shapes)
     )
     with closing(store):
         a, b = uri("dataset a"), uri("dataset b")

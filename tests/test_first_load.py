@@ -26,7 +26,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Rules, Store, work
 
@@ -45,7 +45,7 @@ def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _store(path: Path) -> Store:
     rules: list[Rules] = [PartsFollow(SHAPES.level_kinds), RuleBook(builtin_rules())]
-    return Store(path, shapes=SHAPES, rules=rules, describe=describe, now=lambda: 50_000)
+    return Store(path, shapes=SHAPES, rules=rules, describe=describing(SHAPES), now=lambda: 50_000)
 
 
 def _table(number: int) -> Uri:

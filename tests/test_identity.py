@@ -31,7 +31,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Ask, Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.databases import ENGINES, fresh
@@ -62,7 +62,7 @@ class Graph:
             place,
             shapes=SHAPES,
             rules=[PartsFollow(SHAPES.level_kinds), RuleBook(builtin_rules())],
-            describe=describe,
+            describe=describing(SHAPES),
             now=lambda: self.now,
         )
         self.ask = Questions(self.store)

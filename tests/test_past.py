@@ -34,7 +34,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from lineal.store import work as marks
@@ -254,7 +254,7 @@ class Past:
             self.path,
             shapes=Shapes.builtin(),
             rules=[RuleBook(builtin_rules())],
-            describe=describe,
+            describe=describing(Shapes.builtin()),
             now=lambda: self.teller.now,
         )
 

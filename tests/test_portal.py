@@ -270,6 +270,15 @@ def test_search_shows_facets_as_links(client):
     assert "/search?q=ranking%20type:model" in page.links
 
 
+def test_a_search_of_one_type_shows_its_facets_and_the_help_names_all(client):
+    page = look(client, "/search?q=type:model-version")
+
+    assert "/search?q=type:model-version%20framework:%22xgboost%202.1%22" in page.links
+    assert "Framework" in page.text
+    assert "risk_class:" in page.text
+    assert "Framework" not in look(client, "/search?q=ranking").text
+
+
 def test_a_chosen_facet_can_be_let_go(client):
     page = look(client, "/search?q=ranking type:model")
 

@@ -114,6 +114,16 @@ def test_a_search_has_hits_and_facets(client):
     assert body["total"] == 2
     assert len(body["value"]["hits"]) == 1
     assert body["value"]["facets"]["status"] == {"ready": 2}
+    assert body["value"]["facets"]["framework"] == {"xgboost 2.1": 1}
+
+
+def test_a_facet_of_a_type_is_a_filter_and_another_is_refused(client):
+    found = ask(client, "/search", q='framework:"xgboost 2.1" type:model-version')
+    refused = client.get("/api/v1/search", params={"q": "framwork:xgboost"})
+
+    assert found["total"] == 1
+    assert refused.status_code == 422
+    assert "'framework'" in refused.text
 
 
 def test_lineage_stands_somewhere_only_when_asked(client):

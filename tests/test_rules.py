@@ -29,7 +29,7 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Store
 from tests.databases import ENGINES, fresh
@@ -112,7 +112,13 @@ def graph(*rules: Rule) -> Iterator[Graph]:
         tempfile.TemporaryDirectory() as folder,
         fresh(_engine[0], Path(folder)) as place,
         closing(
-            Store(place, shapes=SHAPES, rules=[book], describe=describe, now=lambda: made[0].now)
+            Store(
+                place,
+                shapes=SHAPES,
+                rules=[book],
+                describe=describing(SHAPES),
+                now=lambda: made[0].now,
+            )
         ) as store,
     ):
         made.append(Graph(store))

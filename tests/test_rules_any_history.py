@@ -23,7 +23,7 @@ from lineal.enrich.identity import PartsFollow, decision
 from lineal.enrich.rules import Rule, RuleBook, book, builtin_rules, columns, read_rule
 from lineal.enrich.rules.matching import Matching
 from lineal.model import EdgeStatement, Json, Layer, Record, Removal, Statement, Uri
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, Reader, Store, concluding
 from tests.databases import ENGINES, fresh
@@ -293,7 +293,7 @@ class History:
         ]
         self.chance.shuffle(rules)
         return Store(
-            self.place, shapes=SHAPES, describe=describe, now=lambda: self.now,
+            self.place, shapes=SHAPES, describe=describing(SHAPES), now=lambda: self.now,
             rules=[PartsFollow(SHAPES.level_kinds), RuleBook(rules, SHAPES)],
         )  # fmt: skip
 

@@ -25,11 +25,16 @@ from lineal.model import (
     Uri,
 )
 from lineal.query import Found, Questions
-from lineal.search import describe, parse
+from lineal.query.finding import FACETS, VALUES
+from lineal.search import describing, filters_of, parse
 from lineal.search.language import FILTERS
-from lineal.shapes import Shapes
+from lineal.search.rows import LONGEST_FACET, LONGEST_TEXT
+from lineal.shapes import Attribute, Shapes
 from lineal.store import Batch, Store
+from lineal.store.first import LOADED
 from tests.databases import ENGINES, fresh
+
+SHAPES = Shapes.builtin()
 
 # ── The language ─────────────────────────────────────────────────────────────────────────────────
 
@@ -55,10 +60,13 @@ from tests.databases import ENGINES, fresh
         ("type:", ("type",)),
         ("12:30", ("12", "30")),
         ("Type:x", ("Type", "x")),
+        ("sha256:0a1b", ("sha256", "0a1b")),
+        ("dbfs:/models/rank", ("dbfs", "models", "rank")),
+        ('"framwork:x"', ("framwork x",)),
     ],
 )
 def test_plain_text_is_words(text: str, words: tuple[str, ...]) -> None:
-    query = parse(text)
+    query = parse(text, SHAPES)
 
     assert (query.words, query.wanted, query.unwanted) == (words, {}, {})
 
@@ -72,6 +80,9 @@ def test_plain_text_is_words(text: str, words: tuple[str, ...]) -> None:
         ('owner:"Alice Osei"', {"owner": {"Alice Osei"}}, {}),
         ("-tag:deprecated", {}, {"tag": {"deprecated"}}),
         ('-owner:"Data Platform" type:model', {"type": {"model"}}, {"owner": {"Data Platform"}}),
+        ("image_digest:sha256:0a1b", {"image_digest": {"sha256:0a1b"}}, {}),
+        ('-model_type:"gradient boosting"', {}, {"model_type": {"gradient boosting"}}),
+        ("artifact_uri:/x", {"artifact_uri": {"/x"}}, {}),
         ("owner:mlg://team/people/rank", {"owner": {"mlg://team/people/rank"}}, {}),
         ("owner:alice@example.com", {"owner": {"alice@example.com"}}, {}),
     ],
@@ -79,7 +90,7 @@ def test_plain_text_is_words(text: str, words: tuple[str, ...]) -> None:
 def test_filters_are_understood(
     text: str, wanted: dict[str, set[str]], unwanted: dict[str, set[str]]
 ) -> None:
-    query = parse(text)
+    query = parse(text, SHAPES)
 
     assert query.words == ()
     assert {name: set(values) for name, values in query.wanted.items()} == wanted
@@ -87,7 +98,7 @@ def test_filters_are_understood(
 
 
 def test_words_and_filters_may_be_mixed() -> None:
-    query = parse('type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5')
+    query = parse('type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5', SHAPES)
 
     assert query.words == ("weekly ranking", "v5")
     assert query.rest == "weekly ranking v5"
@@ -98,12 +109,12 @@ def test_words_and_filters_may_be_mixed() -> None:
 @pytest.mark.parametrize("text", ['"', 'weekly "ranking', 'owner:"Alice', '"a" "b', 'a"b'])
 def test_a_quotation_that_is_not_closed_is_an_error(text: str) -> None:
     with pytest.raises(InvalidQuery, match="not closed"):
-        parse(text)
+        parse(text, SHAPES)
 
 
 def test_an_unknown_filter_is_an_error_that_names_the_filters() -> None:
     with pytest.raises(InvalidQuery, match="no filter 'colour'") as wrong:
-        parse("colour:red")
+        parse("colour:red", SHAPES)
 
     assert all(name in str(wrong.value) for name in FILTERS)
 
@@ -111,13 +122,13 @@ def test_an_unknown_filter_is_an_error_that_names_the_filters() -> None:
 @pytest.mark.parametrize("text", ["-deprecated", '-"two words"', "--x"])
 def test_a_word_cannot_be_excluded(text: str) -> None:
     with pytest.raises(InvalidQuery, match="only filters can be excluded"):
-        parse(text)
+        parse(text, SHAPES)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
-        query = parse(text)
+        query = parse(text, SHAPES)
     except InvalidQuery:
         return
     assert all(word.strip() == word and word for word in query.words)
@@ -129,8 +140,8 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
 class Graph:
     """A store, told in short words and searched."""
 
-    def __init__(self, path: Path | str) -> None:
-        self.store = Store(path, shapes=Shapes.builtin(), describe=describe, now=lambda: 10_000)
+    def __init__(self, path: Path | str, shapes: Shapes = SHAPES) -> None:
+        self.store = Store(path, shapes=shapes, describe=describing(shapes), now=lambda: 10_000)
         self.ask = Questions(self.store)
 
     def say(self, *words: Record | Removal) -> None:
@@ -152,7 +163,7 @@ def uri(text: str) -> Uri:
 
 
 def thing(
-    text: str, *, source: str = "tool", owners: Sequence[str] = (), **attributes: Json
+    text: str, /, *, source: str = "tool", owners: Sequence[str] = (), **attributes: Json
 ) -> Record:
     subject = uri(text)
     edges = tuple(EdgeStatement(subject, "owned_by", uri(owner)) for owner in owners)
@@ -231,7 +242,7 @@ def test_accents_and_case_do_not_matter(graph: Graph) -> None:
 def test_what_means_something_to_the_database_is_only_text(graph: Graph, text: str) -> None:
     graph.things("ranking")
 
-    assert graph.find(text).value.hits == () or parse(text).words == ()
+    assert graph.find(text).value.hits == () or parse(text, SHAPES).words == ()
 
 
 def test_a_thing_is_found_by_its_id(graph: Graph) -> None:
@@ -430,3 +441,266 @@ def test_nothing_asked_for_lists_everything(graph: Graph) -> None:
     graph.things("b", "a")
 
     assert graph.names("") == ["a", "b"]
+
+
+# ── What the shapes mark ─────────────────────────────────────────────────────────────────────────
+
+MARKED = [
+    (found.name, one) for found in SHAPES.types.values() for one in found.attributes
+    if one.search or one.facet
+]  # fmt: skip
+
+
+def value_of(attribute: Attribute, number: int) -> tuple[Json, str]:
+    """Return a value that an attribute may have, and how one asks for it."""
+    word = f"zq{number:03}z"
+    by_type: dict[str, tuple[Json, str]] = {
+        "enum": (attribute.values[0] if attribute.values else "", "".join(attribute.values[:1])),
+        "bool": (False, "false"),
+        "number": (1_000_000 + number, str(1_000_000 + number)),
+        "list": (["other", word], word),
+        "map": ({"z": [{"y": word, "a": 1.0}], "b": {"z": True, "c": ["x", 2]}}, word),
+        "uri": (f"s3://bucket/{word}/part", f"s3://bucket/{word}/part"),
+    }
+    return by_type.get(attribute.type, (f"about {word}", f"about {word}"))
+
+
+def saying(marked: Sequence[tuple[str, Attribute]]) -> list[tuple[Record, Attribute, str]]:
+    """Return a document for each marked attribute of a type, and how one asks for its value."""
+    made = []
+    for number, (kind, attribute) in enumerate(marked):
+        value, text = value_of(attribute, number)
+        subject = uri(f"{kind} n{number}")
+        said = Statement(subject, {attribute.name: value})
+        made.append((Record("tool", f"n{number}", subject, (said,), (), 1_000), attribute, text))
+    return made
+
+
+def found_by_marks(graph: Graph, made: Sequence[tuple[Record, Attribute, str]]) -> None:
+    """Find each thing by its marked attribute, now and in the past, and no other thing by it."""
+    for record, attribute, text in made:
+        name = "tag" if attribute.name == "tags" else attribute.name
+        searches = [f'"{text}"'] * attribute.search
+        searches += [f'type:{record.subject.type} {name}:"{text}"'] * attribute.facet
+        for search in searches:
+            for moment in (NOW, Moment(known_t=1)):
+                hits = graph.ask.search(LOCAL, search, moment, limit=1_000).value.hits
+                assert record.subject in {hit.uri for hit in hits}, (search, moment)
+                assert len(hits) == 1 or attribute.type in ("enum", "bool"), search
+    assert graph.store.verify().sound
+
+
+def test_every_attribute_that_a_shape_marks_is_found(graph: Graph) -> None:
+    """A mark that has no effect fails here."""
+    made = saying(MARKED)
+    graph.say(*(record for record, _, _ in made))
+
+    found_by_marks(graph, made)
+
+
+def test_every_marked_attribute_is_found_after_a_first_load_too(tmp_path: Path) -> None:
+    graph, made = Graph(tmp_path / "a.db"), saying(MARKED)
+    others = (thing(f"dataset other {at}") for at in range(LOADED))
+    graph.store.load((*(record for record, _, _ in made), *others), actor="test", cause="test")
+
+    found_by_marks(graph, made)
+    graph.store.close()
+
+
+OWN = """
+types:
+  any:
+    attributes:
+      tags: {type: list, search: true, description: "Labels."}
+      cost_centre: {type: text, search: true, facet: true, description: "Who pays."}
+  gadget:
+    title: Gadget
+    plural: gadgets
+    domain: data
+    description: A thing of one's own.
+    attributes:
+      area2: {type: text, facet: true, description: "Where."}
+      serial: {type: number, search: true, facet: true, description: "Its number."}
+      installed_at: {type: time, search: true, facet: true, description: "Since when."}
+      maker: {type: uri, search: true, facet: true, aliases: [made_by], description: "By whom."}
+      manual: {type: map, search: true, description: "How to use it."}
+  model:
+    attributes:
+      organization: {type: text, search: true, facet: true, description: "Who made it."}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Shapes:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN, "utf-8")
+    return Shapes.load(path)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_attribute_that_shapes_of_ones_own_mark_is_found(
+    engine: str, own: Shapes, tmp_path: Path
+) -> None:
+    marked = [
+        (found.name, one)
+        for found in (own["gadget"], own["model"])
+        for one in found.attributes
+        if one.search or one.facet
+    ]
+    with fresh(engine, tmp_path) as place:
+        graph, made = Graph(place, own), saying(marked)
+        graph.say(*(record for record, _, _ in made))
+        found_by_marks(graph, made)
+        graph.store.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_database_is_searched_anew_when_its_shapes_mark_something_else(
+    engine: str, own: Shapes, tmp_path: Path
+) -> None:
+    with fresh(engine, tmp_path) as place:
+        graph = Graph(place)
+        graph.say(thing("model m", name="m", organization="Acme Labs"))
+        assert graph.names("acme") == []
+        graph.store.close()
+        graph = Graph(place, own)
+        assert graph.names("acme") == graph.names('organization:"Acme Labs"') == ["m"]
+        assert graph.store.verify().sound
+        graph.store.close()
+        # What only reads makes nothing anew, and says so rather than call all of it wrong.
+        shapes = SHAPES
+        other = Store(place, shapes=shapes, describe=describing(shapes), writable=False)
+        (told,) = other.verify().disagreements
+        assert (told.table, "other shapes" in told.what) == ("search", True)
+        other.close()
+        graph = Graph(place)
+        assert graph.names("acme") == []
+        graph.store.close()
+
+
+def test_a_thing_is_found_by_what_an_engineer_has_in_hand(graph: Graph) -> None:
+    digest = "sha256:" + "0a1b" * 16
+    graph.say(
+        thing(
+            "model-version v", name="v", image_digest=digest, artifact_uri="dbfs:/models/rank/5",
+            framework="xgboost", revision="4f2d9c1",
+        ),
+        thing("user u", name="Alice", email="alice.osei@example.com"),
+        thing("pipeline p", name="p", repository="https://git.example.com/team/nightly.git"),
+        thing("model-version w", name="w", framework="torch", image_digest="sha256:" + "ff" * 32),
+    )  # fmt: skip
+
+    for text in (
+        digest, digest[:20], digest[7:], f"image_digest:{digest}", "dbfs:/models/rank/5",
+        "artifact_uri:dbfs:/models/rank/5", "4f2d9c1", "framework:xgboost", "-framework:torch rank",
+        "type:model-version -framework:torch",
+    ):  # fmt: skip
+        assert graph.names(text) == ["v"], text
+    assert graph.names("alice.osei@example.com") == ["Alice"]
+    assert graph.names("https://git.example.com/team/nightly.git") == ["p"]
+
+
+def test_a_name_counts_more_than_an_attribute(graph: Graph) -> None:
+    graph.say(
+        thing("model a", name="a", task="ranking"), thing("model ranking of plays", task="plays")
+    )
+
+    assert graph.names("ranking") == ["ranking of plays", "a"]
+
+
+def test_a_former_name_of_an_attribute_is_found_under_its_name(graph: Graph) -> None:
+    graph.say(thing("model a", name="a", lifecycle_stage="production"))
+
+    assert graph.names("stage:production") == ["a"]
+
+
+def test_a_long_value_is_no_facet_and_its_words_are_found(graph: Graph) -> None:
+    long = "rank " * 30
+    graph.say(thing("model a", name="a", task=long), thing("model b", name="b", task="rank"))
+
+    assert graph.find("type:model").value.facets["task"] == {"rank": 1}
+    assert graph.names("rank") == ["a", "b"]
+    assert graph.store.verify().sound
+
+
+def test_a_text_is_searched_up_to_its_bound_whatever_is_in_it(graph: Graph) -> None:
+    """PostgreSQL takes no word of more than 2,046 bytes."""
+    text = "begin " + "ü" * 3_000 + " middle " + "word " * 3_000 + "end"
+    graph.say(
+        thing("prompt p", name="p", text=text), thing("agent a", name="a", tools=["x" * 3_000])
+    )
+
+    assert graph.names("begin middle") == graph.names("ü" * 3_000) == ["p"]
+    assert graph.names("end") == []
+    assert graph.names("x" * 3_000) == ["a"]
+    assert graph.store.verify().sound
+
+
+def test_a_text_may_lie_very_deep(graph: Graph) -> None:
+    tools: Json = ["deepest"]
+    for _ in range(400):
+        tools = [tools]
+    graph.say(thing("agent a", name="a", tools=tools))
+
+    assert graph.names("deepest") == ["a"]
+
+
+def test_a_value_with_a_key_is_found_by_the_key_now_and_then(graph: Graph) -> None:
+    graph.say(thing("service s", name="s", cluster="eu::west"))
+
+    for moment in (NOW, Moment(known_t=1)):
+        for text in ("cluster:eu", "cluster:eu::west"):
+            assert graph.find(text, moment).total == 1, text
+
+
+def test_the_facets_of_a_type_are_counted_where_only_it_is_searched(graph: Graph) -> None:
+    graph.say(
+        thing("model a", framework="xgboost", stage="production"),
+        thing("model b", framework="xgboost"),
+        thing("model c", framework="torch"),
+        *(thing(f"dataset {at}", form="table", format=f"f{at % 25}") for at in range(30)),
+    )
+
+    assert set(graph.find("").value.facets) == set(FACETS)
+    assert set(graph.find("type:model type:dataset").value.facets) == set(FACETS)
+    for moment in (NOW, Moment(known_t=1)):
+        facets = graph.find("type:model", moment).value.facets
+        assert facets["framework"] == {"xgboost": 2, "torch": 1}
+        assert facets["stage"] == {"production": 1}
+        assert "form" not in facets
+        of_data = graph.find("type:dataset", moment).value.facets
+        assert of_data["form"] == {"table": 30}
+        assert len(of_data["format"]) == VALUES
+        assert list(of_data["format"])[:6] == ["f0", "f1", "f2", "f3", "f4", "f10"]
+
+
+def test_every_facet_of_every_type_is_a_filter(own: Shapes) -> None:
+    for shapes in (SHAPES, own):
+        filters = filters_of(shapes)
+        for found in shapes.types.values():
+            for one in found.attributes:
+                if one.facet:
+                    name = "tag" if one.name == "tags" else one.name
+                    assert name in filters
+                    assert set(parse(f"{name}:x", shapes).wanted) == {name}
+
+
+def test_the_page_about_searching_tells_every_filter_and_bound() -> None:
+    page = (Path(__file__).parent.parent / "docs/reference/search.md").read_text("utf-8")
+
+    for name, meaning in FILTERS.items():
+        assert f"| `{name}:` | {meaning} |" in page
+    for bound in (f"{LONGEST_TEXT:,}", str(LONGEST_FACET), f"{VALUES} most frequent"):
+        assert bound in page
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("framwork:x", "framework"), ("lifecycle_stge:x", "stage"), ("model_typ:x", "model_type")],
+)
+def test_an_unknown_filter_is_told_which_one_may_be_meant(text: str, meant: str) -> None:
+    with pytest.raises(InvalidQuery) as wrong:
+        parse(text, SHAPES)
+
+    assert meant in str(wrong.value)
+    assert f'"{text}"' in str(wrong.value)

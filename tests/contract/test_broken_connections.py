@@ -15,7 +15,7 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import Unreachable
 from lineal.model import Instant, Json, Uri
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Batch, SearchRow, Store, clock_now, work
 from tests import crowd
@@ -27,6 +27,8 @@ from tests.simulated import Rig, Tool
 
 #: How many connections are cut: around commits of facts, and anywhere on the write path.
 CUTS, PATHS = (1_000, 400) if SOAK else (40, 24)
+
+DESCRIBE = describing(Shapes.builtin())
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ class Killer:
     def describe(self, uri: Uri, attributes: Mapping[str, Json], deleted: bool) -> SearchRow:
         """Make a search row: most of the commit is written by then."""
         self.strike()
-        return describe(uri, attributes, deleted)
+        return DESCRIBE(uri, attributes, deleted)
 
 
 @pytest.mark.parametrize("when", ["at the beginning", "at the end"])
@@ -192,7 +194,7 @@ def test_a_server_that_ends_a_connection_inside_a_commit_is_asked_again(
 ) -> None:
     killer = Killer(place)
     clock: Callable[[], Instant] = killer.now if when == "at the beginning" else clock_now
-    found = killer.describe if when == "at the end" else describe
+    found = killer.describe if when == "at the end" else DESCRIBE
     with closing(Store(place, shapes=Shapes.builtin(), describe=found, now=clock)) as store:
         store.commit(Batch([said(PLAYS, rows=1)], "test", "first"))
         killer.armed = True
@@ -223,7 +225,7 @@ def test_a_commit_that_the_database_undoes_for_another_is_done_again(place: str)
         if threads and not holds.is_set():
             threads[0].start()
             holds.wait()
-        return describe(uri, attributes, deleted)
+        return DESCRIBE(uri, attributes, deleted)
 
     with closing(Store(place, shapes=Shapes.builtin(), describe=found)) as store:
         store.commit(Batch([said(PLAYS, rows=1)], "test", "first"))

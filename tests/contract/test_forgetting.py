@@ -7,7 +7,8 @@ import pytest
 from lineal.access import LOCAL
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, NotFound
-from lineal.model import Moment, State, Uri
+from lineal.model import Json, Moment, Record, State, Statement, Uri
+from lineal.shapes import Shapes
 from lineal.store import Policy
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, new, said
 
@@ -20,7 +21,15 @@ TEST = Uri("mlg://ab-test/exp/12")
 def _told(graph: Graph) -> str:
     """Everything that the store holds as text, wherever it lies."""
     with graph.store.looking() as driver:
-        tables = ("record", "edge_out", "search_name", "log_body", "dead_letter", "facet_value")
+        tables = (
+            "record",
+            "edge_out",
+            "search_name",
+            "search",
+            "log_body",
+            "dead_letter",
+            "facet_value",
+        )
         return "\n".join(
             str(row) for name in tables for row in driver.rows(f"SELECT * FROM {name}")
         )
@@ -41,6 +50,26 @@ def test_what_is_excised_is_gone_from_now_and_from_the_past(graph: Graph) -> Non
     assert "Osei" not in _told(graph)
     assert "alice@" not in _told(graph)
     assert graph.hits("osei") == []
+
+
+def test_nobody_is_found_by_what_was_forgotten_of_her(graph: Graph) -> None:
+    """What is personal is found by its text, is no facet, and leaves the search rows too."""
+    said_of_her: dict[str, Json] = {
+        one.name: [f"mine-{one.name}"] if one.type == "list" else f"mine-{one.name}"
+        for one in Shapes.builtin()["user"].attributes
+        if one.personal and one.search
+    }
+    assert {"email", "other_emails", "handle", "other_names"} <= said_of_her.keys()
+    graph.say(Record("people", "alice", ALICE, (Statement(ALICE, said_of_her),), (), 1_000))
+    for name in said_of_her:
+        assert graph.hits(f'"mine-{name}"') == [ALICE], name
+
+    graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+
+    for name in said_of_her:
+        assert graph.hits(f'"mine-{name}"') == [], name
+    assert "mine" not in _told(graph)
+    assert graph.store.verify().sound
 
 
 def test_an_excision_says_when_by_whom_and_why(graph: Graph) -> None:

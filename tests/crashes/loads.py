@@ -8,7 +8,7 @@ from pathlib import Path
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.model import EdgeStatement, Record, Statement, Uri
 from lineal.query.index import Index
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Store
 from lineal.store.first import LOADED
@@ -20,7 +20,7 @@ MANY = LOADED + 200
 def opened(path: Path) -> Store:
     """Open a store with all that belongs to a commit."""
     rules = [RuleBook(builtin_rules())]
-    return Store(path, shapes=Shapes.builtin(), rules=rules, describe=describe)
+    return Store(path, shapes=Shapes.builtin(), rules=rules, describe=describing(Shapes.builtin()))
 
 
 def first_load(db: str) -> None:

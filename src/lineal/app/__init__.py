@@ -32,7 +32,7 @@ from lineal.errors import Invalid, NotFound
 from lineal.ingest import Ingest, Progress, Rebuilt, Snapshot, Swept, Tally
 from lineal.model import Instant, Json, Record, Uri
 from lineal.query import Preview, Questions
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.sources import FetchedSource, Refused, datahub, dbt
 from lineal.sources.compiling import load
@@ -182,7 +182,7 @@ class Lineal:
             writable=writable,
             now=clock,
             rules=[PartsFollow(shapes.level_kinds), RuleBook(rules, shapes)],
-            describe=describe,
+            describe=describing(shapes),
         )
         try:
             lineal = cls(

@@ -22,7 +22,7 @@ from lineal.enrich.rules import (
 from lineal.enrich.rules.fixtures import Tried, read_cases, try_cases
 from lineal.errors import NotFound, RuleError
 from lineal.model import Uri
-from lineal.search import describe
+from lineal.search import describing
 from lineal.shapes import Shapes
 from lineal.store import Conclusion, Pending, Reader, Store, work
 
@@ -113,7 +113,9 @@ def try_rule(rule: Rule, shapes: Shapes, fixture: Path | None = None) -> Iterato
             "given, said and expect.",
         )
     file = f"the fixture of {rule.name}" if fixture is None else str(fixture)
-    yield from try_cases([rule], read_cases(text, file=file), shapes=shapes, describe=describe)
+    yield from try_cases(
+        [rule], read_cases(text, file=file), shapes=shapes, describe=describing(shapes)
+    )
 
 
 def _text(path: Path) -> str:

@@ -218,7 +218,12 @@ class Client(Walks, Keeping):
         layers: Sequence[str] = (),
         **times: Unpack[Times],
     ) -> Answer[Found]:
-        """Return what fits a search text, such as ``type:model owner:team-rank ranking``."""
+        """
+        Return what fits a search text, such as ``type:model framework:xgboost ranking``.
+
+        Every attribute that its type marks as a facet is a filter. With one ``type:`` the facets
+        of that type are counted too.
+        """
         asked: dict[str, Parameter] = {"limit": limit, "offset": offset, **said_layers(layers)}
         return self._ask("/search", q=text, **asked, **times)
 

@@ -269,7 +269,7 @@ class Questions:
         """What fits this text? See `lineal.search.language` for what may be written."""
         if limit < 0 or offset < 0:
             raise Invalid("limit and offset cannot be negative.")
-        query = parse(text)
+        query = parse(text, self._store.shapes)
         with self._things(viewer, moment, layers=layers) as things:
             return finding.search(things, query, limit=limit, offset=offset)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lineal.model import Answer, Cut, State, Uri
 from lineal.query.things import Brief, Things, answer
-from lineal.search import Query, describe
+from lineal.search import Query, describing, facets_of
 from lineal.store import SearchRow, Wanted, matching, text
 
-#: The facets that are counted beside the hits.
+#: The facets that are counted beside the hits, whatever they are.
 FACETS = ("type", "status", "domain", "platform", "tag", "environment")
+#: Of a facet that only the type searched for has, so many values are told: the most frequent.
+VALUES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,23 @@ def search(things: Things, query: Query, *, limit: int, offset: int) -> Answer[F
     why: list[Cut] = []
     if len(candidates) > matching.CANDIDATES:
         why.append(Cut("candidates", done=matching.CANDIDATES))
-    keys = sorted(best)
-    counts = reader.facet_counts(keys, FACETS) if then is None else then.counts(keys)
-    value = Found(page, {name: _frequent(values) for name, values in counts.items()})
+    keys, names = sorted(best), _counted(things, query)
+    counts = reader.facet_counts(keys, names) if then is None else then.counts(keys, names)
+    facets = {
+        name: _frequent(values, None if name in FACETS else VALUES)
+        for name, values in counts.items()
+    }
     total = None if why else len(best)
     notes = () if then is None else (_TEXT_OF_NOW,)
-    return answer(reader, value, why=why, total=total, notes=notes)
+    return answer(reader, Found(page, facets), why=why, total=total, notes=notes)
+
+
+def _counted(things: Things, query: Query) -> tuple[str, ...]:
+    """Return the facets to count: the usual ones, then those of the one type searched for."""
+    types = query.wanted.get("type", frozenset())
+    of_types = [facets_of(things.shapes[name]) for name in types if name in things.shapes]
+    own = of_types[0] if len(types) == 1 and of_types else ()
+    return tuple(dict.fromkeys((*FACETS, *own)))
 
 
 _TEXT_OF_NOW = (
@@ -68,6 +81,7 @@ class _Then:
         entities = self._things.entities(keys)
         gone = [key for key in keys if entities[key].state is State.DELETED]
         last = self._things.reader.last_words(gone)
+        describe = describing(self._things.shapes)
         return {
             key: describe(one.uri, last.get(key, one.attributes), key in last)
             for key, one in entities.items()
@@ -77,11 +91,11 @@ class _Then:
         """Return those that fitted then."""
         return {key for key, row in self._rows(keys).items() if _fits(query, row)}
 
-    def counts(self, keys: Collection[int]) -> dict[str, dict[str, int]]:
-        """Count the values that the facets of these had then."""
-        found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in FACETS}
+    def counts(self, keys: Collection[int], names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Count the values that these facets of the things had then."""
+        found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in names}
         for row in self._rows(keys).values():
-            for name in FACETS:
+            for name in names:
                 for value in sorted(row.facets.get(name, ())):
                     found[name][value] += 1
         return found
@@ -111,8 +125,9 @@ def _begins(phrase: str, told: str) -> bool:
     return f" {told}".find(f" {phrase}") >= 0
 
 
-def _frequent(values: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(values.items(), key=lambda item: (-item[1], item[0])))
+def _frequent(values: dict[str, int], most: int | None) -> dict[str, int]:
+    """Order values by how many have them; return at most so many."""
+    return dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most])
 
 
 def _page(things: Things, best: dict[int, int], *, limit: int, offset: int) -> tuple[Brief, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lineal.search.language import Query, parse
-from lineal.search.rows import describe
+from lineal.search.language import Query, filters_of, parse
+from lineal.search.rows import describing, facets_of
 
-__all__ = ["Query", "describe", "parse"]
+__all__ = ["Query", "describing", "facets_of", "filters_of", "parse"]

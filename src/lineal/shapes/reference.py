@@ -22,8 +22,10 @@ What kinds of things and of relationships Lineal knows. This page is written fro
 `python -m lineal.shapes.reference docs/reference/types.md`; only the part between the two markers
 is written by hand. Words are explained in the [glossary](../glossary.md).
 
-Attributes marked *search* are found by the text in them, *facet* can be counted and filtered by,
-*personal* tell of a person and can be erased. Every name may be given by one of its aliases."""
+Attributes marked *search* are found by the text in them, *facet* can be filtered by (`name:value`,
+`tag:` of `tags`) and counted where one type is searched, *personal* tell of a person and can be
+erased. Every name may be given by one of its aliases. [Searching](search.md) says more: how long a
+text or a value may be, and what a mark of your own does."""
 
 _ARROWS = {"back": "←", "forth": "→", "none": ""}
 

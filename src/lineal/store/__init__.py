@@ -245,14 +245,10 @@ class Store:
 
     def _project(self) -> None:
         """Make the search rows anew where they were made in another way, in bounded commits."""
-        if self._around.describe is None:
-            return
-        more = True
-        while more:
+        describe, more = self._around.describe, True
+        while describe is not None and more:
             with self._changing() as connection:
-                more = projecting.project_some(
-                    connection, self._around.terms, self._around.facets, self._around.describe
-                )
+                more = projecting.project_some(connection, self._around, describe)
                 reached("projected")
 
     @property
@@ -574,6 +570,7 @@ class Store:
                 reader,
                 self._around.terms,
                 describe=self._around.describe,
+                way=projecting.way_of(self._shapes),
                 progress=progress,
                 expected=expected,
             ).verdict()

@@ -103,7 +103,7 @@ class Grammar:
     """What the shapes say of edges, looked up once: a commit asks it of every edge."""
 
     def __init__(self, shapes: Shapes) -> None:
-        self._shapes = shapes
+        self.shapes = shapes
         self._natures: dict[tuple[str, str, str], str] = {}
         #: The types that are parts of a whole.
         self.parts = _parts(shapes)
@@ -112,7 +112,7 @@ class Grammar:
         """Return ``event`` or ``state`` for an edge between these types."""
         name = (kind, start, end)
         if name not in self._natures:
-            self._natures[name] = self._shapes.nature(*name)
+            self._natures[name] = self.shapes.nature(*name)
         return self._natures[name]
 
 

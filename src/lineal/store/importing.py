@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -349,12 +350,12 @@ class _Import:
 
     def _index(self) -> None:
         """Make the search rows anew, as of the last transaction."""
-        around = self._around
+        around = replace(self._around, terms=Terms())
         if around.describe is None:
             return
         projecting.begin_again(self._ledger)
         self._ledger.write()
-        while projecting.project_some(self._connection, Terms(), around.facets, around.describe):
+        while projecting.project_some(self._connection, around, around.describe):
             if self._progress is not None:
                 self._progress(0, self._next_key, "search rows")
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import sqlalchemy as sa
 
 from lineal.model import Json, Record, Removal, State, Uri, Viewer
+from lineal.shapes import Shapes
 from lineal.store import schema, text
 from lineal.store.basis import latest
+from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver
 from lineal.store.facts import TOMBSTONE, together
 from lineal.store.ledger import Ledger
@@ -29,33 +33,48 @@ assert TOMBSTONE == "null"
 
 #: In which way search rows are made. Raise it with a change of `describe` or of the tokens: every
 #: database is projected again when it is next opened.
-VERSION = 2
+VERSION = 3
 #: How many things one commit of a new projection takes.
 STEP = 2_000
 
 
-def project_some(
-    connection: sa.Connection, terms: Terms, facets: text.Facets, describe: Describe
-) -> bool:
+@lru_cache(maxsize=8)
+def way_of(shapes: Shapes) -> int:
+    """Return one number for the way in which search rows are made under these shapes."""
+    marked = sorted(
+        (found.name, one.name, one.aliases, one.search, one.facet)
+        for found in shapes.types.values()
+        for one in found.attributes
+        if one.search or one.facet
+    )
+    return zlib.crc32(repr((VERSION, marked)).encode()) >> 1
+
+
+def is_complete(driver: Driver, way: int) -> bool:
+    """Were all search rows made in this way?"""
+    return driver.row(_COMPLETE, way, DONE) is not None
+
+
+def project_some(connection: sa.Connection, around: Surroundings, describe: Describe) -> bool:
     """Make some search rows anew, where they were made in another way; is there more to do?"""
     ledger = Ledger(Driver(connection))
-    driver, table = ledger.driver, schema.projection
-    if driver.row(_COMPLETE, VERSION, DONE) is not None:
+    driver, table, way = ledger.driver, schema.projection, way_of(around.grammar.shapes)
+    if is_complete(driver, way):
         return False
     # Facets are numbered under the clock, and a commit may be writing the same search rows.
     ledger.hold_clock()
     known = ledger.find(table, "name = 'search'")
-    if known and known[0][1:] == (VERSION, DONE):
+    if known and known[0][1:] == (way, DONE):
         return False
     if not known:
-        ledger.insert(table, [("search", VERSION, 1)])
+        ledger.insert(table, [("search", way, 1)])
         known = ledger.find(table, "name = 'search'")
-    start = known[0][2] if known[0][1] == VERSION else 1
+    start = known[0][2] if known[0][1] == way else 1
     rows = driver.rows(_NEXT, start, STEP)
     keys = {str.__new__(Uri, uri): key for key, uri in rows}
-    project(ledger, terms, facets, describe, keys)
+    project(ledger, around.terms, around.facets, describe, keys)
     onward = max(keys.values()) + 1 if rows else DONE
-    ledger.change(table, [(known[0], {"version": VERSION, "next_key": onward})])
+    ledger.change(table, [(known[0], {"version": way, "next_key": onward})])
     ledger.write()
     return onward != DONE
 

@@ -145,8 +145,9 @@ class Reader(Links):
         """
         Which things of these types have which of these values of an attribute, as is said now?
 
-        They are found by their facets, so the attribute must be one (`lineal.search`); what the
-        transaction changed has no new ones yet and is looked at itself.
+        They are found by their facets, so the attribute must be one of their types (their shapes
+        say so, `lineal.search` of some); what the transaction changed has no new ones yet and is
+        looked at itself.
         """
         if not values:
             return {}

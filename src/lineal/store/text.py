@@ -35,6 +35,8 @@ Describe = Callable[[Uri, Mapping[str, Json], bool], SearchRow]
 # ── Tokens ───────────────────────────────────────────────────────────────────────────────────────
 
 _WORD = re.compile(r"[^\W_]+")
+#: So much of a word is compared: PostgreSQL takes none of more than 2,046 bytes.
+_LONGEST = 255
 #: Of ASCII, what stands for each byte: letters are small, and what is in no word is a space.
 _FOLDED = bytes(
     ord(chr(byte).lower()) if byte < 128 and chr(byte).isalnum() else ord(" ")
@@ -50,10 +52,12 @@ def tokens(text: str) -> list[str]:
     ['grosse', 'der', 'user', 'plays', '7d']
     """
     if text.isascii():
-        return text.encode().translate(_FOLDED).decode().split()
-    parts = unicodedata.normalize("NFKD", text)
-    text = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
-    return _WORD.findall(text.lower())
+        found = text.encode().translate(_FOLDED).decode().split()
+    else:
+        parts = unicodedata.normalize("NFKD", text)
+        plain = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+        found = _WORD.findall(plain.lower())
+    return found if len(text) <= _LONGEST else [word[:_LONGEST] for word in found]
 
 
 def texts_of(row: SearchRow) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from lineal.model import Uri
 from lineal.store import digest, flow, ledger, schema, seals, text
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
-from lineal.store.projecting import search_rows
+from lineal.store.projecting import is_complete, search_rows
 from lineal.store.reading import Reader
 from lineal.store.rows import unpack_feed
 from lineal.store.terms import Terms
@@ -26,6 +26,11 @@ from lineal.store.text import Describe
 NAMED = 20
 #: How many rows are read between two signs of progress.
 STEP = 10_000
+
+_OTHERWISE = (
+    "Search rows were made under other shapes, or by another version of Lineal. Give the shapes"
+    " that the database is used with; whatever opens it for writing makes them anew."
+)
 
 #: Called with what is being looked at, and how many rows of it were seen.
 Progress = Callable[[str, int], None]
@@ -88,11 +93,14 @@ class Verification:
         terms: Terms,
         *,
         describe: Describe | None,
+        way: int = 0,
         progress: Progress | None = None,
         expected: Mapping[int, str] | None = None,
     ) -> None:
         self._connection, self._reader, self._terms = connection, reader, terms
-        self._describe, self._expected = describe, dict(expected or {})
+        #: What makes search rows, and in which way: none are looked at without.
+        self._describe, self._way = describe, way
+        self._expected = dict(expected or {})
         self._driver = Driver(connection)
         self._progress = progress or (lambda _table, _rows: None)
         self._found = _Findings()
@@ -396,6 +404,9 @@ class Verification:
     def _searchable(self) -> None:
         """Everything can be found by what is said of it now, and nothing else can."""
         if self._describe is None:
+            return
+        if not is_complete(self._driver, self._way):
+            self._found.add("search", _OTHERWISE)
             return
         dropped = {row[0] for row in self._driver.rows(DROPPED)}
         keys = sorted(self._uris.keys() - dropped)

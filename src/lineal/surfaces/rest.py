@@ -156,12 +156,21 @@ def _add_finding(api: APIRouter, lineal: Lineal) -> None:
         layers: Layered,
         q: Annotated[
             str,
-            Query(description='Such as `type:model owner:team-rank "weekly ranking" -tag:old`.'),
+            Query(
+                description='Such as `type:model framework:xgboost "weekly ranking" -tag:old`. '
+                "Filters are those of everything (`type`, `owner`, `tag`, …) and every attribute "
+                "that `/api/v1/types` marks `facet`."
+            ),
         ] = "",
         limit: Limit = 50,
         offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     ) -> Response:
-        """Return what fits a text, best match first, and counts of its facets."""
+        """
+        Return what fits a text, best match first, and counts of its facets.
+
+        A search of one type is counted by the facets of that type too, each by its 20 most
+        frequent values.
+        """
         answer = ask.search(read.viewer, q, read.moment, limit=limit, offset=offset, layers=layers)
         return json_response(formats.found(answer))
 

@@ -134,8 +134,10 @@ def search(
     asked: Asked, words: tuple[str, ...], limit: int, offset: int, layers: tuple[str, ...]
 ) -> None:
     """
-    Find what fits TEXT, such as: type:model owner:team-rank ranking
+    Find what fits TEXT, such as: type:model owner:team-rank framework:xgboost ranking
 
+    Filters are type, owner, tag, status, stage, domain, platform, environment, source, the digests
+    and every attribute that its type marks as a facet (lineal types); an unknown one lists all.
     Put -- before a text that begins with a minus: lineal search -- -tag:old ranking
     """
     with asked.answers() as answers:

@@ -8,7 +8,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from lineal.model import Answer, Uri
-from lineal.search import parse
+from lineal.search import filters_of, parse
 from lineal.search.language import FILTERS
 from lineal.surfaces.portal import finding
 from lineal.surfaces.portal.desk import PAGE, Desk, times
@@ -17,6 +17,8 @@ from lineal.surfaces.portal.links import address
 
 #: How many transactions the first page tells of.
 LATELY = 6
+#: So many values of a facet are listed.
+LISTED = 12
 
 
 class Searching:
@@ -61,16 +63,17 @@ class Searching:
         text = q.strip()
         first = (page - 1) * PAGE
         found = self._desk.ask.search(seen.viewer, text, seen.moment, limit=PAGE, offset=first)
-        query = parse(text)
+        query = parse(text, self._desk.shapes)
         empty = not found.value.hits and page == 1
         return self._desk.page(
             "search.html", request, seen, found,
             api=address("/api/v1/search", {"q": text, "limit": PAGE, **times(seen)}),
-            text=text, page=page, first=first, size=PAGE,
+            text=text, page=page, first=first, size=PAGE, listed=LISTED,
             active=finding.filters(query),
             facets=_facets(text, found.value.facets, query.wanted),
             help=finding.helped(text, query, self._searcher(seen)) if empty and text else None,
             adding=finding.adding, without=finding.without, filters=FILTERS, chosen=chosen,
+            own=filters_of(self._desk.shapes).keys() - FILTERS.keys(),
             here_are={hit.uri for hit in found.value.hits},
             to=lambda text, **query: seen.links.search(text, **{"uri": chosen, **query}),
         )  # fmt: skip
@@ -84,8 +87,8 @@ class Searching:
 
 def _facets(
     text: str, facets: dict[str, dict[str, int]], wanted: Any
-) -> list[tuple[str, list[tuple[str, int, bool, str]]]]:
-    """Return each facet's values with their counts, and the search that a click leads to."""
+) -> list[tuple[str, list[tuple[str, int, bool, str]], bool]]:
+    """Return each facet's values, their counts and the search that a click leads to; any more?"""
     found = []
     for name, values in facets.items():
         chosen = wanted.get(name, frozenset())
@@ -95,8 +98,8 @@ def _facets(
                 finding.without(text, name, value)
                 if value in chosen else finding.adding(text, name, value),
             )
-            for value, many in list(values.items())[:12]
+            for value, many in list(values.items())[:LISTED]
         ]  # fmt: skip
         if lines:
-            found.append((name, lines))
+            found.append((name, lines, len(values) > LISTED))
     return found
