@@ -137,7 +137,9 @@ def search(
     Find what fits TEXT, such as: type:model owner:team-rank framework:xgboost ranking
 
     Filters are type, owner, tag, status, stage, domain, platform, environment, source, the digests
-    and every attribute that its type marks as a facet (lineal types); an unknown one lists all.
+    and every attribute that its type marks as a facet; an unknown one lists all. The shell takes
+    quotes away, so write some around: lineal search 'framework:"XGBoost 1.7"'
+
     Put -- before a text that begins with a minus: lineal search -- -tag:old ranking
     """
     with asked.answers() as answers:
