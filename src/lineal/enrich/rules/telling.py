@@ -106,7 +106,7 @@ def in_words(rule: Rule, shapes: Shapes) -> str:
     >>> from lineal.enrich.rules import builtin_rules
     >>> rule = next(one for one in builtin_rules() if one.name == "superseded_version")
     >>> in_words(rule, Shapes.builtin()).split(", ")[:2]
-    ['old (model version) version of m (model)', 'points to new (model version)']
+    ['old (model version) version of m (model)', 'points to (as p) new (model version)']
     """
     path = drawn(rule, shapes)
     told = [_called(path.start), *(_step(one) for one in path.steps)]
