@@ -547,6 +547,7 @@ class Store:
             except BaseException:
                 self._around.terms.forget()
                 self._around.facets.forget()
+                self._around.agreed.forget()
                 raise
 
     def verify(

@@ -128,6 +128,10 @@ class Agreed:
     seal: int | None = None
     idle: frozenset[str] | None = None
 
+    def forget(self) -> None:
+        """Forget all: it may have been read in a transaction that is undone."""
+        self.seal, self.idle = None, None
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

@@ -29,7 +29,7 @@ from lineal.store.facts import TOMBSTONE, response_of, together
 from lineal.store.findings import Found, findings_about
 from lineal.store.links import Links
 from lineal.store.matching import Wanted
-from lineal.store.recent import Committed
+from lineal.store.recent import Turned
 from lineal.store.slices import slices
 from lineal.store.snapshots import alive_text, until
 
@@ -59,7 +59,7 @@ class Reader(Links):
 
         return bulk.picture(self, self._driver, shapes, timed=timed, rule=rule, since=since)
 
-    def recent(self, most: int) -> list[Committed]:
+    def recent(self, most: int) -> list[Turned]:
         """What did the last transactions change, newest first?"""
         return recent.recent(self._driver, self.basis.t, most)
 

@@ -9,7 +9,7 @@ from lineal.store.driver import Driver
 from lineal.store.rows import unpack_feed
 
 
-class Committed(NamedTuple):
+class Turned(NamedTuple):
     """One transaction: when, by whom and why, and the keys of all things that it changed."""
 
     t: int
@@ -19,13 +19,13 @@ class Committed(NamedTuple):
     changed: tuple[int, ...]
 
 
-def recent(driver: Driver, t: int, most: int) -> list[Committed]:
+def recent(driver: Driver, t: int, most: int) -> list[Turned]:
     """Return the last transactions up to one, newest first."""
     rows = driver.rows(
         "SELECT t, instant, actor, cause, changed FROM tx WHERE t <= ? ORDER BY t DESC LIMIT ?",
         *(t, most),
     )
     return [
-        Committed(number, at, actor, cause, unpack_feed(bytes(changed)))
+        Turned(number, at, actor, cause, unpack_feed(bytes(changed)))
         for number, at, actor, cause, changed in rows
     ]

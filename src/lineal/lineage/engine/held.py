@@ -155,7 +155,8 @@ class Shelves:
         past = picture.past
         also = (picture.folded, picture.numbers.keys, picture.partial, picture.vague, past)
         order = 0 if past is None else 4 * len(past.claims)
-        parts = sum(part.nbytes for part in (*every, *also) if part is not None)
+        ends = [column for one in [*self._ends.values()] for column in one]
+        parts = sum(part.nbytes for part in (*every, *also, *ends) if part is not None)
         return order + int(parts)
 
 
