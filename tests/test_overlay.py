@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import TypeAlias
+
+import pytest
 
 from lineal.access import LOCAL
 from lineal.lineage import Mode, Way
-from lineal.lineage.engine import overlay
+from lineal.lineage.engine import overlay, sheet
 from lineal.lineage.engine.overlay import WHOLE
 from lineal.model import EdgeStatement, Layer
 from lineal.query.index import Index
@@ -40,6 +45,15 @@ LATER: tuple[Words, ...] = (
 )  # fmt: skip
 
 
+@pytest.fixture(params=[sheet.LEAST, 1], ids=["roomy", "tight"])
+def room(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Make so much room behind compiled rows; where it is tight, it is made again and again."""
+    least: int = request.param
+    monkeypatch.setattr(sheet, "LEAST", least)
+    return least
+
+
+@pytest.mark.usefixtures("room")
 def test_whatever_is_new_is_walked_to_and_what_was_parted_or_joined_too(tmp_path: Path) -> None:
     """New tables, wholes, shown jobs, calls, names, aliases, removals: over rows made anew."""
     seen: Counter[str] = Counter()
@@ -157,6 +171,7 @@ def test_a_hub_whose_rows_are_too_many_to_make_is_walked_step_by_step(
             _same(index, reader, Counter())
 
 
+@pytest.mark.usefixtures("room")
 def test_what_a_later_change_does_not_touch_is_kept_and_what_it_does_is_made_anew(
     tmp_path: Path,
 ) -> None:
@@ -199,3 +214,101 @@ def test_what_a_later_change_does_not_touch_is_kept_and_what_it_does_is_made_ane
     for feature in ("kept", "new and kept", "new and gone"):
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
     assert seen["left to the store"] < index.over / 10
+
+
+def test_who_walks_while_rows_are_made_anew_walks_on_what_was(tmp_path: Path) -> None:
+    told = ["x: d.1 derived_from d.0", "y: d.2 derived_from d.1"]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index = Index(store)
+        index.build()
+        way = Way(upstream=False, logical=True)
+
+        def after(word: str) -> set[str] | None:
+            store.commit(Batch(documents([word], 11), "test", "test"))
+            with store.read(LOCAL) as reader:
+                return _reached(index, reader, "d.0")
+
+        assert after("z: d.3 derived_from d.2") == {"d.0", "d.1", "d.2", "d.3"}
+        assert index._standing is not None
+        graph, over = index._standing.graphs[0], index._standing.overlays[0]
+        with store.read(LOCAL) as reader:
+            (start,) = reader.keys([uri("d.0")]).values()
+        begun = graph.begin(graph.numbers.of([start]).tolist())
+
+        def walked(view: sheet.View) -> set[int]:
+            return set(view.keys(view.graph.walk_from(begun, way, WIDE).things).tolist())
+
+        with over.view(upstream=False) as view:
+            before = walked(view)
+            assert len(before) == 4
+            # The next state writes its rows elsewhere, as somebody stands on these.
+            assert after("w: d.4 derived_from d.3") == {"d.0", "d.1", "d.2", "d.3", "d.4"}
+            assert walked(view) == before
+        assert view.entered()
+        view.__exit__()
+        # Now nobody stands there: the rows are written where they lie, and the view knows it.
+        now = index._standing.overlays[0]
+        with now.view(upstream=False) as last:
+            assert len(walked(last)) == 5
+        assert after("v: d.5 derived_from d.4") == {f"d.{at}" for at in range(6)}
+        assert not last.entered()
+        # Whoever still asks of the state before has rows made for it, of the graph as it is.
+        with now.view(upstream=False) as late:
+            assert late.flags[late.graph.walk_from(begun, way, WIDE).things].any()
+
+
+def test_rows_that_are_made_again_and_again_do_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "STALE", 10)
+    told = [f"x{at}: d.{at} derived_from d.hub" for at in range(1, 20)]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index, laid = Index(store), list[int]()
+        index.build()
+        for at in range(20, 40):
+            word = documents([f"x{at}: d.{at} derived_from d.hub"], 11)
+            store.commit(Batch(word, "test", "test"))
+            with store.read(LOCAL) as reader:
+                expected = {"d.hub", *(f"d.{number}" for number in range(1, at + 1))}
+                assert _reached(index, reader, "d.hub") == expected
+            assert index._standing is not None
+            side = index._standing.overlays[0]._sides[False]
+            assert side._sheet is not None
+            laid.append(side._sheet.laid)
+        # The row of the hub alone, made anew for each change, would be 590 entries.
+        assert max(laid) <= 3 * 39 + 10
+        assert any(one > other for one, other in pairwise(laid))
+        assert index.builds == 1
+
+
+def test_many_walk_while_one_changes_and_each_sees_the_graph_of_its_moment(tmp_path: Path) -> None:
+    with closing(_opened(tmp_path)) as store:
+        first = store.commit(Batch(documents(["x: d.1 derived_from d.0"], 10), "test", "test"))
+        index, done = Index(store), Event()
+        index.build()
+        assert first.t is not None
+        # Each change makes the chain longer by one.
+        begun = first.t - 2
+
+        def asked() -> int:
+            answers = 0
+            while not done.is_set():
+                with store.read(LOCAL) as reader:
+                    found = _reached(index, reader, "d.0")
+                    if found is not None:
+                        assert len(found) == reader.basis.t - begun, reader.basis
+                        answers += 1
+            return answers
+
+        with ThreadPoolExecutor(3) as pool:
+            asking = [pool.submit(asked) for _ in range(3)]
+            for at in range(1, 100):
+                word = documents([f"y{at}: d.{at + 1} derived_from d.{at}"], 11)
+                store.commit(Batch(word, "test", "test"))
+                # Whoever began to ask before is let come to an end.
+                done.wait(0.01)
+            done.set()
+            assert sum(one.result() for one in asking) > 50
+        assert index.builds == 1

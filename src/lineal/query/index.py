@@ -292,17 +292,19 @@ class Index:
             return self._over(at, starts, way, budget)
         if not graph.knows(numbers.tolist()):
             return None
-        view = overlay.view(upstream=way.upstream)
-        begun = view.graph.begin(numbers.tolist())
-        if view.graph is not graph and overlay.moved(begun):
+        with overlay.view(upstream=way.upstream) as view:
+            begun = view.graph.begin(numbers.tolist())
+            moved = view.graph is not graph and overlay.moved(begun)
+            found = None if moved else view.graph.walk_from(begun, way, budget)
+            if found is not None and (found.why or spoiled.everything):
+                self.left += 1
+                return None
+            if found is not None and view.flags[found.things].any():
+                found = None
+            if found is not None:
+                found = replace(found, things=view.keys(found.things))
+        if found is None:
             return self._over(at, starts, way, budget)
-        found = view.graph.walk_from(begun, way, budget)
-        if found.why or spoiled.everything:
-            self.left += 1
-            return None
-        if view.flags[found.things].any():
-            return self._over(at, starts, way, budget)
-        found = replace(found, things=view.keys(found.things))
         if view.graph is graph:
             return found, lambda key: members.get(key, frozenset((key,)))
         self.over += 1

@@ -2,8 +2,8 @@
 
 A walk that comes to a thing whose rows may say something else by now has those rows made: step by
 step, by the same code that walks so (`lineal.lineage.walking`), from the graph as it is. They are
-laid behind the compiled ones, and whatever is new gets nodes of its own. What is made is kept until
-something changes again.
+laid behind the compiled ones (`sheet`), and whatever is new gets nodes of its own. What is made is
+kept until it changes again.
 """
 
 from __future__ import annotations
@@ -11,17 +11,15 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineal.errors import OutOfTime
-from lineal.lineage.engine.adjacency import Bools, Codes, Ints, Less, Rows, few
+from lineal.lineage.engine.adjacency import Bools, Ints
 from lineal.lineage.engine.compiling import STEPS
+from lineal.lineage.engine.sheet import NewNode, Sheet, View
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.walkgraph import Reach, WalkGraph
 from lineal.lineage.graph import Graph, Step
@@ -34,40 +32,14 @@ _NONE = np.zeros(0, np.int32)
 _NO: Mapping[bool, _Side] = MappingProxyType({})
 #: How many edges are read for it, and how often a walk may come to rows that are yet to be made.
 MOST, TURNS = 50_000, 12
+#: How many entries may lie there that were made anew since, before all is laid anew.
+STALE = 50_000
 
 #: A way to stand at a thing: its number, how it was reached, how many limited steps came last.
 _Stand = tuple[int, Mode, int]
-_Entry = tuple[int, int]
 #: In the place of the last: only shown, and that as the whole of what is only shown.
 WHOLE = -1
 _EVERY = frozenset({"declared", "observed", "inferred", "suggested"})
-
-
-class View(NamedTuple):
-    """A compiled graph with the rows made so far, in one direction."""
-
-    graph: WalkGraph
-    #: At which things, by their numbers, rows may not be so any more.
-    flags: Bools
-    #: The keys of what is new, by how far its number is beyond the compiled nodes; None: nothing.
-    new: Ints | None
-
-    def keys(self, things: Ints) -> Ints:
-        """Return the keys of numbers, those of new things too."""
-        numbers = self.graph.numbers
-        if self.new is None:
-            found: Ints = numbers.key(things)
-            return found
-        nodes = self.flags.size - self.new.size
-        fresh = np.flatnonzero(things >= nodes)
-        if not fresh.size:
-            return numbers.key(things)
-        # Few are new: all are looked up, these as the first of all, and put right.
-        known = things.copy()
-        known[fresh] = 0
-        keys = numbers.key(known)
-        keys[fresh] = self.new[things[fresh] - nodes]
-        return keys
 
 
 class Overlay:
@@ -85,30 +57,36 @@ class Overlay:
         self._views: dict[bool, View] = {}
 
     def after(self, spoiled: Spoiled, changed: Collection[int]) -> Overlay:
-        """Return what is made anew for the state after a change: what that spoiled is not kept."""
-        sides = {}
+        """
+        Return what is made anew for the state after a change, which takes all that is still good.
+
+        Whoever asks of this state once more has rows made for it again.
+        """
+        sides: dict[bool, _Side] = {}
         # Where rows are just being made for somebody, nobody waits for them.
         if spoiled.last is not None and self._lock.acquire(blocking=False):
             try:
-                sides = {up: side.kept(spoiled, changed) for up, side in self._sides.items()}
+                sides, self._sides = self._sides, {}
+                self._views.clear()
             finally:
                 self._lock.release()
+        for side in sides.values():
+            side.move_on(spoiled.last, changed)
         return Overlay(self._graph, self._shapes, spoiled, sides)
 
     def view(self, *, upstream: bool) -> View:
-        """Return the graph with the rows made so far, which may be walked on as it is."""
+        """Return the graph with the rows made so far, entered: to be walked on, and left."""
         found = self._views.get(upstream)
-        if found is None:
+        if found is None or not found.entered():
             with self._lock:
                 found = self._seen(upstream)
+                # Rows are written under the lock, so that it is what it was.
+                found.entered()
         return found
 
     def _seen(self, upstream: bool) -> View:
-        side = self._sides.get(upstream)
-        found = (
-            View(self._graph, self._spoiled.flags, None)
-            if side is None else side.patched(self._spoiled.flags)
-        )  # fmt: skip
+        side, flags = self._sides.get(upstream), self._spoiled.flags
+        found = View(self._graph, flags) if side is None else side.view(flags)
         self._views[upstream] = found
         return found
 
@@ -163,7 +141,7 @@ class Overlay:
     ) -> Reach | None:
         """Walk, make what was come to and may not be so any more, and walk again."""
         for _ in range(TURNS):
-            view = side.patched(self._spoiled.flags)
+            view = side.view(self._spoiled.flags)
             found = view.graph.walk_from(begun, way, limits)
             if found.why:
                 return None
@@ -194,31 +172,25 @@ class _Side:
         self._new: list[_Stand] = []
         self._keys: dict[int, int] = {}
         self._stands: dict[int, int] = {}
-        self._entries: dict[int, list[_Entry]] = {}
+        self._entries: dict[int, list[tuple[int, int]]] = {}
         self._todo: list[_Stand] = []
-        #: The rows with what was made: targets and codes with room behind them, which is written
-        #: once; how much of it is; and which nodes' entries are not there yet.
-        self._laid: tuple[Ints, Codes, int] | None = None
-        self._places: dict[int, tuple[int, int, int, int]] = {}
+        #: Where the rows lie with those that were made, and what is not written there yet: how
+        #: many new nodes are, which nodes' rows are not, and what is to be said of things.
+        self._sheet: Sheet | None = None
+        self._noted = 0
         self._unlaid: set[int] = set()
-        self._patched: View | None = None
+        self._marks: dict[int, bool] = {}
+        self._view: View | None = None
+        #: How many entries the rows have that were made.
+        self._alive = 0
 
-    def kept(self, spoiled: Spoiled, changed: Collection[int]) -> _Side:
-        """Return the same for the state after a change, without the rows of what it spoiled."""
-        other = copy(self)
-        last = () if spoiled.last is None else spoiled.last.tolist()
-        gone = {*last, *(self._stands[key] for key in changed if key in self._stands)}
-        other.made = self.made - gone
-        for name in ("_nodes", "_new", "_keys", "_stands", "_entries", "_places", "_unlaid"):
-            setattr(other, name, copy(getattr(self, name)))
-        other._beside = {number: set(some) for number, some in self._beside.items()}
-        other._todo = []
-        if self._patched is not None:
-            # The rows are the same; of some it is known by now that they may not be so any more.
-            other._patched = self._patched._replace(flags=other._flags(spoiled.flags))
-        # The room behind the rows is written by one: by whoever comes later.
-        self._laid = None
-        return other
+    def move_on(self, spoiled: Ints | None, changed: Collection[int]) -> None:
+        """Go over to the state after a change: rows that it spoiled are made no more."""
+        gone = set[int]() if spoiled is None else set(spoiled.tolist())
+        gone.update(self._stands[key] for key in changed if key in self._stands)
+        self.made -= gone
+        self._marks.update(dict.fromkeys(gone, True))
+        self._todo, self._view = [], None
 
     def ask(self, held: Graph) -> None:
         """Let what is made from now on be asked of this graph."""
@@ -240,7 +212,7 @@ class _Side:
                     number = self._added(stand)
                     self._keys[number] = first
                     self._todo.append((number, Mode.FULL, 0))
-                    self.made.add(number)
+                    self._see_made(number)
             self._stands[key] = number
         return {key: self._stands[key] for key in wanted}
 
@@ -296,7 +268,7 @@ class _Side:
     def _make_later(self, number: int) -> None:
         """Let all rows of a thing be made anew: those of the compiled graph, and any beside."""
         layout = self._graph.layout
-        self.made.add(number)
+        self._see_made(number)
         self._todo += [stand for stand in self._beside.get(number, ()) if stand in self._nodes]
         if number in self._keys:
             self._todo.append((number, Mode.FULL, 0))
@@ -304,6 +276,11 @@ class _Side:
         modes = [Mode.FULL, *([Mode.NARROW] if layout.narrow[number] >= 0 else [])]
         runs = range(layout.copies + 1) if layout.copied[number] >= 0 else (0,)
         self._todo += [(number, mode, run) for mode in modes for run in runs]
+
+    def _see_made(self, number: int) -> None:
+        """Count a thing among those whose rows are made."""
+        self.made.add(number)
+        self._marks[number] = False
 
     def key(self, number: int) -> int:
         """Return the key of a number, a new one too."""
@@ -315,7 +292,7 @@ class _Side:
 
     def make(self, numbers: Collection[int]) -> None:
         """Make all rows of these things; raises `OverflowError` where that would be too many."""
-        self._patched = None
+        self._view = None
         for number in sorted(numbers):
             if number not in self.made:
                 self._make_later(number)
@@ -342,7 +319,9 @@ class _Side:
         steps = self._step(list(of), label)
         targets = self._number({step.end for step, _ in steps})
         above = self._above({targets[step.end] for step, _ in steps})
-        found: dict[int, list[_Entry]] = {self._node(number, mode, run): [] for number in numbers}
+        found: dict[int, list[tuple[int, int]]] = {
+            self._node(number, mode, run): [] for number in numbers
+        }
         for step, arrived in steps:
             row = found[self._node(of[step.start], mode, run)]
             target = targets[step.end]
@@ -354,7 +333,10 @@ class _Side:
                 else:
                     node = self._node(whole, Mode.NARROW, arrived.run)
                 row.append((self._code(step, arrived, doubt=not own), node))
-        self._entries.update((node, sorted(set(row))) for node, row in found.items())
+        for node, row in found.items():
+            entries = sorted(set(row))
+            self._alive += len(entries) - len(self._entries.get(node, ()))
+            self._entries[node] = entries
         self._unlaid |= found.keys()
 
     def _code(self, step: Step, arrived: Label, *, doubt: bool = False) -> int:
@@ -383,105 +365,35 @@ class _Side:
 
     # ── Together with the compiled rows ──────────────────────────────────────────────────────
 
-    def patched(self, flags: Bools) -> View:
-        """Return the graph with the rows made so far; *flags*: what is spoiled, by number."""
-        if self._patched is None:
-            self._patched = self._view(flags)
-        return self._patched
+    def view(self, spoiled: Bools) -> View:
+        """Return the graph with the rows made so far; *spoiled*: where they are to be, at first."""
+        if self._view is None:
+            self._view = self._written(spoiled)
+        return self._view
 
-    def _view(self, flags: Bools) -> View:
-        graph, layout = self._graph, self._graph.layout
-        nodes, more = graph.nodes, len(self._new)
-        # Something new is itself; whatever else is new stands for some thing.
-        of = np.array([stand[0] for stand in self._new], np.int32)
-        narrow = np.array(
-            [mode is Mode.NARROW or run == WHOLE for _, mode, run in self._new], np.bool_
-        )
-        shown = [
-            nodes + at
-            for at, (_, mode, run) in enumerate(self._new)
-            if mode is Mode.SHOWN and run != WHOLE
-        ]
-        wider = replace(
-            layout,
-            thing_of=np.concatenate([layout.thing_of, of]),
-            is_narrow=np.concatenate([layout.is_narrow, narrow]),
-            also_shown=np.array(shown, np.int32),
-        )
-        rows = self._lay(nodes + more)
-        wide = replace(graph, layout=wider, down=rows, up=rows)
-        new = np.zeros(more, np.int32)
-        for number, key in self._keys.items():
-            new[number - nodes] = key
-        return View(wide, self._flags(flags), new if more else None)
-
-    def _flags(self, spoiled: Bools) -> Bools:
-        """Return by number at which things rows are still to be made."""
-        left = np.zeros(self._graph.nodes + len(self._new), np.bool_)
-        left[: spoiled.size] = spoiled
-        left[list(self.made)] = False
-        left[list(self._keys.keys() - self.made)] = True
-        return left
-
-    def _lay(self, nodes: int) -> Rows:
-        """Lay the made rows behind the compiled ones: what others walk on is not touched."""
-        rows = self._rows
-        targets, codes, filled = self._room()
-        segments = [code.segment for code in self._graph.legend]
-        for node in sorted(self._unlaid):
-            entries = self._entries[node]
-            counts = [sum(segments[code] == part for code, _ in entries) for part in range(3)]
-            end = filled + len(entries)
-            if entries:
-                codes[filled:end], targets[filled:end] = zip(*entries, strict=True)
-            self._places[node] = filled, end, counts[2], counts[1] + counts[2]
-            filled = end
-        self._laid, self._unlaid = (targets, codes, filled), set()
-        changed = np.array(list(self._places), np.int64)
-        values = np.array(list(self._places.values()), np.int32).reshape(-1, 4).T
-        first, ends = np.zeros((2, nodes), np.int32)
-        for bounds, known, fresh in zip(
-            (first, ends), (rows.first, rows.end), values, strict=False
-        ):
-            bounds[: known.size] = known
-            bounds[changed] = fresh
-        others = np.append(changed, np.arange(rows.first.size, nodes)).astype(np.int32)
-        return Rows(
-            first, ends,
-            _lessened(rows.rest, nodes, changed, values[2]),
-            _lessened(rows.unsure, nodes, changed, values[3]),
-            targets[:filled], codes[:filled], (rows, others),
-        )  # fmt: skip
-
-    def _room(self) -> tuple[Ints, Codes, int]:
-        """Return targets and codes with room for the entries that are not there yet."""
-        rows = self._rows
-        if self._laid is None:
-            self._places, self._unlaid = {}, set(self._entries)
-            known = rows.targets, rows.codes, rows.targets.size
+    def _written(self, spoiled: Bools) -> View:
+        sheet = self._sheet
+        if sheet is not None and sheet.laid > 2 * self._alive + STALE:
+            # By far the most of it are rows that were made anew since.
+            sheet = None
+        if sheet is None:
+            sheet = Sheet(self._graph, self._rows, spoiled)
+            self._noted, self._unlaid = 0, set(self._entries)
+            self._marks = dict.fromkeys(self._keys, True) | dict.fromkeys(self.made, False)
         else:
-            known = self._laid
-        old, names, filled = known
-        wanted = filled + sum(len(self._entries[node]) for node in self._unlaid)
-        if self._laid is not None and wanted <= old.size:
-            return known
-        targets = np.zeros(wanted + max(1 << 12, wanted >> 4), np.int32)
-        codes = np.zeros(targets.size, rows.codes.dtype)
-        targets[:filled], codes[:filled] = old[:filled], names[:filled]
-        return targets, codes, filled
+            sheet = sheet.to_write()
+        sheet.add([self._told(at) for at in range(self._noted, len(self._new))])
+        sheet.lay({node: self._entries[node] for node in sorted(self._unlaid)})
+        sheet.mark(self._marks)
+        self._sheet, self._noted, self._unlaid, self._marks = sheet, len(self._new), set(), {}
+        return sheet.view()
 
-
-def _lessened(less: Less, nodes: int, changed: NDArray[Any], values: NDArray[Any]) -> Less:
-    """Return how much less of each row is walked, also of those that were made."""
-    most = few(values)
-    if less is None and most is None:
-        return None
-    kinds = [one.dtype for one in (less, most) if one is not None]
-    found: NDArray[Any] = np.zeros(nodes, max(kinds, key=lambda kind: kind.itemsize))
-    if less is not None:
-        found[: less.size] = less
-    found[changed] = values
-    return found
+    def _told(self, at: int) -> NewNode:
+        """Return for what a new node stands: something new for itself, else for a thing."""
+        thing, mode, run = self._new[at]
+        shows = mode is Mode.SHOWN and run != WHOLE
+        key = self._keys.get(self._graph.nodes + at, 0)
+        return NewNode(thing, mode is Mode.NARROW or run == WHOLE, shows, key)
 
 
 def _closed(number: int, own: dict[int, set[int]]) -> dict[int, bool]:
