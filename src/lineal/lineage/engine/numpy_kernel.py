@@ -162,7 +162,8 @@ class _Side:
         first, ends, targets = self.rows.first.data, self.rows.end.data, self.rows.targets.data
         less = None if self._less is None else self._less.data
         seen, queue, depths = self._seen.data, self.queue.data, self._depths.data
-        mask, codes, mark, traces = self._mask, self.rows.codes, self._mark, self._traces
+        allowed = None if self._mask is None else self._mask.tolist()
+        codes, mark, traces = self.rows.codes.data, self._mark, self._traces
         count, depth = self.high, self.depth
         for at in range(self.low, self.high):
             node = queue[at]
@@ -170,7 +171,7 @@ class _Side:
             end = ends[node] if less is None else ends[node] - less[node]
             self.scanned += end - begin
             for place in range(begin, end):
-                if mask is not None and not mask[codes[place]]:
+                if allowed is not None and not allowed[codes[place]]:
                     continue
                 target = targets[place]
                 known = seen[target]
