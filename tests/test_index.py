@@ -13,14 +13,16 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from lineal import query
 from lineal.access import LOCAL
 from lineal.config import Config
 from lineal.errors import ConfigError
 from lineal.lineage import Graph, Link, Way, walk
 from lineal.lineage.engine.held import Held
-from lineal.model import EdgeStatement, Record, Removal, Statement, Uri
+from lineal.model import Budget, EdgeStatement, Record, Removal, Statement, Uri
 from lineal.query import Questions
 from lineal.query.index import Index
+from lineal.query.walks import Ask
 from lineal.shapes import Shapes
 from lineal.store import Batch, Reader, Store
 from tests import world
@@ -323,6 +325,33 @@ def _answer(ask: Questions, question: str, at: Uri) -> object:
         return getattr(ask, question)(LOCAL, asked)
     except LinealError as error:
         return error.code
+
+
+def test_what_breaks_by_a_hub_is_told_whole_where_there_is_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step by step it is cut at the question's budget, and says so."""
+    monkeypatch.setattr(query, "_WIDE", Ask(Budget(nodes=40, edges=100)))
+    told = [f"f{at}: f.{at} derived_from d.hub" for at in range(150)]
+    told += [f"v{at}: v.{at} consumes f.{at}" for at in range(150)]
+    told += [f"m{at}: v.{at} version_of m.{at}" for at in range(150)]
+    told += ["n: m.3 same_as m.alias"]
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        cut = Questions(store).models_downstream(LOCAL, uri("d.hub"))
+        assert not cut.complete
+        assert len(cut.value) < 150
+        index = Index(store)
+        index.build()
+        ask = Questions(store, index=index)
+        whole = ask.models_downstream(LOCAL, uri("d.hub"))
+        assert whole.complete
+        assert len(whole.value) == 150
+        store.commit(Batch(documents(["x: m.new points_to v.3", "f9: f.9 in_set fs.1"], 11), "t",
+                           "t"))  # fmt: skip
+        told_now = ask.models_downstream(LOCAL, uri("d.hub"))
+        monkeypatch.undo()
+        assert told_now == Questions(store).models_downstream(LOCAL, uri("d.hub"))
 
 
 def test_whose_things_are_is_told_from_memory_for_all_that_is_touched(tmp_path: Path) -> None:

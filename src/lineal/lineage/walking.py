@@ -363,7 +363,7 @@ class _Walker:
 
     def _lifted(self, keys: Collection[int]) -> dict[int, list[int]]:
         """A run counts for its pipeline, a version for its whole; the inactive for nothing."""
-        parts = [key for key in keys if self._types[key] in LIFTED]
+        parts = {key for key in keys if self._types[key] in LIFTED}
         wholes: dict[int, list[int]] = defaultdict(list)
         links = [
             link
@@ -373,7 +373,7 @@ class _Walker:
         active = self._active_of(
             {link.dst for link in links if self._types[link.src] == "model-version"}
         )
-        without = set(parts) - {link.src for link in links}
+        without = parts - {link.src for link in links}
         for link in links:
             if self._types[link.src] != "model-version" or link.src in active[link.dst]:
                 wholes[link.src].append(link.dst)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lineal.lineage.engine.adjacency import Bools, Longs, distinct
-from lineal.model import Cut
+from lineal.model import Budget, Cut
 from lineal.query.things import Things
 from lineal.query.traits import Known, once
 from lineal.query.walks import SLICE, Ask, go, way_of
@@ -43,12 +43,21 @@ class Far:
 
 
 def reached(
-    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask
+    things: Things,
+    keys: Collection[int],
+    *,
+    upstream: bool,
+    ask: Ask,
+    compiled: Budget | None = None,
 ) -> tuple[Counting, list[Cut]]:
-    """Walk: over the compiled rows of the index where they answer it whole, else step by step."""
+    """
+    Walk: over the compiled rows of the index where they answer it whole, else step by step.
+
+    *compiled*: how far over compiled rows, if not as far as is asked step by step.
+    """
     if things.index is not None:
         way = way_of(things, keys, upstream=upstream, ask=ask)
-        found = things.index.reach(things.reader, keys, way, ask.budget)
+        found = things.index.reach(things.reader, keys, way, compiled or ask.budget)
         if found is not None:
             reach, _ = found
             far = Far(
@@ -125,6 +134,13 @@ class Counting:
 
     def __len__(self) -> int:
         return int(self.far.keys.size)
+
+    def of_type(self, kind: str) -> list[int]:
+        """Return what is of a type, as it was reached: the starts too."""
+        if kind not in self._type_names:
+            return []
+        found: list[int] = self.far.keys[self._types == self._type_names.index(kind)].tolist()
+        return found
 
     def page(self, limit: int, offset: int) -> tuple[Far, set[int]]:
         """Return a part of it, nearest first and of those the first recorded, and what is live."""

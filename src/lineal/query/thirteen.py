@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
 from lineal.model import Cut
-from lineal.query.reaching import reached
+from lineal.query.reaching import of_type, reached
 from lineal.query.things import Brief, Things
 from lineal.query.walks import Ask, go
 
@@ -104,9 +104,7 @@ class Thirteen:
     def _upstream_data(self, keys: Collection[int]) -> list[int]:
         if not keys:
             return []
-        logical = replace(self._ask, grain="logical")
-        walked = self._reach(keys, upstream=True, ask=logical)
-        return self._of_type(walked, "dataset", keys)
+        return self._of_type(keys, "dataset", upstream=True)
 
     # ── Pipelines ────────────────────────────────────────────────────────────────────────────
 
@@ -126,8 +124,7 @@ class Thirteen:
 
     def data_under(self, key: int) -> tuple[Brief, ...]:
         """Q10: the data sets that a pipeline depends on, transitively."""
-        walked = self._reach([key], upstream=True, ask=replace(self._ask, grain="logical"))
-        return self._briefs(self._of_type(walked, "dataset", [key]))
+        return self._briefs(self._of_type([key], "dataset", upstream=True))
 
     # ── Experiments ──────────────────────────────────────────────────────────────────────────
 
@@ -176,8 +173,7 @@ class Thirteen:
 
     def models_downstream(self, key: int) -> tuple[Brief, ...]:
         """Q7: the models that break if a feature, a set or a data set changes."""
-        walked = self._reach([key], upstream=False, ask=replace(self._ask, grain="logical"))
-        return self._briefs(self._of_type(walked, "model", [key]))
+        return self._briefs(self._of_type([key], "model", upstream=False))
 
     def consumers(self, key: int) -> tuple[Consumer, ...]:
         """Q8: the models that consume a feature themselves, and the teams that own them."""
@@ -239,12 +235,9 @@ class Thirteen:
 
     def around(self, key: int) -> tuple[tuple[Brief, ...], tuple[Brief, ...]]:
         """Q11: the data sets upstream and the A/B tests downstream of a version, exactly."""
-        exact = replace(self._ask, grain="exact")
-        above = self._reach([key], upstream=True, ask=exact)
-        below = self._reach([key], upstream=False, ask=exact)
         return (
-            self._briefs(self._of_type(above, "dataset", [key])),
-            self._briefs(self._of_type(below, "ab-test", [key])),
+            self._briefs(self._of_type([key], "dataset", upstream=True, grain="exact")),
+            self._briefs(self._of_type([key], "ab-test", upstream=False, grain="exact")),
         )
 
     def owners_of_chain(self, key: int) -> tuple[Owned, ...]:
@@ -286,12 +279,14 @@ class Thirteen:
         self.why.extend(walked.why)
         return walked
 
-    def _of_type(self, walked: Walk, kind: str, starts: Collection[int]) -> list[int]:
-        uris = self._reader.uris(walked.reached)
-        own = self._group(starts)
-        return self._things.unique(
-            [key for key in walked.reached if uris[key].type == kind and key not in own]
-        )
+    def _of_type(
+        self, keys: Collection[int], kind: str, *, upstream: bool, grain: str = "logical"
+    ) -> list[int]:
+        """What of one type do things lead to?"""
+        ask = replace(self._ask, grain=grain)
+        found, why = of_type(self._things, keys, kind, upstream=upstream, ask=ask)
+        self.why.extend(why)
+        return found
 
 
 def owned_by(things: Things, key: int) -> set[int]:
