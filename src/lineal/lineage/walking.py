@@ -6,9 +6,11 @@ The meaning of a walk (grains, parts and wholes, the three laws) is told in
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 from lineal.errors import OutOfTime
 from lineal.lineage.active import active_versions
@@ -390,11 +392,14 @@ class _Walker:
         versions: dict[int, list[tuple[Instant, int]]] = defaultdict(list)
         for link in self._graph.inward(wholes, ("version_of",)):
             versions[link.dst].append((link.valid_from, link.src))
+        for some in versions.values():
+            some.sort()
         found: dict[tuple[int, Instant], list[tuple[int, bool]]] = {}
         for key, at in ends:
-            earlier = [one for one in versions.get(key, ()) if one[0] <= at]
+            those = versions.get(key, ())
+            earlier = bisect_right(those, at, key=itemgetter(0))
             if earlier:
-                found[(key, at)] = [(max(earlier)[1], True)]
+                found[(key, at)] = [(those[earlier - 1][1], True)]
             else:
                 found[(key, at)] = [(key, key not in wholes)]
         return found

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from os import PathLike, fspath
 from pathlib import Path
@@ -153,9 +153,7 @@ class Shapes(Mapping[str, EntityType]):
 
     def whole_kinds(self, type_name: str) -> tuple[str, ...]:
         """Return the level kinds that join the type to a whole, its own one first."""
-        own = self.type(type_name).part_of_kind
-        found = [name for name in self.level_kinds if self.ends(name, type_name)]
-        return tuple(sorted(found, key=lambda name: name != own))
+        return _whole_kinds(self, type_name)
 
     def whole_kind(self, type_name: str) -> str | None:
         """Return the level kind that joins the type to the whole it is a part of, if it is one."""
@@ -177,6 +175,13 @@ class Shapes(Mapping[str, EntityType]):
             if name not in self.classes:
                 raise ShapeError(f"There is no class {name!r}.", fix=nearest(name, CLASSES))
         return frozenset(kind for name in classes for kind in self.classes[name])
+
+
+@lru_cache(maxsize=1_000)
+def _whole_kinds(shapes: Shapes, type_name: str) -> tuple[str, ...]:
+    own = shapes.type(type_name).part_of_kind
+    found = [name for name in shapes.level_kinds if shapes.ends(name, type_name)]
+    return tuple(sorted(found, key=lambda name: name != own))
 
 
 @cache

@@ -70,11 +70,13 @@ class Shelves:
         past = self.picture.past
         return None if past is None else Ended(past)
 
-    def outward(self, known: Longs) -> Claims:
-        """Return the claims that begin at things, by their numbers, in order."""
+    def outward(self, known: Longs, kinds: NDArray[np.bool_]) -> Claims:
+        """Return the claims of some kinds that begin at things, by their numbers, in order."""
         places, counts = _between(self.out_first, known)
-        claims = self.picture.claims.chosen(places)
-        return replace(claims, sources=known.astype(np.int32).repeat(counts))
+        # A hub has very many claims, of which few may be asked for.
+        wanted = kinds[self.picture.claims.kinds[places]]
+        claims = self.picture.claims.chosen(places[wanted])
+        return replace(claims, sources=known.astype(np.int32).repeat(counts)[wanted])
 
     def ends(self, kinds: Collection[str]) -> Ends:
         """Return where edges of some kinds lead from each thing; made when first asked for."""
@@ -126,9 +128,10 @@ class Shelves:
         of = np.arange(known.size).repeat(counts)[wanted]
         return of, claims.targets[places[wanted]]
 
-    def toward(self, known: Longs) -> Claims:
-        """Return the claims that end at things, by their numbers, in order."""
-        return self.chosen(self.inward[_between(self.in_first, known)[0]])
+    def toward(self, known: Longs, kinds: NDArray[np.bool_]) -> Claims:
+        """Return the claims of some kinds that end at things, by their numbers, in order."""
+        places = self.inward[_between(self.in_first, known)[0]]
+        return self.chosen(places[kinds[self.picture.claims.kinds[places]]])
 
     def chosen(self, places: NDArray[Any]) -> Claims:
         """Return the claims at some places."""
@@ -234,10 +237,11 @@ class Held:
         if not known.size:
             return []
         shelves, picture = self._shelves, self._shelves.picture
-        some = shelves.toward(known) if inward else shelves.outward(known)
+        wanted = picture.kinds(kinds)
+        some = shelves.toward(known, wanted) if inward else shelves.outward(known, wanted)
         if self._then is not None:
             some = self._then.also(some, known, inward=inward)
-        some = some.chosen(picture.kinds(kinds)[some.kinds])
+            some = some.chosen(wanted[some.kinds])
         if most is not None and len(some.kinds) > most + 1:
             some = some.chosen(np.arange(most + 1))
         names, layers = picture.kind_names, picture.layer_names

@@ -104,15 +104,20 @@ _OLDEST = "SELECT min(document) FROM watch WHERE source = ? AND dirty_at = ?"
 def health(driver: Driver) -> list[SourceHealth]:
     """How does each source stand?"""
     marks = {row[0]: row[1:] for row in driver.rows(_MARKS)}
-    waits, dead, lives = (
+    waits, dead, gone, ever = (
         {row[0]: int(row[1]) for row in driver.rows(text)}
         for text in (
             "SELECT source, count(*) FROM inbox GROUP BY source",
             "SELECT source, count(*) FROM dead_letter GROUP BY source",
-            "SELECT source, count(*) FROM document"
-            " WHERE live AND source NOT LIKE 'rule:%' GROUP BY source",
+            # All by the index of names, and the few that are gone by going through the table: to
+            # find for each name whether it lives takes ten times as long as both.
+            "SELECT source || '', count(*) FROM document WHERE NOT live GROUP BY source || ''",
+            "SELECT source, count(*) FROM document WHERE source NOT LIKE 'rule:%' GROUP BY source",
         )
     )
+    lives = {
+        source: left for source, count in ever.items() if (left := count - gone.get(source, 0))
+    }
     accounts, stand_, unfit = flow.accounts(driver), standings(driver), count_unfit(driver)
     names = marks.keys() | waits.keys() | dead.keys() | lives.keys() | stand_.keys() | unfit.keys()
     none = (0, 0, None)
