@@ -12,7 +12,8 @@ import pytest
 from lineal.access import LOCAL
 from lineal.errors import InvalidQuery
 from lineal.model import Budget, Cut, EdgeStatement, Json, Moment, Record, Statement, Uri
-from lineal.query import Ask, Change, Impact, Questions, Touched
+from lineal.query import Ask, Change, Impact, Questions, Touched, use
+from lineal.query.things import Things
 from tests.graphs import Graph, new, said
 from tests.test_lineage import name, uri
 
@@ -278,6 +279,21 @@ def test_unused_is_what_nothing_live_or_recent_takes_from_and_since_when(graph: 
     assert never.since == graph.clock.at
     assert [name(one.thing.uri) for one in answer.value] == ["d.old", "d.never"]
     assert "d.late" in {name(one.thing.uri) for one in now.value}
+
+
+def test_unused_of_very_much_is_told_as_far_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first recorded are looked at first, some at a time; the answer says how many were."""
+    monkeypatch.setattr(use, "SLICE", 2)
+    monkeypatch.setattr(Things, "must_end", lambda things: True)
+    with new("sqlite") as graph:
+        graph.say(*(said(uri(f"d.{at}"), document=f"d {at}") for at in range(5)))
+        answer = graph.ask.unused(LOCAL, types=["dataset"], days=0)
+
+    assert [name(one.thing.uri) for one in answer.value] == ["d.0", "d.1"]
+    assert answer.why == (Cut("time", "since", done=2, total=5),)
+    assert answer.total is None
 
 
 def test_unused_of_an_owner_is_what_is_theirs() -> None:

@@ -135,11 +135,13 @@ class Counting:
     def __len__(self) -> int:
         return int(self.far.keys.size)
 
-    def of_type(self, kind: str) -> list[int]:
-        """Return what is of a type, as it was reached: the starts too."""
-        if kind not in self._type_names:
-            return []
-        found: list[int] = self.far.keys[self._types == self._type_names.index(kind)].tolist()
+    def of_types(self, types: Collection[str] | None) -> list[int]:
+        """Return what is of these types, or all of it, as it was reached: the starts too."""
+        keys = self.far.keys
+        if types is not None:
+            wanted = np.array([name in types for name in self._type_names], np.bool_)
+            keys = keys[wanted[self._types]]
+        found: list[int] = keys.tolist()
         return found
 
     def page(self, limit: int, offset: int) -> tuple[Far, set[int]]:

@@ -1,4 +1,7 @@
-"""What a walk comes to, for questions that ask what and how far, and not by which steps."""
+"""What a walk comes to, for questions that ask what and how far, and not by which steps.
+
+Where there is an index they are answered from its compiled rows and from the columns beside them.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +12,61 @@ from lineal.model import Budget, Cut
 from lineal.query.things import Things
 from lineal.query.walks import Ask, go, way_of
 
-#: How far compiled rows are walked for things of one type: over a million of them takes no longer
-#: than to read a few hundred things.
+#: How far compiled rows are walked for things of some types: over a million of them takes no
+#: longer than to read a few hundred things.
 COMPILED = Budget(depth=100_000, nodes=2_000_000, edges=10_000_000)
 
 
-def of_type(
-    things: Things, keys: Collection[int], kind: str, *, upstream: bool, ask: Ask
-) -> tuple[list[int], list[Cut]]:
+def of_types(
+    things: Things,
+    keys: Collection[int],
+    types: Collection[str] | None,
+    *,
+    upstream: bool,
+    ask: Ask,
+    compiled: Budget | None = None,
+) -> tuple[set[int], list[Cut]]:
     """
-    Return what of one type things lead to, in the order of URIs, and what was cut.
+    Return what things lead to, themselves too, of some types or of all, and what was cut.
 
-    Over compiled rows the walk goes as far as it goes; step by step as far as its budget.
+    Each is told under the name that stands for it. *compiled*: how far over compiled rows, if not
+    as far as is left of what is asked.
     """
     if things.index is None:
         walked = go(things, keys, upstream=upstream, ask=ask)
-        uris, why = things.reader.uris(walked.reached), walked.why
-        found = [key for key in walked.reached if uris[key].type == kind]
-    else:
-        # NumPy is imported where there is an index.
+        found, why = list(walked.reached), list(walked.why)
+        if types is not None:
+            uris = things.reader.uris(found)
+            found = [key for key in found if uris[key].type in types]
+        return set(things.one(found).values()), why
+    # NumPy is imported where there is an index.
+    from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415
+    from lineal.query import counting  # noqa: PLC0415
+
+    try:
+        counted, why = counting.reached(
+            things, keys, upstream=upstream, ask=ask, compiled=compiled or things.left(ask.budget)
+        )
+        return set(counted.of_types(types)), why
+    except Unsound:
+        things.leave_index()
+        return of_types(things, keys, types, upstream=upstream, ask=ask)
+
+
+def live_things(things: Things) -> list[int]:
+    """Return what is in use by itself, each under one name, in the order of URIs."""
+    types = [name for name, shape in things.shapes.types.items() if shape.live]
+    if things.index is not None:
         from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415
-        from lineal.query import counting  # noqa: PLC0415
+        from lineal.query.traits import live_of  # noqa: PLC0415
 
         try:
-            counted, why = counting.reached(
-                things, keys, upstream=upstream, ask=ask, compiled=COMPILED
-            )
-            found = counted.of_type(kind)
+            known = things.index.known(things.reader)
+            if known is not None:
+                return things.unique(live_of(things, known, types))
         except Unsound:
             things.leave_index()
-            return of_type(things, keys, kind, upstream=upstream, ask=ask)
-    own = set(things.one(list(keys)).values())
-    return [key for key in things.unique(found) if key not in own], why
+    return things.unique(things.live(things.reader.of_types(types)))
 
 
 def reached(things: Things, keys: Collection[int], *, upstream: bool, ask: Ask) -> Walk:

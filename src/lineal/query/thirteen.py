@@ -6,13 +6,13 @@ Answers are of things under the name that stands for them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
 from lineal.model import Cut
-from lineal.query.reaching import of_type, reached
+from lineal.query.reaching import COMPILED, live_things, of_types, reached
 from lineal.query.things import Brief, Things
 from lineal.query.walks import Ask, go
 
@@ -253,8 +253,9 @@ class Thirteen:
             raise InvalidQuery(f"A {self._type(key)} owns nothing.", fix="Ask of a team or person.")
         owned = owned_by(self._things, key)
         assets = [at for at in self._things.unique(owned) if self._type(at) in RETIRABLE]
-        idle, why = idle_among(self._things, assets, self._ask)
-        self.why.extend(why)
+        used = in_use(self._things, self._ask)
+        idle, why = idle_among(self._things, assets, used, self._ask)
+        self.why.extend((*used.why, *why))
         return self._briefs(idle)
 
     # ── Small words ──────────────────────────────────────────────────────────────────────────
@@ -283,10 +284,12 @@ class Thirteen:
         self, keys: Collection[int], kind: str, *, upstream: bool, grain: str = "logical"
     ) -> list[int]:
         """What of one type do things lead to?"""
-        ask = replace(self._ask, grain=grain)
-        found, why = of_type(self._things, keys, kind, upstream=upstream, ask=ask)
+        ask, things = replace(self._ask, grain=grain), self._things
+        found, why = of_types(
+            things, keys, {kind}, upstream=upstream, ask=ask, compiled=COMPILED
+        )  # fmt: skip
         self.why.extend(why)
-        return found
+        return things.unique(found - set(things.one(list(keys)).values()))
 
 
 def owned_by(things: Things, key: int) -> set[int]:
@@ -305,40 +308,47 @@ def owned_by(things: Things, key: int) -> set[int]:
     return owned | (parts - others)
 
 
-def live_things(things: Things) -> list[int]:
-    """Return what is in use by itself, each under one name."""
-    types = [name for name, shape in things.shapes.types.items() if shape.live]
-    return things.unique(things.live(things.reader.of_types(types)))
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What is live, and all that it surely rests on, each under one name."""
+
+    live: frozenset[int]
+    beneath: frozenset[int]
+    why: tuple[Cut, ...] = ()
 
 
-def idle_among(things: Things, keys: Sequence[int], ask: Ask) -> tuple[list[int], list[Cut]]:
-    """
-    Return those from which nothing live is reached, and what was cut.
-
-    One walk from all that is live finds what is surely used, and one from all the rest whether
-    anything of that leads to something live after all; only then each is walked from by itself.
-    """
-    logical = Ask(ask.budget, "logical", ask.kinds, ask.layers)
+def in_use(things: Things, ask: Ask) -> InUse:
+    """Return what is live and all upstream of it, by one walk."""
     live = live_things(things)
-    if not keys or not live:
-        return list(keys), []
-    above = reached(things, live, upstream=True, ask=logical)
-    why = list(above.why)
-    used = set(things.one(list(above.reached)).values())
-    rest = [key for key in keys if key not in used]
-    if not rest:
-        return [], why
-    below = reached(things, rest, upstream=False, ask=logical)
-    why += below.why
-    if not things.live(list(below.reached)):
+    if not live:
+        return InUse(frozenset(), frozenset())
+    above, why = of_types(things, live, None, upstream=True, ask=replace(ask, grain="logical"))
+    return InUse(frozenset(live), frozenset(above), tuple(why))
+
+
+def idle_among(
+    things: Things, keys: Collection[int], used: InUse, ask: Ask
+) -> tuple[list[int], list[Cut]]:
+    """
+    Return those, each given under one name, from which nothing live is reached; and what was cut.
+
+    One walk from all that is not surely used finds whether anything of that leads to something live
+    after all; only then each is walked from by itself.
+    """
+    rest = [key for key in keys if key not in used.beneath]
+    if not rest or not used.live:
+        return rest, []
+    logical = replace(ask, grain="logical")
+    below, why = of_types(things, rest, None, upstream=False, ask=logical)
+    if below.isdisjoint(used.live):
         return rest, why
     idle = []
     for at, key in enumerate(rest):
         if things.out_of_time(ask.budget)():
             why.append(Cut("time", "looked at", done=at, total=len(rest)))
             break
-        walked = reached(things, [key], upstream=False, ask=logical)
-        why += walked.why
-        if not things.live(list(walked.reached)):
+        found, cut = of_types(things, [key], None, upstream=False, ask=logical)
+        why += cut
+        if found.isdisjoint(used.live):
             idle.append(key)
     return idle, why

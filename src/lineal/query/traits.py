@@ -63,6 +63,13 @@ class Known:
         picture = self.shelves.picture
         return picture.types[picture.numbers.each(keys)].astype(np.int64), picture.type_names
 
+    def of_types(self, names: Collection[str]) -> Longs:
+        """Return the things that are of these types, but for what is new."""
+        picture = self.shelves.picture
+        wanted = np.array([name in names for name in picture.type_names], np.bool_)
+        found: Longs = picture.numbers.key(np.flatnonzero(wanted[picture.types])).astype(np.int64)
+        return found
+
     def stages(self, keys: Longs) -> tuple[Longs, tuple[str, ...]]:
         """Return the stage of each of these things, as a place in names; "" is none."""
         places = self.shelves.picture.numbers.each(keys)
@@ -89,6 +96,17 @@ class Known:
         )
         ends = picture.numbers.key(ends).astype(np.int64)
         return once(places, ends)
+
+
+def live_of(things: Things, known: Known, types: Collection[str]) -> set[int]:
+    """Return which things of these types are live; the store is asked where it must be."""
+    keys = known.of_types(types)
+    sure = known.sure(keys)
+    certain = keys[sure]
+    found: set[int] = set(certain[known.live(certain)].tolist())
+    changed = things.reader.types(known.changed)
+    asked = {key for key, name in changed.items() if name in types} | set(keys[~sure].tolist())
+    return found | things.live(asked)
 
 
 def once(places: Longs, ends: Longs) -> tuple[Longs, Longs]:

@@ -7,12 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lineal.errors import InvalidQuery
-from lineal.lineage import Walk
 from lineal.model import Answer, Cut, Instant
-from lineal.query.reaching import reached
+from lineal.query.reaching import live_things, of_types
 from lineal.query.things import Brief, Things, answer
-from lineal.query.thirteen import RETIRABLE, idle_among, live_things, owned_by
-from lineal.query.walks import Ask
+from lineal.query.thirteen import RETIRABLE, idle_among, in_use, owned_by
+from lineal.query.walks import SLICE, Ask
 
 #: What is counted as an asset unless other types are asked for.
 ASSETS = ("dataset", "feature", "feature-set", "feature-service", "pipeline")
@@ -66,9 +65,9 @@ def shared(
         if things.out_of_time(ask.budget)():
             why.append(Cut("time", "looked at", done=at, total=len(consumers)))
             break
-        walked = reached(things, [consumer], upstream=True, ask=logical)
-        why.extend(walked.why)
-        for key in _of_types(things, walked, wanted):
+        found, cut = of_types(things, [consumer], wanted, upstream=True, ask=logical)
+        why.extend(cut)
+        for key in found - {consumer}:
             rest[key].add(consumer)
     uris = things.reader.uris(rest)
     owning = {key: {team for one in some for team in teams[one]} for key, some in rest.items()}
@@ -105,12 +104,6 @@ def _teams(things: Things, keys: Sequence[int]) -> dict[int, set[int]]:
     }
 
 
-def _of_types(things: Things, walked: Walk, types: Collection[str]) -> set[int]:
-    uris = things.reader.uris(walked.reached)
-    found = [key for key, at in walked.reached.items() if at.depth and uris[key].type in types]
-    return set(things.one(found).values())
-
-
 # ── Unused ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -129,16 +122,19 @@ def unused(
     Of one owner (a person, or a team and its people), or of everybody.
     """
     wanted = _declared(things, types or RETIRABLE)
-    idle, why = idle_among(things, _candidates(things, owner, wanted), ask)
+    used, every = in_use(things, ask), _candidates(things, owner, wanted)
+    before, why = things.reader.basis.valid_at - days * DAY, list(used.why)
     found: list[Unused] = []
-    before = things.reader.basis.valid_at - days * DAY
-    for at, key in enumerate(idle):
-        if at and things.must_end():
-            why.append(Cut("time", "since", done=at, total=len(idle)))
+    seen: set[int] = set()
+    for done in range(0, len(every), SLICE):
+        if done and things.must_end():
+            why.append(Cut("time", "since", done=done, total=len(every)))
             break
-        used = _last_used(things, key)
-        if used is None or used[0] <= before:
-            found.append(_told(things, key, used))
+        some = set(things.one(every[done : done + SLICE]).values()) - seen
+        seen |= some
+        idle, cut = idle_among(things, sorted(some), used, ask)
+        why += cut
+        found += _since(things, _said(things, idle, wanted), before)
     found.sort(key=lambda one: (one.since, one.thing.uri))
     reasons = list(dict.fromkeys(why))
     total = None if reasons else len(found)
@@ -150,52 +146,64 @@ def unused(
 
 
 def _candidates(things: Things, owner: int | None, types: Collection[str]) -> list[int]:
-    """Return the things of these types, of one owner or of all, that are there."""
-    reader = things.reader
+    """Return the things of these types, of one owner or of all, the first recorded first."""
     if owner is None:
-        keys: Iterable[int] = reader.of_types(types)
-    else:
-        uri = reader.uris([owner])[owner]
-        if uri.type not in ("team", "user"):
-            raise InvalidQuery(f"A {uri.type} owns nothing.", fix="Ask of a team or person.")
-        keys = owned_by(things, owner)
-    ordered = things.unique(list(keys))
-    uris, entities = reader.uris(ordered), things.merged(ordered)
-    return [key for key in ordered if uris[key].type in types and entities[key].said]
+        return things.reader.of_types(types)
+    uri = things.reader.uris([owner])[owner]
+    if uri.type not in ("team", "user"):
+        raise InvalidQuery(f"A {uri.type} owns nothing.", fix="Ask of a team or person.")
+    return sorted(owned_by(things, owner))
 
 
-def _last_used(things: Things, key: int) -> tuple[Instant, int] | None:
-    """When did anything last take from a thing, its parts or its whole, and what was it?"""
+def _said(things: Things, keys: Collection[int], types: Collection[str]) -> list[int]:
+    """Return those of these types of which anything is said."""
+    uris, entities = things.reader.uris(keys), things.merged(keys)
+    return [key for key in keys if uris[key].type in types and entities[key].said]
+
+
+def _since(things: Things, keys: Collection[int], before: Instant) -> list[Unused]:
+    """Tell of those from which nothing was taken after *before*."""
+    last = _last_used(things, keys)
+    idle = [key for key in keys if key not in last or last[key][0] <= before]
+    owners = things.owners(idle)
+    named = {owner for some in owners.values() for owner in some}
+    briefs = things.briefs({*idle, *named, *(last[key][1] for key in idle if key in last)})
+    told = []
+    for key in idle:
+        at, by = last.get(key, (None, None))
+        since = things.reader.first_recorded(key)[1] if at is None else at
+        of = tuple(briefs[owner] for owner in owners[key])
+        told.append(Unused(briefs[key], since, at, None if by is None else briefs[by], of))
+    return told
+
+
+def _last_used(things: Things, keys: Collection[int]) -> dict[int, tuple[Instant, int]]:
+    """When did anything last take from these things, their parts or their wholes, and what?"""
     reader, shapes = things.reader, things.shapes
-    group = set(things.groups([key])[key])
-    level = frozenset(shapes.level_kinds)
-    names = group | {link.src for link in reader.inward(group, level)}
-    names |= {link.dst for link in reader.outward(group, level)}
-    flowing = shapes.kinds_in(("data", "serve"))
-    taken: list[tuple[Instant, int]] = []
-    for name in sorted(names):
-        ended, _ = reader.claim_history(name, things.budget.edges)
-        for (src, kind, dst), claims in ended.items():
-            flow = shapes.flows(kind) if kind in flowing else 0
-            other = src if (flow < 0 and dst == name) else dst if flow > 0 and src == name else None
-            if other is None:
-                continue
-            for claim in claims:
-                if claim.ended != "corrected":
-                    taken.append((claim.valid_to or claim.valid_from, other))
-    jobs = {other for _, other in taken}
-    taken += [(run.valid_from, run.dst) for run in reader.inward(jobs, ("run_of",))]
-    return max(taken, default=None)
+    level, flowing = frozenset(shapes.level_kinds), shapes.kinds_in(("data", "serve"))
+    groups = things.groups(keys)
+    #: For which things each name counts.
+    of: dict[int, set[int]] = defaultdict(set)
+    for key in keys:
+        for member in groups[key]:
+            of[member].add(key)
+    links = [(one.dst, one.src) for one in reader.inward(list(of), level)]
+    links += [(one.src, one.dst) for one in reader.outward(list(of), level)]
+    for near, other in links:
+        of[other] |= {key for key in of[near] if near in groups[key]}
+    found: dict[int, tuple[Instant, int]] = {}
 
+    def take(key: int, at: Instant, by: int) -> None:
+        found[key] = max(found.get(key, (at, by)), (at, by))
 
-def _told(things: Things, key: int, used: tuple[Instant, int] | None) -> Unused:
-    owners = things.owners([key])[key]
-    briefs = things.briefs([key, *owners, *(() if used is None else (used[1],))])
-    since = used[0] if used is not None else things.reader.first_recorded(key)[1]
-    return Unused(
-        briefs[key],
-        since,
-        None if used is None else used[0],
-        None if used is None else briefs[used[1]],
-        tuple(briefs[owner] for owner in owners),
-    )
+    takers: dict[int, set[int]] = defaultdict(set)
+    giving = [kind for kind in flowing if shapes.flows(kind) > 0]
+    taking = [kind for kind in flowing if shapes.flows(kind) < 0]
+    for name, other, at in reader.last(list(of), giving, taking):
+        takers[other] |= of[name]
+        for key in of[name]:
+            take(key, at, other)
+    for run in reader.inward(list(takers), ("run_of",)):
+        for key in takers[run.dst]:
+            take(key, run.valid_from, run.dst)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 import sqlalchemy as sa
@@ -47,6 +47,16 @@ class Derived:
     version: str
     why: str
     supports: tuple[tuple[int, str, int], ...]
+
+
+class _Last(NamedTuple):
+    """What tells until when a claim was so."""
+
+    valid_from: Instant
+    valid_to: Instant | None
+    t_to: int | None
+    ended_at: Instant | None
+    reason: int | None
 
 
 class Links(Snapshot):
@@ -323,6 +333,28 @@ class Links(Snapshot):
         found.update(self._claims(ends, schema.edge_out.c.t_from <= self.basis.t))
         return found, len(begun) > most or len(ended) > most
 
+    def last(
+        self, keys: Iterable[int], outward: Collection[str], inward: Collection[str]
+    ) -> list[tuple[int, int, Instant]]:
+        """
+        Until when is it known that these things had edges of these kinds, and to what?
+
+        As (thing, other end, instant), each claim one: until it ended, as far as that is known by
+        then, else since when it is so. What was only corrected never was.
+        """
+        found: list[tuple[int, int, Instant]] = []
+        t = self.basis.t
+        for outwards, kinds in ((True, outward), (False, inward)):
+            numbers = self.kinds(kinds)
+            text = _EVER[outwards].format(kinds=", ".join(map(str, numbers)))
+            for some in slices(keys) if numbers else ():
+                for key, other, *line in self._driver.some(text, some, t):
+                    last = _Last(*line)
+                    known = last.t_to is not None and last.t_to <= t
+                    if not known or last.reason != _CORRECTED:
+                        found.append((key, other, until(last, known) or last.valid_from))
+        return found
+
     def _ever(self, table: sa.Table, end: sa.Column[Any], key: int, most: int) -> list[Any]:
         query = sa.select(table.c.src, table.c.kind, table.c.dst).distinct()
         found = self._found(query.where(end == key, table.c.t_from <= self.basis.t), most + 1)
@@ -462,6 +494,17 @@ _SAYING = {
         WHERE other.kind = ? AND other.t_to IS NULL AND other.dst {among}
     """,
 }
+#: Which claims did things ever have that begin, or end, at them? By whether they begin.
+_EVER = {
+    outward: (
+        f"SELECT {end}, {other}, valid_from, valid_to, t_to, ended_at, reason FROM {table}"
+        f" WHERE kind IN ({{kinds}}) AND t_from <= ? AND {end} {{{{among}}}}"
+    )
+    for outward, table, end, other in (
+        (True, "edge_out", "src", "dst"), (False, "edge_in", "dst", "src"),
+    )
+}  # fmt: skip
+_CORRECTED = schema.REASONS.index("corrected")
 #: Which claims of a kind that begin, or end, at these things did we hold by then?
 _HELD_OUT = """
     SELECT src, dst, layer, document, valid_from, valid_to FROM edge_out
