@@ -327,7 +327,31 @@ def _over_http(
                 Line(f"over HTTP: {path} of a {sort}, {words}, p50", "",
                      statistics.median(times) * 1e3, "ms", bound, _about(path, told))
             )  # fmt: skip
+        lines += [_page(connection, url, words) for url, words in _pages(chosen)]
     return lines
+
+
+def _pages(chosen: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield what else is asked for over and over, or in haste: addresses, and what they are."""
+    typical, hub = (urlencode({"uri": chosen[sort][0]}) for sort in ("typical", "hub"))
+    yield "/", "the first page of the portal"
+    yield "/metrics", "what Prometheus asks for"
+    yield "/api/v1/counts", "how many things there are of each type"
+    yield f"/api/v1/questions/q7?{hub}", "Q7 of a hub, all models downstream"
+    yield f"/api/v1/questions/q2?{typical}", "Q2 of a typical, pipelines upstream"
+    yield "/api/v1/shared", "what most live consumers rest on"
+    yield "/api/v1/search?q=model", "a search for a frequent word"
+
+
+def _page(connection: http.client.HTTPConnection, url: str, words: str) -> Line:
+    _read(connection, url)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        body = _read(connection, url)
+        times.append(time.perf_counter() - began)
+    about = f"{len(body):,} bytes"
+    return Line(f"over HTTP: {words}, p50", "", statistics.median(times) * 1e3, "ms", None, about)
 
 
 def _right(db: Path, uris: Sequence[str]) -> dict[str, set[str]]:
@@ -400,9 +424,13 @@ def _serving(db: Path, *, warm: bool) -> Iterator[http.client.HTTPConnection]:
 
 
 def _get(connection: http.client.HTTPConnection, url: str) -> Any:
+    return json.loads(_read(connection, url))
+
+
+def _read(connection: http.client.HTTPConnection, url: str) -> bytes:
     connection.request("GET", url)
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:
         raise Differs(f"{url} was answered with {answer.status}: {body[:300]!r}")
-    return json.loads(body)
+    return body
