@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from operator import itemgetter
 
 from lineal.errors import OutOfTime
@@ -250,18 +249,16 @@ class _Walker:
             if at % _LOOK == _LOOK - 1 and self._out_of_time():
                 raise OutOfTime("The time of the walk is used up.")
             owner = link.src if outward else link.dst
+            kind, layer, edge = link.kind, link.layer, (link.src, link.kind, link.dst)
             for item, label in owners[owner]:
                 for target, exact in targets[self._key_of(link, outward)]:
-                    step = Step(
-                        item, link.kind, target, link.layer, label.possible,
-                        (link.src, link.kind, link.dst),
-                    )  # fmt: skip
-                    if link.kind in self._feedback:
-                        yield step, None
+                    if kind in self._feedback:
+                        yield Step(item, kind, target, layer, label.possible, edge), None
                         continue
                     arrived = self._arrived(link, label, exact, finely)
                     if arrived is not None and target not in self._groups[item]:
-                        yield replace(step, shown=arrived.mode is Mode.SHOWN), arrived
+                        shown = arrived.mode is Mode.SHOWN
+                        yield Step(item, kind, target, layer, label.possible, edge, shown), arrived
 
     def _worth_it(self, items: Sequence[_Item]) -> Sequence[_Item]:
         """Leave out what leads to nothing that is asked for, by what the shapes declare."""

@@ -58,6 +58,7 @@ class Things:
         self._groups: dict[int, frozenset[int]] = {}
         self._one: dict[int, int] = {}
         self._entities: dict[int, Entity] = {}
+        self._briefs: dict[int, Brief] = {}
         #: How many things were reached, and edges looked at, by all walks of the question.
         self.reached = self.scanned = 0
 
@@ -201,14 +202,16 @@ class Things:
     def merged(self, keys: Collection[int]) -> dict[int, Entity]:
         """Return each thing as all its names and sources together say, the chosen name first."""
         groups, one = self.groups(keys), self.one(keys)
-        self.entities(member for group in groups.values() for member in group)
-        return {key: self._merged(groups[key], one[key]) for key in keys}
+        entities = self.entities(member for group in groups.values() for member in group)
+        return {
+            key: entities[one[key]] if len(groups[key]) == 1
+            else self._merged(groups[key], one[key])
+            for key in keys
+        }  # fmt: skip
 
     def _merged(self, group: frozenset[int], chosen: int) -> Entity:
         entities = self.entities(group)
         head = entities[chosen]
-        if len(group) == 1:
-            return head
         ordered = sorted(group, key=lambda member: (member != chosen, entities[member].uri))
         every = [entities[member] for member in ordered]
         attributes: dict[str, Json] = {}
@@ -232,8 +235,11 @@ class Things:
     def briefs(self, keys: Collection[int]) -> dict[int, Brief]:
         """Return each thing in one line, under the name that stands for it."""
         one = self.one(keys)
-        entities = self.entities(one.values())
-        return {key: brief(entities[chosen]) for key, chosen in one.items()}
+        untold = {chosen for chosen in one.values() if chosen not in self._briefs}
+        if untold:
+            entities = self.entities(untold)
+            self._briefs.update((key, brief(entity)) for key, entity in entities.items())
+        return {key: self._briefs[chosen] for key, chosen in one.items()}
 
     def owners(self, keys: Collection[int]) -> dict[int, list[int]]:
         """Return who owns each thing; a part without owners has its whole's."""

@@ -382,28 +382,29 @@ class Shown:
 
     def arrows(self) -> tuple[Arrow, ...]:
         """Return every step once, in the direction of the data."""
-        found: dict[tuple[Uri, str, Uri], Arrow] = {}
+        every: list[tuple[Step, int, bool]] = []
         for walked, sign in self._sides:
-            for step in walked.steps.values():
-                self._add(found, step, sign, feedback=False)
-            for step in walked.feedback:
-                self._add(found, step, sign, feedback=True)
-            for part, kind, whole in sorted(walked.contained):
-                step = Step(part, kind, whole, "declared", False, (part, kind, whole))
-                self._add(found, step, 1, feedback=False)
+            every += [(step, sign, False) for step in walked.steps.values()]
+            every += [(step, sign, True) for step in walked.feedback]
+            every += [
+                (Step(part, kind, whole, "declared", False, (part, kind, whole)), 1, False)
+                for part, kind, whole in sorted(walked.contained)
+            ]
+        told = [
+            (*((start, end) if sign > 0 else (end, start)), step, feedback)
+            for step, sign, feedback in every
+            if (start := self._stands.get(step.start, -1)) in self._briefs
+            and (end := self._stands.get(step.end, -1)) in self._briefs
+            and start != end
+        ]
+        uris = self._things.reader.uris(end for _, _, step, _ in told for end in step.edge[::2])
+        found: dict[tuple[Uri, str, Uri], Arrow] = {}
+        for first, last, step, feedback in told:
+            name = (self._briefs[first].uri, step.kind, self._briefs[last].uri)
+            if name not in found:
+                edge = (uris[step.edge[0]], step.edge[1], uris[step.edge[2]])
+                found[name] = Arrow(*name, step.layer, step.possible, feedback, edge)
         return tuple(found[name] for name in sorted(found))
-
-    def _add(
-        self, found: dict[tuple[Uri, str, Uri], Arrow], step: Step, sign: int, *, feedback: bool
-    ) -> None:
-        ends = (self._stands.get(step.start, -1), self._stands.get(step.end, -1))
-        if ends[0] == ends[1] or not all(end in self._briefs for end in ends):
-            return
-        start, end = (self._briefs[key].uri for key in (ends if sign > 0 else ends[::-1]))
-        uris = self._things.reader.uris([step.edge[0], step.edge[2]])
-        edge = (uris[step.edge[0]], step.edge[1], uris[step.edge[2]])
-        arrow = Arrow(start, step.kind, end, step.layer, step.possible, feedback, edge)
-        found.setdefault((start, step.kind, end), arrow)
 
     def fresh_at(self) -> int | None:
         """When was the least recently confirmed of these things confirmed?"""
