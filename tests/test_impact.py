@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from lineal.access import LOCAL
-from lineal.errors import InvalidQuery
+from lineal.errors import InvalidQuery, OutOfTime
 from lineal.model import Budget, Cut, EdgeStatement, Json, Moment, Record, Statement, Uri
-from lineal.query import Ask, Change, Impact, Questions, Touched, use
+from lineal.query import Ask, Change, Impact, Questions, Touched, diff, use
 from lineal.query.things import Things
+from lineal.shapes import Shapes
+from lineal.store import Between
 from tests.graphs import Graph, new, said
 from tests.test_lineage import name, uri
 
@@ -221,6 +224,27 @@ def test_what_comes_and_goes_alone_is_added_and_dropped() -> None:
     assert added.by_what == {"added": 1}
     assert gone.by_what == {"dropped": 1}
     assert none.by_what == {}
+
+
+def test_schema_changes_of_very_much_are_told_as_far_as_there_was_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = diff.everything
+
+    def until_features(between: Between, shapes: Shapes, kind: str, **how: Any) -> object:
+        if kind == "feature":
+            raise OutOfTime("The question took longer than 5000 ms.")
+        return everything(between, shapes, kind, **how)
+
+    with new("sqlite") as graph:
+        graph.say(table((HOURS, "int")))
+        graph.say(table((HOURS, "text")))
+        monkeypatch.setattr(diff, "everything", until_features)
+        answer = graph.ask.schema_changes(LOCAL, Moment(known_t=1))
+
+    assert answer.value.by_what == {"retyped": 1}
+    assert answer.why == (Cut("time", "candidates", part=("feature",)),)
+    assert not answer.complete
 
 
 def test_an_alias_that_goes_back_to_an_older_version_is_a_rolling_back() -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from lineal.errors import OutOfTime
 from lineal.model import Answer, Cut, Json, Uri
 from lineal.query import diff
 from lineal.query.changing import OF, Change
@@ -91,7 +92,12 @@ def schema_changes(
     found: list[_Found] = []
     for at, name in enumerate(wanted):
         share = 1 / (len(wanted) - at)
-        told = diff.everything(between, shapes, name, ask=ask, limit=LISTED, share=share)
+        try:
+            told = diff.everything(between, shapes, name, ask=ask, limit=LISTED, share=share)
+        except OutOfTime:
+            # Not even which of them may differ: what was found of other types is told.
+            why.append(Cut("time", "candidates").of(name))
+            break
         why.extend(cut.of(name) for cut in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))

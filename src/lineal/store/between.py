@@ -55,6 +55,8 @@ class Between:
             )
         self._connection, self._reader, self.meter = connection, reader, meter
         self.before, self.after = reader(before), reader(after)
+        #: All that changed, by the feed; read when it is first asked for.
+        self._fed: set[int] | None = None
 
     @property
     def in_valid_time(self) -> bool:
@@ -137,14 +139,13 @@ class Between:
 
     def _by_feed(self, kind: str) -> set[int]:
         """Read the feed: every transaction names what it changed."""
-        table, entity = schema.tx, schema.entity
-        query = sa.select(table.c.changed).where(self._within(table.c.t))
-        keys = {key for (packed,) in self._found(query) for key in unpack_feed(bytes(packed))}
-        found: set[int] = set()
-        for some in slices(keys):
-            of_type = sa.select(entity.c.key).where(entity.c.key.in_(some), entity.c.type == kind)
-            found.update(key for (key,) in self._found(of_type))
-        return found
+        if self._fed is None:
+            table = schema.tx
+            query = sa.select(table.c.changed).where(self._within(table.c.t))
+            self._fed = {
+                key for (packed,) in self._found(query) for key in unpack_feed(bytes(packed))
+            }
+        return set(self.after.only(self._fed, (kind,)))
 
     def _by_facts(
         self, kind: str, condition: Callable[[sa.Table], sa.ColumnElement[bool]]

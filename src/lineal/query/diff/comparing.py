@@ -55,6 +55,8 @@ class Aliases:
     def __init__(self, sides: Sequence[Side]) -> None:
         self._sides = sides
         self._names: dict[int, Names] = {}
+        #: What was looked at; most things never had another name.
+        self._seen: set[int] = set()
 
     def __getitem__(self, key: int) -> Names:
         return self._names.get(key) or frozenset({key})
@@ -62,14 +64,17 @@ class Aliases:
     def learn(self, keys: Collection[int]) -> None:
         """Join the groups of both moments, and what those are joined to, until nothing is new."""
         joined: dict[int, set[int]] = {}
-        todo, seen = {key for key in keys if key not in self._names}, set[int]()
+        todo = set(keys) - self._seen
         while todo:
-            seen |= todo
-            groups = [group for side in self._sides for group in side.things.groups(todo).values()]
+            self._seen |= todo
+            groups = [
+                group for side in self._sides for group in side.things.groups(todo).values()
+                if len(group) > 1
+            ]  # fmt: skip
             for group in groups:
                 merged = set[int]().union(*(joined.get(key, {key}) for key in group))
                 joined.update(dict.fromkeys(merged, merged))
-            todo = {key for group in groups for key in group} - seen
+            todo = {key for group in groups for key in group} - self._seen
         self._names.update((key, frozenset(names)) for key, names in joined.items())
 
     def things(self, keys: Collection[int]) -> list[Names]:
