@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ from click.testing import CliRunner
 from lineal.access import LOCAL
 from lineal.client import Client
 from lineal.model import Answer, Budget
-from lineal.query import Ask, Brief, Questions, Trial
+from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, touching
+from lineal.query.changing import OF
+from lineal.query.index import Index
 from lineal.surfaces.cli import main
 from lineal.surfaces.server import create
 from lineal.testing.estate.truth import ASKED_OF, truth
@@ -168,6 +171,65 @@ def test_what_is_shared_is_what_each_of_its_consumers_is_made_from(world: Joined
             logical = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000), "logical")
             above = complete(world.lineal.ask.lineage(LOCAL, [consumer.uri], down=0, ask=logical))
             assert asset.thing in {node.thing for node in above.nodes}
+
+
+def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
+    world: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is more than a walk goes through is counted; the ways are gone to the worst of it."""
+    store = world.lineal.store
+    index = Index(store)
+    index.build()
+    slow, fast = Questions(store), Questions(store, index=index)
+    wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000))
+    narrow = Ask(Budget(nodes=10, edges=500_000, milliseconds=60_000))
+    # To be so narrow is usual here.
+    monkeypatch.setattr(touching, "Budget", lambda: narrow.budget)
+    with store.read(LOCAL) as reader:
+        uris = sorted(
+            uri
+            for kind in ("dataset", "feature", "column", "model", "pipeline", "feature-set")
+            for uri in list(reader.uris(reader.of_types([kind])).values())[::7]
+        )
+    seen: Counter[str] = Counter()
+    for uri in uris:
+        change = Change("dropped") if uri.type in OF["dropped"] else None
+        by_walk = slow.impact(LOCAL, [uri], ask=wide, limit=5_000, change=change)
+        one = complete(by_walk)
+        answer = fast.impact(LOCAL, [uri], ask=narrow, limit=5_000, change=change)
+        other = complete(answer)
+        seen["by columns"] += (by_walk.total or 0) > 10
+        seen["live"] += one.live > 0
+        seen["possible"] += any(hit.possible for hit in one.hits)
+        seen["effect"] += bool(one.by_effect)
+        assert answer.total == by_walk.total
+        assert _counts_of(other) == _counts_of(one)
+        assert {*map(_known_of, other.hits)} == {*map(_known_of, one.hits)}
+        assert len(other.hits) == len(one.hits)
+        assert all(hit.path for hit in other.hits)
+        # A whole of which live things rest on another part counts too.
+        live = {hit.thing for hit in one.hits if hit.live}
+        assert live <= {hit.thing for hit in other.hits if hit.live}
+        seen["more live"] += other.live > one.live
+        # What is in use comes first, and of the rest is told what is asked for.
+        few = fast.impact(LOCAL, [uri], ask=narrow, limit=3, change=change).value
+        assert [hit.in_use for hit in few.hits] == [hit.in_use for hit in one.hits[:3]]
+        assert _counts_of(few) == _counts_of(one)
+    for feature in ("by columns", "live", "possible", "effect"):
+        assert seen[feature] > 20, f"{feature} hardly occurred: {dict(seen)}"
+    assert seen["more live"] < seen["live"] / 10, seen
+
+
+def _counts_of(told: Impact) -> tuple[Any, ...]:
+    owned = {
+        (some.owner, some.contacts, some.count, tuple(some.by_type.items()))
+        for some in told.by_owner
+    }
+    return told.starts, told.change, told.by_type, told.in_use, told.by_effect, owned
+
+
+def _known_of(hit: Hit) -> tuple[Any, ...]:
+    return hit.thing, hit.depth, hit.in_use, hit.possible, hit.effect, hit.owners
 
 
 def difference(found: Any, expected: Any) -> Any:

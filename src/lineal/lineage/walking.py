@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from lineal.errors import OutOfTime
@@ -31,15 +31,18 @@ def walk(
     way: Way,
     budget: Budget,
     out_of_time: Callable[[], bool] = lambda: False,
+    among: Container[int] | None = None,
 ) -> Walk:
     """
     Walk from *starts* and return all that is reached within *budget*.
+
+    No step is taken to what is not *among* these; None: to all.
 
     *out_of_time* is asked at each level and within large ones, and the graph may raise `OutOfTime`
     in the midst of one: then what was reached by then is returned. What was cut is said in the
     walk's ``why``.
     """
-    return _Walker(graph, shapes, way, budget, out_of_time).go(starts)
+    return _Walker(graph, shapes, way, budget, out_of_time, among).go(starts)
 
 
 def stepping(
@@ -68,9 +71,10 @@ class _Walker:
         way: Way,
         budget: Budget,
         out_of_time: Callable[[], bool],
+        among: Container[int] | None = None,
     ) -> None:
         self._graph, self._shapes, self._way = graph, shapes, way
-        self._budget, self._out_of_time = budget, out_of_time
+        self._budget, self._out_of_time, self._among = budget, out_of_time, among
         self._level = frozenset(shapes.level_kinds)
         self._feedback = shapes.kinds_in(("feedback",)) - shapes.kinds_in(way.classes)
         self._outward, self._inward = self._sides()
@@ -121,7 +125,11 @@ class _Walker:
         budget, found, read = self._budget, len(self.result.reached), self.result.scanned
         deep = depth >= budget.depth
         limits = (
-            (deep and self._leads_on(level), Cut("depth", done=budget.depth)),
+            # Of some things alone it is asked how they are reached, and not what lies beyond them.
+            (
+                deep and self._among is None and self._leads_on(level),
+                Cut("depth", done=budget.depth),
+            ),
             (found >= budget.nodes, self._reason("nodes")),
             (read >= budget.edges, self._reason("edges")),
             (self._out_of_time(), Cut("time", most=budget.milliseconds)),
@@ -232,6 +240,8 @@ class _Walker:
         """Go one step from every item; return what was come to."""
         found: list[_Item] = []
         for step, arrived in self._onward(items):
+            if self._among is not None and step.end not in self._among:
+                continue
             if arrived is None:
                 self.result.feedback.append(step)
             elif self._note(step.end, depth, arrived, step, None):

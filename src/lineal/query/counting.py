@@ -55,18 +55,9 @@ def reached(
 
     *compiled*: how far over compiled rows, if not as far as is asked step by step.
     """
-    if things.index is not None:
-        way = way_of(things, keys, upstream=upstream, ask=ask)
-        found = things.index.reach(things.reader, keys, way, compiled or ask.budget)
-        if found is not None:
-            reach, _ = found
-            far = Far(
-                reach.things.astype(np.int64), reach.depths.astype(np.int64),
-                reach.possible, reach.approximate,
-            )  # fmt: skip
-            things.reached += len(reach)
-            things.scanned += reach.scanned
-            return Counting(things, far, things.index.known(things.reader)), []
+    found = counted(things, keys, upstream=upstream, ask=ask, budget=compiled or ask.budget)
+    if found is not None:
+        return found, []
     walked = go(things, keys, upstream=upstream, ask=ask)
     every = list(walked.reached.values())
     far = Far(
@@ -76,6 +67,26 @@ def reached(
         np.array([one.approximate for one in every], np.bool_),
     )
     return Counting(things, far, None), list(walked.why)
+
+
+def counted(
+    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask, budget: Budget
+) -> Counting | None:
+    """Walk over compiled rows; None where there are none, or they do not answer it whole."""
+    if things.index is None:
+        return None
+    way = way_of(things, keys, upstream=upstream, ask=ask)
+    found = things.index.reach(things.reader, keys, way, budget)
+    if found is None:
+        return None
+    reach, _ = found
+    far = Far(
+        reach.things.astype(np.int64), reach.depths.astype(np.int64),
+        reach.possible, reach.approximate,
+    )  # fmt: skip
+    things.reached += len(reach)
+    things.scanned += reach.scanned
+    return Counting(things, far, things.index.known(things.reader))
 
 
 class Counting:
@@ -222,7 +233,7 @@ class Counting:
         if distance is not None:
             wanted &= self.far.depths == distance
         if live is not None:
-            wanted &= self._alive() == live
+            wanted &= self.alive() == live
         for kind, end in ends.items():
             wanted &= self._leads(kind, end)
         self.far, self._sure = self.far.chosen(wanted), self._sure[wanted]
@@ -234,7 +245,8 @@ class Counting:
             for key in some.keys() - left:
                 del some[key]
 
-    def _alive(self) -> Bools:
+    def alive(self) -> Bools:
+        """Return which are live by themselves; only after `ask_store`."""
         found: Bools = np.isin(self.far.keys, sorted(self._live))
         if self._known is not None:
             found[self._sure] = self._known.live(self.far.keys[self._sure])
@@ -271,6 +283,49 @@ class Counting:
     def by_depth(self) -> dict[int, int]:
         """Return how many there are at each distance."""
         return _tallied(self.far.depths)
+
+    @property
+    def has_columns(self) -> bool:
+        """Is most of it told by columns? Of the past the store must be asked of each thing."""
+        return self._known is not None
+
+    @property
+    def types(self) -> tuple[Longs, tuple[str, ...]]:
+        """The type of each thing, as a place in names."""
+        return self._types, self._type_names
+
+    def owned(self) -> tuple[Longs, Longs]:
+        """Return the places of things and who owns them, each pair once; after `ask_store`."""
+        read = [
+            (place, end)
+            for place, key in zip(np.flatnonzero(~self._sure).tolist(), self._unsure(), strict=True)
+            for end in self._ends[OWNER].get(key, ())
+        ]
+        pairs = np.array(read, np.int64).reshape(-1, 2)
+        if self._known is None:
+            return pairs[:, 0], pairs[:, 1]
+        sure = np.flatnonzero(self._sure)
+        places, ends = self._joined(self._known, self.far.keys[sure], OWNER)
+        return np.append(sure[places], pairs[:, 0]), np.append(ends, pairs[:, 1])
+
+    def wholes(self) -> tuple[Longs, Longs]:
+        """Return the places of things that are parts, and of what each is one."""
+        level, things = frozenset(self._things.shapes.level_kinds), self._things
+        unsure = {
+            key: place
+            for place, key in zip(np.flatnonzero(~self._sure).tolist(), self._unsure(), strict=True)
+        }
+        links = things.graph.outward(unsure, level) if unsure else []
+        places = np.array([unsure[link.src] for link in links], np.int64)
+        ends = np.array([link.dst for link in links], np.int64)
+        if self._known is not None:
+            sure = np.flatnonzero(self._sure)
+            more, theirs = self._known.joined(self.far.keys[sure], level, things.reader.layers)
+            places, ends = np.append(places, sure[more]), np.append(ends, theirs)
+        every = distinct(ends)
+        one = things.one(every.tolist())
+        shown = np.array([one[key] for key in every.tolist()], np.int64)
+        return places, shown[np.searchsorted(every, ends)] if ends.size else ends
 
     def live(self) -> int:
         """Return how many are live by themselves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lineal.errors import OutOfTime
@@ -108,18 +108,25 @@ def grain_of(things: Things, keys: Collection[int], asked: str | None) -> str:
 
 
 def go(
-    things: Things, keys: Collection[int], *, upstream: bool, ask: Ask, share: float = 1.0
+    things: Things,
+    keys: Collection[int],
+    *,
+    upstream: bool,
+    ask: Ask,
+    share: float = 1.0,
+    among: Container[int] | None = None,
 ) -> Walk:
     """
     Walk from things in one direction, on what the walks before have left of the budget.
 
     *share* is the part of that which this walk may use; the limits that are told are the whole's.
+    With *among* no step leads to anything else.
     """
     way = way_of(things, keys, upstream=upstream, ask=ask)
     budget = things.left(ask.budget, share)
     with things.finding():
         late = things.out_of_time(ask.budget)
-        walked = walk(things.graph, things.shapes, sorted(keys), way, budget, late)
+        walked = walk(things.graph, things.shapes, sorted(keys), way, budget, late, among)
         _say_how_many(things, walked, keys, way)
     whole = {"nodes": ask.budget.nodes, "edges": ask.budget.edges}
     walked.why[:] = [replace(cut, most=whole.get(cut.limit, cut.most)) for cut in walked.why]
