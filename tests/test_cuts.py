@@ -34,6 +34,7 @@ def _made() -> set[tuple[str, str]]:
 
 def test_every_cut_has_words_and_every_word_is_of_a_cut() -> None:
     made = _made() | {("edges", "first step")}
+    made |= {(limit, "of all") for limit in ("nodes", "edges", "time")}
 
     assert made == KNOWN
 

@@ -347,6 +347,11 @@ def test_what_breaks_by_a_hub_is_told_whole_where_there_is_an_index(
         whole = ask.models_downstream(LOCAL, uri("d.hub"))
         assert whole.complete
         assert len(whole.value) == 150
+        lineage = ask.lineage(LOCAL, [uri("d.hub")], ask=Ask(Budget(nodes=40)))
+        # The hub, its features, and the models that stand for their versions.
+        assert [(one.limit, one.what, one.total) for one in lineage.why] == [
+            ("nodes", "of all", 301)
+        ]
         store.commit(Batch(documents(["x: m.new points_to v.3", "f9: f.9 in_set fs.1"], 11), "t",
                            "t"))  # fmt: skip
         told_now = ask.models_downstream(LOCAL, uri("d.hub"))

@@ -17,7 +17,7 @@ from lineal.lineage import Walk
 from lineal.lineage.engine.adjacency import Bools, Longs
 from lineal.query.changing import Change
 from lineal.query.counting import Counting, counted
-from lineal.query.reaching import COMPILED, of_types
+from lineal.query.reaching import of_types
 from lineal.query.things import Things
 from lineal.query.touching import (
     NAMED,
@@ -28,7 +28,7 @@ from lineal.query.touching import (
     layers_of,
     of_walk,
 )
-from lineal.query.walks import Ask, go
+from lineal.query.walks import COMPILED, Ask, go
 
 
 def everything(

@@ -12,10 +12,6 @@ from lineal.model import Budget, Cut
 from lineal.query.things import Things
 from lineal.query.walks import Ask, go, way_of
 
-#: How far compiled rows are walked for things of some types: over a million of them takes no
-#: longer than to read a few hundred things.
-COMPILED = Budget(depth=100_000, nodes=2_000_000, edges=10_000_000)
-
 
 def of_types(
     things: Things,

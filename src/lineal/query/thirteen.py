@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from lineal.errors import InvalidQuery
 from lineal.lineage import Walk, active_versions
 from lineal.model import Cut
-from lineal.query.reaching import COMPILED, live_things, of_types, reached
+from lineal.query.reaching import live_things, of_types, reached
 from lineal.query.things import Brief, Things
-from lineal.query.walks import Ask, go
+from lineal.query.walks import COMPILED, Ask, go
 
 #: What Q13 looks at: what can be retired.
 RETIRABLE = ("dataset", "feature", "feature-set", "model")

@@ -8,7 +8,11 @@ from lineal.model import Cut
 _WORDS = {
     ("depth", ""): "shown {done} steps deep; there is more",
     ("nodes", ""): "stopped at {done} things; the limit is {most}",
+    ("nodes", "of all"): "stopped at {done} of {total} things; the limit is {most}",
     ("edges", ""): "stopped after {done} edges; the limit is {most}",
+    ("edges", "of all"): (
+        "stopped after {done} edges; the limit is {most}; {total} things are reached in all"
+    ),
     ("edges", "first step"): (
         "stopped after {done} of the {total} edges at the first step; the limit is {most}"
     ),
@@ -17,6 +21,7 @@ _WORDS = {
     ("edges", "claims not compared"): "what is said of {total} edges was not compared",
     ("rows", ""): "stopped after {done} rows of the database; the limit is {most}",
     ("time", ""): "stopped after {most} ms",
+    ("time", "of all"): "stopped after {most} ms; {total} things are reached in all",
     ("time", "told"): "there was time to tell of {done} of the {total} things that were reached",
     ("time", "inferred"): "there was no time to see whether rules have concluded everything",
     ("time", "owners"): "there was time to look up the owners of {done} of {total} things",
