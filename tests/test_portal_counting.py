@@ -1,7 +1,7 @@
 """The page of a closure: what it counts is what the API counts, and each bar leads to its part."""
 
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from lineal.model import Uri
 from lineal.store import Batch
 from lineal.surfaces.portal import counting
 from lineal.surfaces.portal.desk import Desk
+from lineal.surfaces.portal.walks import OWNERS
 from lineal.surfaces.server import create
 from tests import world
 from tests.test_portal import BASE, look
@@ -143,3 +144,11 @@ def test_a_count_that_was_cut_says_why(lineal: Lineal) -> None:
     assert "This count is not complete." in found.text
     assert "not complete as of" in found.text
     assert "Nothing is known" not in found.text
+
+
+def test_whoever_must_be_told_is_named_the_worst_first_and_the_others_in_short(client):
+    page = look(client, f"/impact?uri={TABLE}")
+
+    assert f"{23 - OWNERS} more, with what of theirs is touched" in page.text
+    for at in range(23):
+        assert any(f"mlg://team/people/t{at}" in unquote(link) for link in page.links)

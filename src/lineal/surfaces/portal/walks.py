@@ -19,6 +19,8 @@ from lineal.surfaces.walking import asked_change
 
 #: How far a lineage is walked to count what is beyond the picture.
 WALKED = Budget(nodes=1_000, milliseconds=1_500)
+#: Of how many owners it is shown what of theirs would be touched; of the others only how much.
+OWNERS = 20
 _WORDS = ("upstream", "downstream")
 
 
@@ -94,7 +96,7 @@ class Walks:
         return self._desk.page(
             "impact.html", request, seen, told, **head,
             api=address("/api/v1/impact", {"uri": uri, "change": change, **times(seen)}),
-            impact=told.value, change=change,
+            impact=told.value, change=change, few=OWNERS,
             changes=[what for what, of in OF.items() if answer.value.type in of],
             live={hit.thing for hit in told.value.hits if hit.live},
             other=lambda what: seen.links.to("/impact", uri=uri, change=what),
