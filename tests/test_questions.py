@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from lineal.access import LOCAL
 from lineal.client import Client
 from lineal.model import Answer, Budget
-from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, touching
+from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, walks
 from lineal.query.changing import OF
 from lineal.query.index import Index
 from lineal.surfaces.cli import main
@@ -184,7 +184,7 @@ def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
     wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000))
     narrow = Ask(Budget(nodes=10, edges=500_000, milliseconds=60_000))
     # To be so narrow is usual here.
-    monkeypatch.setattr(touching, "Budget", lambda: narrow.budget)
+    monkeypatch.setattr(walks, "Budget", lambda: narrow.budget)
     with store.read(LOCAL) as reader:
         uris = sorted(
             uri

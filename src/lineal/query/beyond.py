@@ -2,7 +2,7 @@
 
 Step by step a walk is cut in the order of distance, and what is in use may lie beyond. So all of it
 is found over compiled rows and counted by columns, and only the ways to the worst are gone step by
-step. What is only counted takes nothing from the budget of the question.
+step.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ def everything(
 ) -> Everything:
     """Return all that is made from things: by a walk where that goes through all of it."""
     known = counted(things, keys, upstream=False, ask=ask, budget=COMPILED)
-    things.reached = things.scanned = 0
     if known is not None and known.has_columns and len(known) > ask.budget.nodes:
         return _of_columns(things, known, keys, ask, change, limit)
     walked = go(things, keys, upstream=False, ask=ask)
@@ -134,7 +133,6 @@ def _ways(
 def _between(things: Things, keys: Collection[int], between: Collection[int], ask: Ask) -> Walk:
     groups = things.groups(between)
     among = {member for key in between for member in groups[key]}
-    things.reached = things.scanned = 0
     return go(things, keys, upstream=False, ask=ask, among=among)
 
 

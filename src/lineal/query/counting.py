@@ -53,10 +53,14 @@ def reached(
     """
     Walk: over the compiled rows of the index where they answer it whole, else step by step.
 
-    *compiled*: how far over compiled rows, if not as far as is asked step by step.
+    *compiled*: how far over compiled rows, if not as far as is asked step by step; that takes
+    nothing from the budget of the question.
     """
     found = counted(things, keys, upstream=upstream, ask=ask, budget=compiled or ask.budget)
     if found is not None:
+        if compiled is None:
+            things.reached += len(found)
+            things.scanned += found.scanned
         return found, []
     walked = go(things, keys, upstream=upstream, ask=ask)
     every = list(walked.reached.values())
@@ -84,16 +88,17 @@ def counted(
         reach.things.astype(np.int64), reach.depths.astype(np.int64),
         reach.possible, reach.approximate,
     )  # fmt: skip
-    things.reached += len(reach)
-    things.scanned += reach.scanned
-    return Counting(things, far, things.index.known(things.reader))
+    known = things.index.known(things.reader)
+    return Counting(things, far, known, scanned=reach.scanned)
 
 
 class Counting:
     """Counts what was reached: by columns where all of a thing is known, else by the store."""
 
-    def __init__(self, things: Things, far: Far, known: Known | None) -> None:
+    def __init__(self, things: Things, far: Far, known: Known | None, *, scanned: int = 0) -> None:
         self._things, self._known = things, known
+        #: How many edges were looked at.
+        self.scanned = scanned
         sure = np.zeros(far.keys.size, np.bool_) if known is None else known.sure(far.keys)
         self.far, self._sure = self._under_one_name(far, sure)
         uris = things.reader.uris(self._unsure())

@@ -6,6 +6,7 @@ Where there is an index they are answered from its compiled rows and from the co
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from lineal.lineage import Reached, Walk
 from lineal.model import Budget, Cut
@@ -25,8 +26,8 @@ def of_types(
     """
     Return what things lead to, themselves too, of some types or of all, and what was cut.
 
-    Each is told under the name that stands for it. *compiled*: how far over compiled rows, if not
-    as far as is left of what is asked.
+    Each is told under the name that stands for it. *compiled*: how far over compiled rows, which
+    then takes nothing from the budget; None: as far as is left of that.
     """
     if things.index is None:
         walked = go(things, keys, upstream=upstream, ask=ask)
@@ -40,8 +41,9 @@ def of_types(
     from lineal.query import counting  # noqa: PLC0415
 
     try:
+        left = ask if compiled is not None else replace(ask, budget=things.left(ask.budget))
         counted, why = counting.reached(
-            things, keys, upstream=upstream, ask=ask, compiled=compiled or things.left(ask.budget)
+            things, keys, upstream=upstream, ask=left, compiled=compiled
         )
         return set(counted.of_types(types)), why
     except Unsound:

@@ -14,7 +14,7 @@ from lineal.lineage import Walk, active_versions
 from lineal.model import Cut
 from lineal.query.reaching import live_things, of_types, reached
 from lineal.query.things import Brief, Things
-from lineal.query.walks import COMPILED, Ask, go
+from lineal.query.walks import COMPILED, Ask, compiled_of, go
 
 #: What Q13 looks at: what can be retired.
 RETIRABLE = ("dataset", "feature", "feature-set", "model")
@@ -322,7 +322,10 @@ def in_use(things: Things, ask: Ask) -> InUse:
     live = live_things(things)
     if not live:
         return InUse(frozenset(), frozenset())
-    above, why = of_types(things, live, None, upstream=True, ask=replace(ask, grain="logical"))
+    above, why = of_types(
+        things, live, None, upstream=True, ask=replace(ask, grain="logical"),
+        compiled=compiled_of(ask),
+    )  # fmt: skip
     return InUse(frozenset(live), frozenset(above), tuple(why))
 
 
@@ -338,8 +341,10 @@ def idle_among(
     rest = [key for key in keys if key not in used.beneath]
     if not rest or not used.live:
         return rest, []
-    logical = replace(ask, grain="logical")
-    below, why = of_types(things, rest, None, upstream=False, ask=logical)
+    logical, compiled = replace(ask, grain="logical"), compiled_of(ask)
+    below, why = of_types(
+        things, rest, None, upstream=False, ask=logical, compiled=compiled
+    )  # fmt: skip
     if below.isdisjoint(used.live):
         return rest, why
     idle = []
@@ -347,7 +352,9 @@ def idle_among(
         if things.out_of_time(ask.budget)():
             why.append(Cut("time", "looked at", done=at, total=len(rest)))
             break
-        found, cut = of_types(things, [key], None, upstream=False, ask=logical)
+        found, cut = of_types(
+            things, [key], None, upstream=False, ask=logical, compiled=compiled
+        )  # fmt: skip
         why += cut
         if found.isdisjoint(used.live):
             idle.append(key)

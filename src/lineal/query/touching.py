@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lineal.lineage import Walk
-from lineal.model import Budget, Cut, Uri
+from lineal.model import Cut, Uri
 from lineal.query.changing import Change
 from lineal.query.things import Things
-from lineal.query.walks import SLICE, Ask, go
+from lineal.query.walks import SLICE, Ask, compiled_of, go
 from lineal.query.words import STRENGTH
 
 #: How many things are named of what is counted for an owner.
@@ -73,10 +73,7 @@ def everything(
 ) -> Everything:
     """Return all that is made from things, at the logical grain; at most *limit* will be told."""
     logical = replace(ask, grain="logical", columns=False)
-    usual = Budget()
-    # Who asks for less than is usual is told no more.
-    asks_less = ask.budget.nodes < usual.nodes or ask.budget.edges < usual.edges
-    if things.index is None or asks_less:
+    if things.index is None or compiled_of(ask) is None:
         return of_walk(things, go(things, keys, upstream=False, ask=logical), keys, logical, change)
     # NumPy is imported where there is an index.
     from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415

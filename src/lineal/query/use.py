@@ -11,7 +11,7 @@ from lineal.model import Answer, Cut, Instant
 from lineal.query.reaching import live_things, of_types
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import RETIRABLE, idle_among, in_use, owned_by
-from lineal.query.walks import SLICE, Ask
+from lineal.query.walks import SLICE, Ask, compiled_of
 
 #: What is counted as an asset unless other types are asked for.
 ASSETS = ("dataset", "feature", "feature-set", "feature-service", "pipeline")
@@ -65,7 +65,9 @@ def shared(
         if things.out_of_time(ask.budget)():
             why.append(Cut("time", "looked at", done=at, total=len(consumers)))
             break
-        found, cut = of_types(things, [consumer], wanted, upstream=True, ask=logical)
+        found, cut = of_types(
+            things, [consumer], wanted, upstream=True, ask=logical, compiled=compiled_of(ask)
+        )  # fmt: skip
         why.extend(cut)
         for key in found - {consumer}:
             rest[key].add(consumer)
@@ -152,7 +154,9 @@ def _candidates(things: Things, owner: int | None, types: Collection[str]) -> li
     uri = things.reader.uris([owner])[owner]
     if uri.type not in ("team", "user"):
         raise InvalidQuery(f"A {uri.type} owns nothing.", fix="Ask of a team or person.")
-    return sorted(owned_by(things, owner))
+    owned = owned_by(things, owner)
+    uris = things.reader.uris(owned)
+    return sorted(key for key in owned if uris[key].type in types)
 
 
 def _said(things: Things, keys: Collection[int], types: Collection[str]) -> list[int]:

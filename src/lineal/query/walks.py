@@ -166,6 +166,14 @@ def _say_how_many(things: Things, walked: Walk, keys: Collection[int], way: Way)
 COMPILED = Budget(depth=100_000, nodes=2_000_000, edges=10_000_000)
 
 
+def compiled_of(ask: Ask) -> Budget | None:
+    """Return how far compiled rows may be walked for a question; None: as far as it asks."""
+    usual = Budget()
+    # Who asks for less than is usual is told no more.
+    less = ask.budget.nodes < usual.nodes or ask.budget.edges < usual.edges
+    return None if less else COMPILED
+
+
 def _say_of_how_many(
     things: Things, walked: Walk, keys: Collection[int], way: Way, depth: int
 ) -> None:

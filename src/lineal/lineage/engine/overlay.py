@@ -70,8 +70,8 @@ class Overlay:
                 self._views.clear()
             finally:
                 self._lock.release()
-        for side in sides.values():
-            side.move_on(spoiled.last, changed)
+            for side in sides.values():
+                side.move_on(spoiled.last, changed)
         return Overlay(self._graph, self._shapes, spoiled, sides)
 
     def view(self, *, upstream: bool) -> View:
@@ -184,10 +184,9 @@ class _Side:
         #: How many entries the rows have that were made.
         self._alive = 0
 
-    def move_on(self, spoiled: Ints | None, changed: Collection[int]) -> None:
-        """Go over to the state after a change: rows that it spoiled are made no more."""
-        gone = set[int]() if spoiled is None else set(spoiled.tolist())
-        gone.update(self._stands[key] for key in changed if key in self._stands)
+    def move_on(self, spoiled: Ints, changed: Collection[int]) -> None:
+        """Go over to the state after a change: the rows of what it spoiled are not so any more."""
+        gone = {*spoiled.tolist(), *(self._stands[key] for key in changed if key in self._stands)}
         self.made -= gone
         self._marks.update(dict.fromkeys(gone, True))
         self._todo, self._view = [], None
