@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query, Request
 from starlette.responses import Response
 
 from lineal.errors import InvalidQuery
-from lineal.query import ASSETS, COMPARABLE, RECENT, RETIRABLE, WANTING
+from lineal.query import ASSETS, COMPARABLE, RECENT, RETIRABLE, SWEEP, WANTING
 from lineal.surfaces.portal.desk import Desk, UriParam, times
 from lineal.surfaces.portal.frame import Page, Seen, Sight
 from lineal.surfaces.portal.links import address
 
 #: How many are listed.
 LISTED = 100
+#: Nobody waits for a page as long as for an answer over the API, which has ten seconds.
+QUICK = replace(SWEEP, budget=replace(SWEEP.budget, milliseconds=3_000))
 #: How many features are suggested.
 SUGGESTED = 10
 
@@ -54,7 +57,7 @@ class Use:
         types, since = self._types(kind), _days(days)
         uri, hits = self._desk.meant(seen, owner, seen.moment)
         told = self._desk.ask.unused(
-            seen.viewer, uri, seen.moment, types=types, days=since, limit=LISTED
+            seen.viewer, uri, seen.moment, types=types, days=since, ask=QUICK, limit=LISTED
         )
         query = {"uri": uri, "types": kind, "days": since, "limit": LISTED}
         return self._desk.page(
