@@ -309,7 +309,7 @@ def _over_http(
             ("closure", "hub", {"limit": 100}, "counts of all and a page of 100", 40.0),
             ("lineage", "typical", {"up": 0}, "all things and steps at once", None),
             ("impact", "typical", {"limit": 100}, "ways in words, a page of 100", None),
-            ("impact", "hub", {"limit": 100}, "cut at 5,000 things, a page of 100", None),
+            ("impact", "hub", {"limit": 100}, "counts of all, ways to a page of 100", None),
         )  # fmt: skip
         for path, sort, how, words, bound in pages:
             times, told = [], []

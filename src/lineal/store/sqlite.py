@@ -82,6 +82,8 @@ class SqliteDatabase:
             poolclass=QueuePool,
             pool_size=8,
             max_overflow=8,
+            # Who was asked last has read most of what is asked for next.
+            pool_use_lifo=True,
             pool_reset_on_return="rollback",
         )
         event.listen(self._reader, "begin", lambda connection: _exec(connection, "BEGIN"))
