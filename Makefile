@@ -14,7 +14,7 @@ demo: .venv/lineal ## Fill a graph and open it (PORT=n; SERVE=0 stops before ser
 	@$(BIN)/lineal demo $(if $(PORT),--port $(PORT)) $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: .venv/lineal browser ## Run the tests (ARGS="-k walks" chooses)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 soak: .venv/lineal ## The night sizes of every promise: three hours and 4 GiB (ARGS="-k crashes")
 	@LINEAL_SOAK=1 $(BIN)/python -m pytest -s --timeout=0 -m promise $(ARGS)
