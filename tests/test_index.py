@@ -354,6 +354,17 @@ def test_what_breaks_by_a_hub_is_told_whole_where_there_is_an_index(
         ]
         store.commit(Batch(documents(["x: m.new points_to v.3", "f9: f.9 in_set fs.1"], 11), "t",
                            "t"))  # fmt: skip
+        # More than is usual is counted whole; but no farther than was asked.
+        monkeypatch.setattr(query.walks, "Budget", lambda: Budget(depth=5, nodes=20, edges=200))
+        some = ask.impact(LOCAL, [uri("d.hub")], ask=Ask(Budget(nodes=20, edges=2_000)))
+        near = ask.impact(LOCAL, [uri("d.hub")], ask=Ask(Budget(depth=1, nodes=400, edges=2_000)))
+        wide = Ask(Budget(nodes=50_000, edges=500_000))
+        by_walk = Questions(store).impact(LOCAL, [uri("d.hub")], ask=wide)
+        assert by_walk.complete
+        assert (some.total, some.value.by_type) == (by_walk.total, by_walk.value.by_type)
+        # The document of the ninth feature says something else by now.
+        assert near.value.by_type == {"feature": 149}
+        assert {hit.depth for hit in near.value.hits} == {1}
         told_now = ask.models_downstream(LOCAL, uri("d.hub"))
         monkeypatch.undo()
         assert told_now == Questions(store).models_downstream(LOCAL, uri("d.hub"))

@@ -15,6 +15,7 @@ import numpy as np
 
 from lineal.lineage import Walk
 from lineal.lineage.engine.adjacency import Bools, Longs
+from lineal.model import Cut
 from lineal.query.changing import Change
 from lineal.query.counting import Counting, counted
 from lineal.query.reaching import of_types
@@ -58,14 +59,15 @@ def _of_columns(
     why = known.ask_store()
     far, alive = known.far, known.alive()
     anyhow = replace(ask, types=None)
-    used = _used(things, known, alive, anyhow)
+    used, cut = _used(things, known, alive, anyhow)
+    why += cut
     order = np.lexsort((far.keys, far.depths, ~used, ~alive))
     worst = far.keys[order[:limit]].tolist()
     deepest = int(far.depths[order[:limit]].max(initial=0))
-    walked = _ways(things, keys, worst, every, replace(
+    walked, cut = _ways(things, keys, worst, every, replace(
         anyhow, budget=replace(COMPILED, depth=deepest, milliseconds=ask.budget.milliseconds)
     ))  # fmt: skip
-    why += walked.why
+    why += cut
     uris, layers, owners = things.reader.uris(worst), layers_of(walked), things.owners(worst)
     touched = [
         Touch(
@@ -94,16 +96,20 @@ def _of_columns(
         dict(sorted(effects.items())),
         _shares_of(known, order, used),
         why,
-        not why,
+        is_whole=True,
     )
 
 
-def _used(things: Things, known: Counting, alive: Bools, ask: Ask) -> Bools:
-    """Return which things are live, or anything live rests on, or are a part of what is so."""
+def _used(things: Things, known: Counting, alive: Bools, ask: Ask) -> tuple[Bools, list[Cut]]:
+    """
+    Return which things are live, or anything live rests on, or are a part of what is so.
+
+    And what was cut of that.
+    """
     keys = known.far.keys
     if not alive.any():
-        return alive
-    above, _ = of_types(
+        return alive, []
+    above, why = of_types(
         things, keys[alive].tolist(), None, upstream=True, ask=ask, compiled=COMPILED
     )  # fmt: skip
     used: Bools = alive | np.isin(keys, sorted(above))
@@ -111,23 +117,24 @@ def _used(things: Things, known: Counting, alive: Bools, ask: Ask) -> Bools:
     while True:
         more = parts[np.isin(wholes, keys[used]) & ~used[parts]]
         if not more.size:
-            return used
+            return used, why
         used[more] = True
 
 
 def _ways(
     things: Things, keys: Collection[int], ends: Sequence[int], every: Collection[int], ask: Ask
-) -> Walk:
-    """Walk to these ends, only over what lies between."""
-    above, _ = of_types(things, ends, None, upstream=True, ask=ask, compiled=COMPILED)
+) -> tuple[Walk, list[Cut]]:
+    """Walk to these ends, only over what lies between; return the walk and what was cut."""
+    above, why = of_types(things, ends, None, upstream=True, ask=ask, compiled=COMPILED)
     between = above.intersection(every) | set(ends)
     walked = _between(things, keys, between, ask)
     if all(key in walked.reached for key in ends):
-        return walked
+        return walked, why + walked.why
     # A whole may be come to by a part of it alone, which nothing leads back to.
     level = frozenset(things.shapes.level_kinds)
     parts = {link.src for link in things.graph.inward(between, level)}.intersection(every)
-    return _between(things, keys, between | parts, ask)
+    walked = _between(things, keys, between | parts, ask)
+    return walked, why + walked.why
 
 
 def _between(things: Things, keys: Collection[int], between: Collection[int], ask: Ask) -> Walk:

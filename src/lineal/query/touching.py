@@ -73,7 +73,9 @@ def everything(
 ) -> Everything:
     """Return all that is made from things, at the logical grain; at most *limit* will be told."""
     logical = replace(ask, grain="logical", columns=False)
-    if things.index is None or compiled_of(ask) is None:
+    # In the past no columns tell of what is reached.
+    is_counted = things.index is not None and things.reader.basis.is_now
+    if not is_counted or compiled_of(ask) is None:
         return of_walk(things, go(things, keys, upstream=False, ask=logical), keys, logical, change)
     # NumPy is imported where there is an index.
     from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415

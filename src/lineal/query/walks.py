@@ -168,9 +168,11 @@ COMPILED = Budget(depth=100_000, nodes=2_000_000, edges=10_000_000)
 
 def compiled_of(ask: Ask) -> Budget | None:
     """Return how far compiled rows may be walked for a question; None: as far as it asks."""
-    usual = Budget()
-    # Who asks for less than is usual is told no more.
-    less = ask.budget.nodes < usual.nodes or ask.budget.edges < usual.edges
+    asked, usual = ask.budget, Budget()
+    # Who asks for less than is usual is told no more, and no farther.
+    less = (
+        asked.depth < usual.depth or asked.nodes < usual.nodes or asked.edges < usual.edges
+    )  # fmt: skip
     return None if less else COMPILED
 
 
@@ -180,6 +182,9 @@ def _say_of_how_many(
     """Where a walk was cut, say how many things there are in all, if the index knows."""
     cut = [at for at, why in enumerate(walked.why) if why.limit in ("nodes", "edges", "time")]
     if not cut or things.index is None or walked.why[cut[0]].what:
+        return
+    # Of the past its rows may have to be compiled first, for which there is no time any more.
+    if not things.reader.basis.is_now:
         return
     found = things.index.reach(things.reader, keys, way, replace(COMPILED, depth=depth))
     if found is not None and len(found[0]) > len(walked.reached):
