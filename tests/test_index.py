@@ -357,7 +357,7 @@ def test_what_breaks_by_a_hub_is_told_whole_where_there_is_an_index(
         # More than is usual is counted whole; but no farther than was asked.
         monkeypatch.setattr(query.walks, "Budget", lambda: Budget(depth=5, nodes=20, edges=200))
         some = ask.impact(LOCAL, [uri("d.hub")], ask=Ask(Budget(nodes=20, edges=2_000)))
-        near = ask.impact(LOCAL, [uri("d.hub")], ask=Ask(Budget(depth=1, nodes=400, edges=2_000)))
+        near = ask.impact(LOCAL, [uri("d.hub")], ask=Ask(Budget(depth=1, nodes=200, edges=2_000)))
         wide = Ask(Budget(nodes=50_000, edges=500_000))
         by_walk = Questions(store).impact(LOCAL, [uri("d.hub")], ask=wide)
         assert by_walk.complete
