@@ -1,7 +1,8 @@
-"""The code of the schema before the newest, out of git, run in processes of its own.
+"""Code of other schemas, in processes of its own: of the one before the newest, and of the next.
 
-That schema's last commit is looked for in the history of this checkout. Where there is none (a
-shallow clone, a source archive), whatever needs it is skipped, and the summary counts it.
+That of before is out of git: that schema's last commit is looked for in the history of this
+checkout. Where there is none (a shallow clone, a source archive), whatever needs it is skipped, and
+the summary counts it. That of the next is the present code and one step more.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _FAR = 2_000
 @cache
 def sources() -> Path:
     """Return a folder with the code of then; skip where git does not have it."""
-    commit = _last_of(f"{int(migrations.newest()) - 1:04}")
+    commit = _last_of(f"{int(migrations.newest()[:4]) - 1:04}")
     archive = _git("archive", commit, "src") if commit else None
     if archive is None:
         pytest.skip("git does not have the code of the schema before")
@@ -44,6 +45,38 @@ def sources() -> Path:
 def present() -> Path:
     """Return the folder with the code of now."""
     return ROOT / "src"
+
+
+#: A step of the sort that comes most often: columns that may be empty, a table, an index of both.
+_NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = {revision!r}, {before!r}
+
+
+def upgrade() -> None:
+    op.add_column("document", sa.Column("hue", sa.Text))
+    op.create_index("document_by_hue", "document", ["hue"])
+    op.create_table("shade", sa.Column("name", sa.Text, primary_key=True))
+    op.execute("INSERT INTO shade VALUES ('dusk')")
+"""
+
+
+def following(folder: Path, *, opened_by: str | None) -> Path:
+    """
+    Return a folder with code of the next schema, made in *folder*.
+
+    *opened_by*: the oldest schema whose Lineal may open it, None for none but itself.
+    """
+    revision = f"{int(migrations.newest()[:4]) + 1:04}"
+    if opened_by is not None:
+        revision = f"{revision}_{opened_by[:4]}"
+    code = folder / f"code-{revision}"
+    shutil.copytree(present(), code, ignore=shutil.ignore_patterns("__pycache__"))
+    step = code / Path(_STEPS).relative_to("src") / f"{revision}_shades.py"
+    step.write_text(_NEXT.format(revision=revision, before=migrations.newest()), "utf-8")
+    return code
 
 
 def environment(code: Path) -> dict[str, str]:

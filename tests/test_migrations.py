@@ -99,6 +99,18 @@ def test_every_schema_but_the_newest_has_a_stored_database() -> None:
     assert all(revision_of(schema) == schema for schema in SCHEMAS)
 
 
+def test_no_step_lets_those_in_again_whom_an_earlier_one_shut_out() -> None:
+    """The name of a step says who may still open what it made: 0007_0005, whoever knows 0005."""
+    folder = Path(lineal.store.__file__).parent / "migrations"
+    steps = sorted(script.revision for script in ScriptDirectory(str(folder)).walk_revisions())
+    numbers = [int(name[:4]) for name in steps]
+    opened_by = [int(name[5:] or name[:4]) for name in steps]
+
+    assert numbers == list(range(1, len(steps) + 1))
+    assert opened_by == sorted(opened_by)
+    assert all(least <= number for least, number in zip(opened_by, numbers, strict=True))
+
+
 def revision_of(schema: str) -> str:
     data = gzip.decompress((STORED / f"{schema}.db.gz").read_bytes())
     with closing(sqlite3.connect(":memory:")) as file:

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,14 +27,17 @@ import httpx2
 import psycopg
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.config import Config
+from lineal.errors import NewerSchema
 from lineal.model import Uri
 from lineal.shapes import Shapes
 from lineal.store import Store, migrations, work
 from lineal.store import postgres as store_postgres
+from lineal.surfaces.cli import main
 from tests import earlier
 from tests.databases import ENGINES, _named, server
 from tests.promises.recording import SOAK, found, ran
@@ -263,17 +267,22 @@ def filled(engine: str, folder: Path, things: int = FEW) -> Iterator[tuple[Path 
         yield place, _statements(code, copy, folder)
         return
     name = f"lineal_{os.getpid()}_upgrade"
-    names = (name, f"{name}_copy")
-    with psycopg.connect(server(), autocommit=True) as connection:
+    with databases(name, f"{name}_copy") as (connection, (url, copied)):
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        earlier.command(then, "-c", _FILL, url, str(things))
+        connection.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
+        yield url, _statements(code, copied, folder)
+
+
+@contextmanager
+def databases(*names: str) -> Iterator[tuple[psycopg.Connection[Any], list[str]]]:
+    """Yield a connection to the server and the URLs of databases, which are dropped at the end."""
+    with psycopg.connect(server(), autocommit=True) as connection:
         try:
-            earlier.command(then, "-c", _FILL, _named(server(), name), str(things))
-            connection.execute(f'CREATE DATABASE "{names[1]}" TEMPLATE "{name}"')
-            statements = _statements(code, _named(server(), names[1]), folder)
-            yield _named(server(), name), statements
+            yield connection, [_named(server(), name) for name in names]
         finally:
-            for one in names:
-                connection.execute(f'DROP DATABASE IF EXISTS "{one}" WITH (FORCE)')
+            for name in names:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _statements(code: Path, place: Path | str, folder: Path) -> int:
@@ -355,6 +364,99 @@ def test_a_migration_under_load_loses_nothing(engine: str, tmp_path: Path) -> No
         f"{engine}_acknowledged": len(clients.acknowledged),
         f"{engine}_knocked_again": clients.counts["knocked again"],
     })  # fmt: skip
+
+
+@contextmanager
+def of_the_next(engine: str, folder: Path, code: Path) -> Iterator[Path | str]:
+    """Yield a database that the code of the next schema filled."""
+    with ExitStack() as ending:
+        place: Path | str = folder / "graph.db"
+        if engine != "sqlite":
+            name = f"lineal_{os.getpid()}_next"
+            connection, (place,) = ending.enter_context(databases(name))
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        earlier.command(code, "-c", _FILL, str(place), str(FEW))
+        yield place
+
+
+@pytest.mark.promise("P17")
+@pytest.mark.timeout(PATIENCE * 3)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_version_before_takes_over_again_under_load(engine: str, tmp_path: Path) -> None:
+    """A step that only adds can be gone back from, by starting the version before, and forth."""
+    code = earlier.following(tmp_path, opened_by=migrations.newest())
+    log, port = tmp_path / "log", _port()
+    is_file = engine == "sqlite"
+    clients = Clients(knocking=is_file)
+    with of_the_next(engine, tmp_path, code) as place, ExitStack() as ending:
+        then = revision(place)
+
+        def begun(code: Path) -> Server:
+            server = Server(code, place, port if is_file else _port(), log)
+            ending.callback(server.end)
+            return server
+
+        serving = begun(code).serves()
+        with clients.at_work(serving):
+            clients.go_on()
+            for taking_over in (earlier.present(), code):
+                if is_file:
+                    serving.end()
+                before, serving = serving, begun(taking_over).serves()
+                if not is_file:
+                    clients.servers = [before, serving]
+                    clients.go_on()
+                clients.servers = [serving]
+                clients.go_on()
+                before.end()
+                clients.go_on()
+        serving.end()
+
+        assert clients.failures == []
+        assert revision(place) == then
+        with Lineal.open(Config(db=place)) as lineal:
+            assert lineal.drain(timeout=PATIENCE).complete
+            assert lineal.ask.counts(LOCAL).value["dataset"] == FEW
+            for number in clients.acknowledged:
+                lineal.ask.get(LOCAL, Uri(f"mlg://pipeline/etl/job{number}"))
+            assert lineal.store.verify().sound
+        if not is_file:
+            with psycopg.connect(str(place)) as connection:
+                assert connection.execute("SELECT name FROM shade").fetchall() == [("dusk",)]
+    ran("P17", "versions gone back", 1)
+
+
+@pytest.mark.promise("P17")
+def test_a_file_of_the_next_version_is_kept_as_it_is(tmp_path: Path) -> None:
+    """Read, checked, copied and put back by the version before, nothing of the next is lost."""
+    code = earlier.following(tmp_path, opened_by=migrations.newest())
+    with of_the_next("sqlite", tmp_path, code) as place:
+        assert isinstance(place, Path)
+        then, copy = revision(place), tmp_path / "copy.db"
+
+        for words in (
+            ["db", "upgrade", "--db", str(place)],
+            ["db", "check", "--db", str(place)],
+            ["verify", "--db", str(place)],
+            ["db", "backup", str(copy), "--db", str(place)],
+            ["db", "restore", str(copy), "--db", str(place)],
+            ["get", "mlg://dataset/lake/t7", "--db", str(place)],
+        ):
+            done = CliRunner().invoke(main, words)
+            assert done.exit_code == 0, done.output
+        assert revision(place) == then
+        with closing(sqlite3.connect(place)) as file:
+            assert file.execute("SELECT name FROM shade").fetchall() == [("dusk",)]
+
+
+@pytest.mark.promise("P17")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_step_that_takes_away_cannot_be_gone_back_from(engine: str, tmp_path: Path) -> None:
+    code = earlier.following(tmp_path, opened_by=None)
+    with of_the_next(engine, tmp_path, code) as place:
+        for writable in (True, False):
+            with pytest.raises(NewerSchema, match=migrations.newest()):
+                Store(place, shapes=Shapes.builtin(), writable=writable)
 
 
 @pytest.mark.promise("P17")

@@ -188,7 +188,7 @@ class Store:
             self._project()
             return
         with self._reading() as connection:
-            if migrations.current(connection) != migrations.newest():
+            if not migrations.opens(migrations.current(connection)):
                 raise ConfigError(
                     f"{self._database.name} is not a Lineal database of this version.",
                     fix="Bring it up to date by `lineal db upgrade`, or by a server that opens it.",

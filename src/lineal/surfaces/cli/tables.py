@@ -343,7 +343,7 @@ def restored(value: Restored, database: Path) -> Parts:
 def upgraded(path: Path, before: Standing, after: Standing, kept: Path | None) -> Parts:
     """Show how far a database was brought."""
     if before == after:
-        yield line(f"{path}: schema {after.schema} is the newest; nothing was done.")
+        yield line(f"{path}: schema {after.schema} can be used as it is; nothing was done.")
         return
     yield line(f"{path}: from schema {before.schema} to {after.schema}, {after.t} transactions.")
     if kept is not None:
