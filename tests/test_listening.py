@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import threading
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from lineal.errors import ConfigError
 from lineal.surfaces.listening import listening
+from lineal.surfaces.server import answering
 
 
 def test_what_is_answered_is_sent_at_once() -> None:
@@ -31,6 +36,29 @@ def test_what_is_answered_is_sent_at_once() -> None:
         return told
 
     assert asyncio.run(accepted()) != 0
+
+
+def test_headers_without_end_are_cut_off() -> None:
+    """Whatever parsers are installed: one that takes them all would fill the memory."""
+    door = listening("127.0.0.1", 0)
+    config = answering(FastAPI(), log_level="critical")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+    thread.start()
+    line, sent = b"X-More: " + b"x" * 1_000 + b"\r\n", 0
+    try:
+        with socket.create_connection(door.getsockname(), timeout=30) as wire:
+            wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            with contextlib.suppress(ConnectionError):
+                while sent < 16 << 20:
+                    wire.sendall(line)
+                    sent += len(line)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+    assert config.http == "h11"
+    assert sent < 16 << 20
 
 
 def test_only_this_machine_is_listened_to() -> None:

@@ -62,7 +62,7 @@ class Reading:
     moment: Moment
 
 
-def reading(
+async def reading(
     known_at: Annotated[
         str | None,
         Query(description="As recorded by then: ISO 8601, or a transaction as `t:123`."),
@@ -78,7 +78,7 @@ def reading(
 Read = Annotated[Reading, Depends(reading)]
 
 
-def layered(
+async def layered(
     layers: Annotated[
         list[str] | None,
         Query(

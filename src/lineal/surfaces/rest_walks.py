@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MOST = Budget()
 
 
-def earlier(
+async def earlier(
     from_known_at: Annotated[
         str | None,
         Query(description="The first moment, as recorded by then: ISO 8601, or `t:123`."),
@@ -77,7 +77,7 @@ Types = Annotated[
 Columns = Annotated[bool, Query(description="Show columns, not their data sets.")]
 
 
-def way(
+async def way(
     request: Request,
     grain: Grain = None,
     layers: Layers = None,
@@ -109,7 +109,7 @@ def way(
     )
 
 
-def whole(
+async def whole(
     request: Request,
     grain: Grain = None,
     layers: Layers = None,
@@ -128,7 +128,7 @@ def whole(
     return walk(lineal.shapes, said, WHOLE)
 
 
-def among(
+async def among(
     stage: Annotated[str | None, Query(max_length=200, description="Only of this stage.")] = None,
     owner: Annotated[
         str | None, Query(max_length=2_100, description="Only of this person or team.")
@@ -147,7 +147,7 @@ def among(
     return Among(stage or None, owner or None, domain or None, distance, live)
 
 
-def cost(
+async def cost(
     edges: Annotated[int, Query(ge=1, le=_MOST.edges)] = _MOST.edges,
     rows: Annotated[int, Query(ge=1, le=_MOST.rows)] = _MOST.rows,
     ms: Annotated[int, Query(ge=1, le=_MOST.milliseconds)] = _MOST.milliseconds,

@@ -1,10 +1,11 @@
-"""The web server's application: the REST API, the portal, and what guards both."""
+"""The web server's application: the REST API, the portal, what guards both, how it is served."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -70,6 +71,23 @@ def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
     _add_errors(app, pages)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
+
+
+def answering(app: FastAPI, *, log_level: str, finishing: int | None = None) -> uvicorn.Config:
+    """
+    Return how an application is answered for over HTTP.
+
+    *finishing*: for how long (s) requests may go on once it is told to end; None is without end.
+    """
+    return uvicorn.Config(
+        app,
+        # It stops reading at 64 KiB of headers. The other parser, which would be chosen if it
+        # happened to be installed, takes in headers without end.
+        http="h11",
+        log_level=log_level,
+        access_log=False,
+        timeout_graceful_shutdown=finishing,
+    )
 
 
 def _version() -> str:

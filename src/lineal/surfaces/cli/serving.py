@@ -69,11 +69,7 @@ def _serve(config: Config, door: socket.socket) -> None:
         buses = doors_of(lineal)
         app = server.create(lineal, buses)
         _announce(config, door)
-        running = uvicorn.Server(
-            uvicorn.Config(
-                app, log_level="warning", access_log=False, timeout_graceful_shutdown=FINISHING
-            )
-        )
+        running = uvicorn.Server(server.answering(app, log_level="warning", finishing=FINISHING))
         signal.signal(signal.SIGTERM, _interrupt)
         lineal.start()
         buses.start()

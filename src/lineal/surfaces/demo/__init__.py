@@ -75,8 +75,7 @@ def _opened(path: Path | str, estate: Estate) -> Iterator[Lineal]:
 @contextlib.contextmanager
 def _answering(lineal: Lineal, door: object) -> Iterator[None]:
     """Answer over HTTP in a thread of its own."""
-    settings = uvicorn.Config(server.create(lineal), log_level="error", access_log=False)
-    running = uvicorn.Server(settings)
+    running = uvicorn.Server(server.answering(server.create(lineal), log_level="error"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [door]}, daemon=True)
     thread.start()
     try:

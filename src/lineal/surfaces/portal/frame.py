@@ -55,7 +55,7 @@ class Sight:
         return Moment(known_t=answer.basis_t, valid_at=answer.valid_at, pinned=now)
 
 
-def sight(
+async def sight(
     known_at: Annotated[str, Query(max_length=64)] = "",
     valid_at: Annotated[str, Query(max_length=64)] = "",
 ) -> Sight:
