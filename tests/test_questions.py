@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from lineal.access import LOCAL
 from lineal.client import Client
-from lineal.model import Answer, Budget
-from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, walks
+from lineal.model import Answer, Budget, Cut, Moment
+from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, beyond, reaching, walks
 from lineal.query.changing import OF
 from lineal.query.index import Index
 from lineal.surfaces.cli import main
@@ -218,6 +218,54 @@ def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
     for feature in ("by columns", "live", "possible", "effect"):
         assert seen[feature] > 20, f"{feature} hardly occurred: {dict(seen)}"
     assert seen["more live"] < seen["live"] / 10, seen
+
+
+def test_what_was_cut_where_a_change_is_counted_is_said(
+    world: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting is whole, but not the search for what leads to what is live, nor for the ways."""
+    store = world.lineal.store
+    index = Index(store)
+    index.build()
+    ask, narrow = Questions(store, index=index), Ask(Budget(nodes=10, edges=500_000))
+    monkeypatch.setattr(walks, "Budget", lambda: narrow.budget)
+    with store.read(LOCAL) as reader:
+        uris = sorted(reader.uris(reader.of_types(["dataset"])).values())
+    hub = max(uris, key=lambda one: ask.impact(LOCAL, [one], ask=narrow).value.live)
+    whole = ask.impact(LOCAL, [hub], ask=narrow, limit=5)
+    assert whole.value.in_use
+    assert [cut.limit for cut in whole.why] == ["list"]
+
+    real, cuts = reaching.of_types, list[Cut]()
+
+    def cut_short(*found: Any, **how: Any) -> tuple[set[int], list[Cut]]:
+        things, why = real(*found, **how | {"compiled": Budget(nodes=2)})
+        cuts.extend(why)
+        return things, why
+
+    monkeypatch.setattr(beyond, "of_types", cut_short)
+    answer = ask.impact(LOCAL, [hub], ask=narrow, limit=5)
+
+    assert len(cuts) == 2
+    assert answer.why[:2] == tuple(cuts)
+    assert answer.total == whole.total
+
+
+def test_a_change_as_of_the_past_is_not_counted_by_columns(
+    world: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They tell of now alone; the names of all that is touched would be read for nothing."""
+    store = world.lineal.store
+    index = Index(store)
+    index.build()
+    slow, fast = Questions(store), Questions(store, index=index)
+    with store.read(LOCAL) as reader:
+        uris = sorted(reader.uris(reader.of_types(["dataset"])).values())[::7]
+        then = Moment(known_t=reader.basis.t - 1)
+    monkeypatch.delattr(beyond, "everything")
+
+    for uri in uris:
+        assert fast.impact(LOCAL, [uri], then) == slow.impact(LOCAL, [uri], then)
 
 
 def _counts_of(told: Impact) -> tuple[Any, ...]:
