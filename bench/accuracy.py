@@ -42,8 +42,9 @@ _WHY = (
     " the lesser targets are missed.",
     "* `domain_of_owner`: a person who is in teams of two organisations gives what is theirs two"
     " domains; a deployment has no owner, so nothing says its domain.",
-    "* `relies_on`: the estate's tools say what runs read and versions consume, and the rule asks"
-    " what pipelines and models themselves do.",
+    "* `relies_on`: the estate's tools say what runs read and wrote, and the rule asks what"
+    " pipelines, models and their versions do. An owner in teams of two organisations counts for"
+    " both, and so does a version that is no longer in use.",
     "* `superseded_version`: what answers without any alias is not known to the rule.",
 )
 
