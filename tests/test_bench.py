@@ -23,7 +23,7 @@ from bench.lineage.graph import estate
 from bench.lineage.inside import Differs, same
 from bench.lineage.measure import ALONE, Pace
 from bench.lineage.peers import BITS, LIMIT, NUMBA, NUMPY
-from bench.lineage.product import PARTS
+from bench.lineage.product import _PROFILED, PARTS
 from bench.lineage.seeds import choose
 
 
@@ -165,6 +165,12 @@ def test_a_small_run_of_the_product_checks_and_reports_every_figure(tmp_path: Pa
     assert bounds == {3.0, 40.0, 5.0, 1.0, 200.0, 1.1, 1.6, 2.5, 32.0, None}
     text = page.read_text(encoding="utf-8")
     assert all(f"| {line.what} | {line.kernel} |" in text for line in lines)
+    # Where a target is missed it is told what takes the time.
+    missed = {line.what for line in lines if line.target and line.value > line.target}
+    profiled = {what.rpartition(": ")[0] for what in found.profiles}
+    assert profiled <= missed
+    assert {what for what in missed if what.startswith(tuple(_PROFILED))} <= profiled
+    assert all(f"* {what}: `" in text for what in found.profiles)
     graph = {"graph": json.loads(_graph(page))}
     assert report.load(page.with_suffix(".json"), graph).product == found.product
 

@@ -8,6 +8,8 @@ timed; where little is reached, also with what it finds hop by hop in the store.
 
 from __future__ import annotations
 
+import asyncio
+import cProfile
 import gc
 import json
 import pickle
@@ -19,8 +21,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
+from starlette.types import ASGIApp, Message
+
+from bench.lineage.worker import profiled, shares_of
 
 # What is measured as "after imports": all that is imported for it is imported here.
 from lineal.access import LOCAL
@@ -34,6 +40,8 @@ from lineal.lineage.walking import walk
 from lineal.model import Budget, EdgeStatement, Moment, Record, Statement, Uri
 from lineal.query.index import Index
 from lineal.store import Batch, Reader, bulk  # noqa: F401  # what it imports when it is first asked
+from lineal.surfaces import formats_walks, server
+from lineal.surfaces.rest import PREFIX, json_response
 
 DOWN = Way(upstream=False, logical=True)
 #: How many single changes are made one after another.
@@ -45,6 +53,8 @@ TYPICAL = 376
 STARTS, HUBS = 15, 1
 #: What reaches less is compared with the store itself, and walked to its end step by step.
 SMALL = 2_000
+#: How many things of a closure are told.
+PAGE = 100
 #: How often a call is repeated, and the most seconds that its repetitions take.
 TIMES, SECONDS = 30, 0.5
 
@@ -347,6 +357,87 @@ def child(of: Uri, name: str) -> Record:
     return Record("bench", name, uri, said, (EdgeStatement(uri, "derived_from", of),), 1)
 
 
+# ── Where the time goes ──────────────────────────────────────────────────────────────────────────
+
+
+def answers(db: Path, uris: Sequence[str]) -> Figures:
+    """Answer closures as a server does, without HTTP; say how long it takes, and what takes it."""
+    with opened(db) as (lineal, index):
+        lineal.ask.index = index
+
+        def answer(uri: str) -> bytes:
+            found = lineal.ask.closure(LOCAL, [Uri(uri)], limit=PAGE)
+            return bytes(json_response(formats_walks.closure(found)).body)
+
+        taken = []
+        for uri in uris:
+            answer(uri)
+            taken.append(median(partial(answer, uri)))
+        return {
+            "seconds": statistics.median(taken),
+            "the answer": profiled(answer, [(uri,) for uri in uris], SECONDS),
+            "the way to it and back": _way_of(server.create(lineal), uris),
+        }
+
+
+def _way_of(app: ASGIApp, uris: Sequence[str]) -> list[tuple[str, float]]:
+    """Return where the time of the thread goes that parses requests and sends answers."""
+    profile = cProfile.Profile()
+
+    async def asked() -> None:
+        for uri in uris:
+            await _asked(app, uri)
+        profile.enable()
+        for _ in range(TIMES):
+            for uri in uris:
+                await _asked(app, uri)
+        profile.disable()
+
+    asyncio.run(asked())
+    # It waits there for the thread that answers.
+    return shares_of(profile, without="poll")
+
+
+async def _asked(app: ASGIApp, uri: str) -> None:
+    path, query = f"{PREFIX}/closure", urlencode({"uri": uri, "limit": PAGE})
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "root_path": "",
+        "query_string": query.encode(), "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+    }  # fmt: skip
+    sent: list[Message] = []
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Message:
+        for request in requests:
+            return request
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    if sent[0]["status"] != 200:
+        raise Differs(f"{path} answers with {sent[0]['status']}.")
+
+
+def shown(db: Path, start: Uri) -> Figures:
+    """Add something made from *start* again and again; say what takes the time until it is seen."""
+    profile = cProfile.Profile()
+    with opened(db) as (lineal, index):
+        (key,) = keys_of(lineal, [start])
+        for number in range(2 * SINGLES):
+            lineal.store.commit(Batch([child(start, f"seen-{number}")], actor="bench", cause="one"))
+            if number >= SINGLES:
+                profile.enable()
+            with lineal.store.read(LOCAL) as reader:
+                reached(index, reader, key)
+            profile.disable()
+    return {"until it is seen": shares_of(profile)}
+
+
 def watch(db: Path) -> None:
     """For each line ``START NEW``, say whether the one leads to the other by now."""
     with opened(db, writable=False) as (lineal, index):
@@ -373,6 +464,8 @@ def main(what: str, db: str, kernel: str, more: str) -> None:
         "cold": lambda: cold(place, Uri(about["chosen"]["typical"][0])),
         "past": lambda: past(place, about["chosen"], kernel),
         "upserts": lambda: upserts(place, Uri(about["chosen"]["typical"][0])),
+        "answers": lambda: answers(place, about["chosen"]["typical"]),
+        "shown": lambda: shown(place, Uri(about["chosen"]["typical"][0])),
         "overlay": lambda: overlay(place, about["chosen"], about["moved"]),
         "watch": lambda: watch(place),
     }

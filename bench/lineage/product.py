@@ -44,6 +44,10 @@ PARTS = ("http", "size", "past", "upserts", "overlay")
 FRESH = 1_000
 #: How often a page is asked for over HTTP of each start, and how many changes another process sees.
 PAGES, SEEN = 10, 30
+#: By the beginning of a figure that may miss its target: what is measured to say why.
+_PROFILED = {"over HTTP: closure of a typical": "answers", "one upsert, until a ": "shown"}
+#: For what is profiled, functions and the share of the time that each takes.
+Profiles = dict[str, list[tuple[str, float]]]
 #: How many processes begin cold.
 COLD = 3
 #: How long (s) a server has for reading the kernel before it is asked.
@@ -59,9 +63,11 @@ def measured(
     kernels: Sequence[str] = KERNELS,
     pages: int = PAGES,
     progress: Progress,
-) -> Iterator[tuple[str, list[Line]]]:
+) -> Iterator[tuple[str, list[Line], Profiles]]:
     """
     Yield the figures of a database that `filled` made, part by part; it is not changed.
+
+    With them comes where the time goes, where a target is missed.
 
     Raises:
         Differs: an answer is not what the same question finds another way.
@@ -79,10 +85,33 @@ def measured(
         for part in parts:
             progress(part)
             if part == "http":
-                yield part, _over_http(work, chosen, pages, warm=KERNELS[0] in kernels)
+                lines = _over_http(work, chosen, pages, warm=KERNELS[0] in kernels)
+                lines.append(_without_http(_inside("answers", work, kernels[0], about)))
             else:
-                yield part, _part(part, db, work, about, chosen, kernels)
+                lines = _part(part, db, work, about, chosen, kernels)
             _copy(db, work)
+            yield part, lines, _profiles(part, lines, work, kernels[0], about)
+            _copy(db, work)
+
+
+def _without_http(told: dict[str, Any]) -> Line:
+    return Line("without HTTP: closure of a typical, counts and a page of 100, p50", "",
+                told["seconds"] * 1e3, "ms")  # fmt: skip
+
+
+def _profiles(part: str, lines: Sequence[Line], db: Path, kernel: str, about: Path) -> Profiles:
+    """Say where the time goes of a part of which a target is missed."""
+    missed = [line for line in lines if line.target is not None and line.value > line.target]
+    found: Profiles = {}
+    for line in missed:
+        for begin, what in _PROFILED.items():
+            if line.what.startswith(begin):
+                told = _inside(what, db, kernel, about)
+                found |= {
+                    f"{line.what}: {name}": shares for name, shares in told.items()
+                    if name != "seconds"
+                }  # fmt: skip
+    return found
 
 
 def _part(
@@ -334,6 +363,7 @@ def _over_http(
 def _pages(chosen: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
     """Yield what else is asked for over and over, or in haste: addresses, and what they are."""
     typical, hub = (urlencode({"uri": chosen[sort][0]}) for sort in ("typical", "hub"))
+    yield "/healthz", "the least that can be asked"
     yield "/", "the first page of the portal"
     yield "/metrics", "what Prometheus asks for"
     yield "/api/v1/counts", "how many things there are of each type"

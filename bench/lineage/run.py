@@ -108,9 +108,14 @@ def run_product(
     found = report.load(report.paths(folder, size, day)[1], known)
     product.filled(db, size, seed=seed, progress=progress)
     page = report.write(folder, size, day, known, found)
-    for part, lines in product.measured(
+    for part, lines, profiles in product.measured(
         db, size, seed=seed, parts=parts, kernels=kernels, pages=pages, progress=progress
     ):
         found.product[part] = lines
+        measured = tuple(f"{line.what}: " for line in lines)
+        others = {
+            what: some for what, some in found.profiles.items() if not what.startswith(measured)
+        }
+        found.profiles = others | profiles
         report.write(folder, size, day, known, found)
     return page, found

@@ -147,7 +147,7 @@ def timed(
 
 
 def profiled(
-    ask: Callable[..., Any], of: Sequence[Sequence[int]], seconds: float
+    ask: Callable[..., Any], of: Sequence[Sequence[Any]], seconds: float
 ) -> list[tuple[str, float]]:
     """Return which functions an engine's own time goes to, as shares of it, the largest first."""
     profile = cProfile.Profile()
@@ -157,11 +157,19 @@ def profiled(
         for whom in of:
             ask(*whom)
         profile.disable()
-    stats = pstats.Stats(profile).get_stats_profile()
-    whole = stats.total_tt or 1.0
+    return shares_of(profile)
+
+
+def shares_of(profile: cProfile.Profile, *, without: str | None = None) -> list[tuple[str, float]]:
+    """Return which functions the time goes to, but for that in *without*, the largest first."""
+    profiles = {
+        name: one for name, one in pstats.Stats(profile).get_stats_profile().func_profiles.items()
+        if without is None or without not in name
+    }  # fmt: skip
+    whole = sum(one.tottime for one in profiles.values()) or 1.0
     shares = [
         (f"{Path(one.file_name).stem}.{name}" if one.line_number else name, one.tottime / whole)
-        for name, one in stats.func_profiles.items()
+        for name, one in profiles.items()
     ]
     return sorted(shares, key=lambda share: -share[1])[:8]
 
