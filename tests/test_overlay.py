@@ -151,6 +151,38 @@ def test_a_name_that_was_parted_still_shows_its_own_whole(tmp_path: Path) -> Non
     assert index.over > 0
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        # The other name of a column comes into a table; so does that of a part of a part.
+        ["p: c.1 column_of d.0"],
+        ["p: c.1 column_of s.0", "q: s.0 version_of d.0"],
+        # A run of the other name of a job; a version of that of a model becomes active.
+        ["p: r.0 run_of p.1"],
+        ["p: v.1 version_of m.1", "q: m.1 points_to v.1"],
+    ],
+)
+def test_what_changes_by_one_name_is_seen_by_what_tells_the_other(
+    tmp_path: Path, later: list[str]
+) -> None:
+    """Found by the campaign: what leads to a thing may say so of any of its names."""
+    told = [
+        "a: f.0 derived_from c.0", "b: c.0 same_as c.1", "k: c.7 column_of d.7",
+        "c: d.3 produced_by p.0", "d: p.0 same_as p.1", "l: r.7 run_of p.7", "r: r.0 reads d.4",
+        "e: dep.0 deploys m.0", "f: m.0 same_as m.1", "m: v.7 version_of m.7",
+        "g: v.1 consumes f.0", "h: m.7 points_to v.7", "i: s.7 version_of d.7",
+    ]  # fmt: skip
+    with closing(_opened(tmp_path)) as store:
+        store.commit(Batch(documents(told, 10), "test", "test"))
+        index, seen = Index(store), Counter[str]()
+        index.build()
+        for at, line in enumerate(later):
+            store.commit(Batch(documents([line], 11 + at), "test", "test"))
+            with store.read(LOCAL) as reader:
+                _reaches(index, reader, seen)
+    assert index.over > 0
+
+
 def test_a_hub_whose_rows_are_too_many_to_make_is_walked_step_by_step(
     tmp_path: Path, monkeypatch
 ) -> None:

@@ -126,9 +126,8 @@ class _Moved:
                 versions.add(src)
             elif kind == "derived_from" and types[src] in fine:
                 finer.add(src)
-        for group in self._held.groups(named).values():
-            moved |= group
-            named |= group
+        named = self._named(named)
+        moved |= named
         shifted = named | {
             end for src, kind, dst in claims if kind in self._level for end in (src, dst)
         }
@@ -138,6 +137,8 @@ class _Moved:
         moved |= self._below(moved)
         if not self._graph.logical:
             moved |= self._keys(self.wholes(self.standing(moved)))
+        # What leads to it may say so of any of its names.
+        moved = self._named(moved)
         steps = self._shapes.kinds_in(STEPS)
         outputs = self._keys(self.wholes(self.standing(finer))) | self._wholes_now(finer)
         # A version is the output of a document that states the columns of its table.
@@ -145,6 +146,12 @@ class _Moved:
         outputs |= {link.src for link in self._held.inward(outputs, ("version_of",))}
         joined = self._joined(moved, steps) | self._joined(outputs, COARSE)
         return moved | outputs | joined
+
+    def _named(self, keys: Collection[int]) -> set[int]:
+        """Return things under all their names of now."""
+        if not keys:
+            return set()
+        return set[int]().union(*self._held.groups(keys).values())
 
     def _joined(self, keys: Collection[int], kinds: Collection[str]) -> set[int]:
         """Return both ends of all claims of these things."""
@@ -160,7 +167,7 @@ class _Moved:
         if not versions:
             return set()
         models = {link.dst for link in self._held.outward(versions, ("version_of",))}
-        models |= self._keys(self.wholes(self.standing(versions)))
+        models = self._named(models | self._keys(self.wholes(self.standing(versions))))
         now = {link.src for link in self._held.inward(models, ("version_of",))}
         return now | self._parts_before(models) | set(versions)
 
@@ -168,6 +175,7 @@ class _Moved:
         """Return the parts of these, and the parts of those, before and now."""
         found, frontier = set[int](), set(keys)
         while frontier and not self.too_many:
+            frontier = self._named(frontier)
             now = {link.src for link in self._held.inward(frontier, self._level)}
             frontier = (now | self._parts_before(frontier)) - found
             found |= frontier
