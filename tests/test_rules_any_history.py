@@ -283,6 +283,8 @@ class History:
                     store = self.opened()
                 if self.chance.random() < 0.12 or step == STEPS - 1:
                     self.check(store)
+            verified = store.verify()
+            assert verified.sound, (self.seed, verified)
         finally:
             store.close()
 

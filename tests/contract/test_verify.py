@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.model import Event, Json, Response, Uri
 from lineal.shapes.examining import Finding
-from lineal.store import Policy, schema, work
+from lineal.store import Policy, concluding, schema, work
 from lineal.store.driver import Driver
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, gone, new, said
 
@@ -211,3 +211,45 @@ def test_a_notice_that_nobody_can_account_for_is_found(full: Graph) -> None:
 def test_every_table_of_the_schema_is_tried() -> None:
     assert set(TABLES) - {"search"} == set(schema.metadata.tables)
     assert all(isinstance(table, sa.Table) for table in schema.metadata.sorted_tables)
+
+
+def test_reasons_that_come_in_a_piece_of_work_to_edges_that_stand_are_sealed(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an edge begins nor ends, and yet it is a transaction of its own."""
+    monkeypatch.setattr(concluding, "MOST", 1)
+    cells = [Uri.of("ab-cell", "exp", "12", str(number)) for number in (1, 2)]
+    runs = [Uri.of("run", "orc", f"r{number}") for number in range(6)]
+    made = [Uri.of("model-version", "registry", "ranking", f"v{run}") for run in range(6)]
+    with new(engine, rules=[RuleBook(builtin_rules())]) as graph:
+        for number, (run, version) in enumerate(zip(runs, made, strict=True)):
+            graph.say(said(version, [(version, "produced_by", run)], source="registry"))
+            both = [(run, "executed_for", cell) for cell in cells]
+            graph.say(said(run, both, source="orc", status=f"{number}"))
+        for cell in cells:
+            graph.say(said(cell, [(cell, "cell_of", TEST)], source="exp"))
+            with graph.store.looking() as driver:
+                before = _counts(driver)
+            while graph.store.follow_rules():
+                pass
+        with graph.store.looking() as driver:
+            after = _counts(driver)
+
+        # The second cell brought reasons, and no edges.
+        assert before == {"edge_out": before["edge_out"], "derivation": 6}
+        assert after == {"edge_out": before["edge_out"], "derivation": 12}
+        assert graph.store.verify().sound
+        # So it stays when more comes to the same things.
+        graph.say(gone(said(cells[0], source="exp")))
+        while graph.store.follow_rules():
+            pass
+        assert graph.store.verify().sound
+
+
+def _counts(driver: Driver) -> dict[str, int]:
+    found = {}
+    for table in ("edge_out", "derivation"):
+        row = driver.row(f"SELECT count(*) FROM {table} WHERE t_to IS NULL")
+        assert row is not None
+        found[table] = int(row[0])
+    return found

@@ -120,7 +120,8 @@ class Transaction:
 
     def _end_of_rules(self, following: Concluding, cause: str, actor: str = "rules") -> None:
         self._edges |= following.edges
-        if self._edges:
+        # Another derivation of an edge that stands anyway is a fact too, and is sealed.
+        if self._edges or self._rows.begun or self._rows.ended:
             self._publish(Batch((), actor, cause))
         else:
             self._turn.give_back()
