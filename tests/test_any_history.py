@@ -32,9 +32,10 @@ from lineal.errors import SourceDown, SourceError, SourceGarbled, SourceMoved
 from lineal.model import Json
 from lineal.sources import Habits
 from lineal.store import Store
+from lineal.store.work.noting import BELIEVED
 from tests.databases import blank
 from tests.promises.recording import SOAK, found, ran
-from tests.simulated import Clock, Held, Rig, Thing, Tool, opened
+from tests.simulated import SECOND, Clock, Held, Rig, Thing, Tool, opened
 
 #: A disk in memory, where there is one: what is tried here is no power cut.
 SHM = Path("/dev/shm")  # a folder of our own is made in it
@@ -62,6 +63,8 @@ class Histories(RuleBasedStateMachine):
         self.bus: list[dict[str, Json]] = []
         self.clock = Clock()
         self.value = 0
+        #: Was something answered by a copy that lagged?
+        self.was_old = False
         self.start(opened(self.path, self.clock))
 
     def start(self, store: Store) -> None:
@@ -127,6 +130,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def carry(self, data: st.DataObject) -> None:
         """A question gets to the source, and its answer waits for the next turn."""
+        self.was_old |= self.tool.replica is not None
         self.held.carry(data.draw(st.integers(0, len(self.held.questions) - 1)))
 
     @rule(seconds=st.sampled_from((1, 30, 90, 400)))
@@ -171,6 +175,9 @@ class Histories(RuleBasedStateMachine):
         try:
             self.tool.fault = self.tool.replica = None
             work_off(self.rig, self.held)
+            if self.was_old:
+                # What a list says to be as it was answered is not believed for ever.
+                self.clock.wait(2 * BELIEVED / SECOND)
             # One that broke off is gone on with, and knows what was so when it began.
             for _ in range(2):
                 self.clock.wait(1)

@@ -307,6 +307,95 @@ def test_what_a_sweep_or_a_reference_marked_is_not_looked_at_again(file: Path | 
         assert rig.rows("SELECT count(*) FROM watch WHERE due_at IS NOT NULL") == [(0,)]
 
 
+def test_what_a_sweep_finds_changed_is_looked_at_again(place: Path | str) -> None:
+    """The list is of now, the answer of before: by the version in the list nobody would ask."""
+    with rigged(place, Tool(habits=LOOKS)) as rig:
+        rig.tool.put("a", 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+        rig.tool.replica = dict(rig.tool.things)
+        rig.tool.put("a", 2)
+        rig.ingest.sweep("tool")
+        rig.work()
+        at_first = rig.value("a")
+        rig.tool.replica = None
+        rig.ingest.sweep("tool")
+        rig.work()
+        of_the_same_version = rig.value("a")
+        rig.wait_and_work(31)
+
+        assert (at_first, of_the_same_version, rig.value("a")) == (1, 1, 2)
+
+
+def test_what_is_listed_and_was_not_there_is_asked_for_by_the_next_sweep(
+    place: Path | str,
+) -> None:
+    with rigged(place, Tool()) as rig:
+        rig.tool.replica = {}
+        rig.tool.put("a", 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+        at_first = rig.value("a")
+        rig.tool.replica = None
+        rig.clock.wait(1)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert (at_first, rig.value("a")) == (None, 1)
+
+
+def test_what_is_listed_as_it_was_is_not_believed_for_ever(place: Path | str) -> None:
+    """However long a copy lagged: once a week or so, not all at once, it is asked anyway."""
+    with rigged(place, Tool()) as rig:
+        idents = [f"t{number}" for number in range(40)]
+        for ident in idents:
+            rig.tool.put(ident, 1)
+        rig.tool.replica = dict(rig.tool.things)
+        rig.tool.put("t7", 2)
+        rig.ingest.sweep("tool")
+        rig.work()
+        at_first = rig.value("t7")
+        rig.tool.replica = None
+        asked = []
+        for _ in range(20):
+            before = len(rig.tool.asked)
+            rig.clock.wait(86_400 / 2)
+            rig.ingest.sweep("tool")
+            rig.work()
+            asked.append(len(rig.tool.asked) - before)
+
+        assert (at_first, rig.value("t7")) == (1, 2)
+        assert asked[:10] == [0] * 10, "for five days a list is believed"
+        assert sum(asked) == len(idents)
+        assert max(asked) < len(idents) / 2, asked
+
+
+def test_what_waits_or_was_put_aside_is_not_hurried_by_a_sweep(file: Path | str) -> None:
+    """Though it is long since it was answered for: its next try, or a person, comes first."""
+    with rigged(file, Tool()) as rig:
+        for ident in ("a", "b"):
+            rig.tool.put(ident, 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+        rig.tool.fault = SourceGarbled("garbled")
+        rig.tell("a")
+        for _ in range(TRIES + 1):
+            rig.wait_and_work(400)
+        assert watched(rig, "a", "buried") == (True,)
+        rig.tool.fault = SourceDown("down", retry_after=30 * 86_400)
+        rig.tell("b")
+        rig.work()
+        due = watched(rig, "b", "due_at")
+        asked = len(rig.tool.asked)
+        rig.tool.fault = None
+        rig.clock.wait(20 * 86_400)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert watched(rig, "b", "due_at") == due
+        assert len(rig.tool.asked) == asked
+
+
 def test_an_answer_older_than_its_event_is_not_believed(place: Path | str) -> None:
     """H2: the event says which version there is by now."""
     with rigged(place, Tool(habits=LOOKS, says_versions=True)) as rig:

@@ -7,6 +7,7 @@ six steps each, whose leases have run out, so that only the fence is left.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from lineal.store.work import Dirty, Examined
 from tests.promises.recording import SOAK, found, ran
 from tests.simulated import Rig, Tool, uri
 
+_NUMBERS = itertools.count(1)
 #: Random runs, and the steps of each.
 RUNS, STEPS = (5_000, 100) if SOAK else (20, 100)
 
@@ -125,6 +127,8 @@ class Fetching:
     answer: Fetched | None = None
     word: Word | None = None
     step: int = 0
+    #: Nobody else is called so, which an `id` does not promise.
+    holder: str = field(default_factory=lambda: f"worker {next(_NUMBERS)}")
 
     def go_on(self) -> None:
         """Take the next step."""
@@ -143,7 +147,7 @@ class Fetching:
         """Take what has waited longest, also if another has it: its lease has run out."""
         with self.rig.store.working() as ledger:
             taken = work.take(
-                ledger, {"tool": 1}, now=self.rig.clock.at, holder=f"{id(self)}", lease=0
+                ledger, {"tool": 1}, now=self.rig.clock.at, holder=self.holder, lease=0
             )
         self.dirty = taken[0] if taken else None
 
@@ -200,6 +204,27 @@ def test_of_all_orders_of_two_fetches_the_store_ends_right_in_each(tmp_path: Pat
     assert wrong == []
     assert (accounts["tool"].accepted, accounts["tool"].pending) == (1_848, 0)
     ran("P4", "orders of two fetches", count)
+
+
+def test_who_took_it_later_and_asked_earlier_replaces_nothing(tmp_path: Path) -> None:
+    """Its lease ran out before it asked; whoever took it since asked first, and writes last."""
+    rig = Rig(tmp_path / "graph.db", Tool())
+    slow, quick = Fetching(rig, "a", 1), Fetching(rig, "a", 2)
+    for fetch in (slow, slow, slow, quick, quick, quick, quick):
+        fetch.go_on()  # Both have taken it, and the quick one has asked.
+    rig.tool.put("a", 3)
+    for fetch in (slow, slow, slow):
+        fetch.go_on()
+    between = value_of(rig, "a")
+    quick.go_on()
+    quick.go_on()
+    after = value_of(rig, "a")
+    with rig.store.working() as ledger:
+        work.mark(ledger, "tool", "thing:a", deleted=False, due_at=0)
+    rig.work()
+
+    assert (between, after, value_of(rig, "a")) == (0, 2, 3)
+    rig.close()
 
 
 def value_of(rig: Rig, ident: str) -> int:

@@ -71,7 +71,7 @@ def accepted(dirty: Dirty, record: Record, fence: Fence, examined: Examined) -> 
     if examined.policy == "reject":
         # Its ETag is not kept: else it would not be looked at again once the file is mended.
         return Word(
-            dirty, None, fence._replace(etag=dirty.etag, look_in=None, refused=True), examined
+            dirty, None, fence._replace(etag=dirty.etag, look_in=None, doubted=True), examined
         )
     return Word(dirty, record, fence, examined)
 
@@ -132,7 +132,7 @@ class Judge:
             if self.is_guarded():
                 return Later(dirty, wait(dirty.attempts + 6, self.chance), str(error), since, True)
         removal = Removal(dirty.source, dirty.document, self.subject(dirty), self.now)
-        fence = dirty.fence(look_in=self._look(dirty, None))
+        fence = dirty.fence(look_in=self._look(dirty, None))._replace(doubted=True)
         return Word(dirty, removal, fence, Examined(removal.subject))
 
     def _failed(self, dirty: Dirty, error: LinealError) -> Verdict:

@@ -48,8 +48,9 @@ class Fence(NamedTuple):
     #: In how many microseconds to look once more, and which look comes after that.
     look_in: Instant | None = None
     looks: int | None = None
-    #: True where the answer is refused: the next list asks for it again, though it be the same.
-    refused: bool = False
+    #: True where the next list that has it lets it be asked for again, though it be of the same
+    #: version there: the answer was refused, or said that there is no such thing.
+    doubted: bool = False
     #: Where nobody asked for the document, as it came with a list: then its mark is made, and
     #: answered, only in the transaction that writes it.
     listing: Listing | None = None

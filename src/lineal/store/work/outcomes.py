@@ -15,10 +15,10 @@ from lineal.store.work.noting import noted
 
 def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
     """
-    Clear the marks that answers are for; return the documents of which a later answer did.
+    Clear the marks that answers are for; return the documents of which a later answer did, or will.
 
-    What these answers say is old. In the transaction that writes the others, so that both happen
-    or neither.
+    What these answers say may be old. In the transaction that writes the others, so that both
+    happen or neither.
     """
     watching = Watching(ledger, ((fence.source, fence.document) for fence in fences))
     old = set()
@@ -33,7 +33,7 @@ def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
                 watching.put(new.row)
                 continue
             known, seq, told = new.row, new.row.dirty_seq, new.row.told
-        if known is None or known.clean_seq >= seq:
+        if known is None or known.clean_seq >= seq or _is_taken_since(known, fence):
             old.add(name)
             if known is not None:
                 watching.put(_freed(known, fence.lease))
@@ -60,7 +60,7 @@ def _cleared(
         attempts=0,
         error=None,
         etag=fence.etag,
-        version=None if fence.refused else known.version,
+        version=None if fence.doubted else known.version,
         confirmed_at=at if fence.asked else known.confirmed_at,
         gone_since=None,
         settled=settled,
@@ -71,6 +71,16 @@ def _cleared(
         wanted=known.wanted if again and _newer(known.wanted, fence.seen) else None,
         seen=known.seen if fence.seen is None else fence.seen,
     )
+
+
+def _is_taken_since(known: Watched, fence: Fence) -> bool:
+    """
+    Has somebody else taken it since, who is yet to answer?
+
+    Who took it later may have asked earlier: then their answer, which is for a later mark, would
+    replace this one and be older.
+    """
+    return fence.lease is not None and known.leased_by not in (None, fence.lease)
 
 
 def _newer(wanted: int | None, seen: int | None) -> bool:
