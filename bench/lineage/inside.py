@@ -438,6 +438,22 @@ def shown(db: Path, start: Uri) -> Figures:
     return {"until it is seen": shares_of(profile)}
 
 
+def over_moved(db: Path, hubs: Sequence[str], moved: Sequence[Record]) -> Figures:
+    """Say what takes the time of a walk from hubs after edges were moved."""
+    with opened(db) as (lineal, index):
+        keys = keys_of(lineal, hubs)
+        for first in range(0, len(moved), 500):
+            lineal.store.commit(Batch(moved[first : first + 500], actor="bench", cause="moved"))
+        with lineal.store.read(LOCAL) as reader:
+            for key in keys:
+                reached(index, reader, key)
+
+            def walked(key: int) -> None:
+                index.reach(reader, [key], DOWN, ENDLESS)
+
+            return {"the walk": profiled(walked, [(key,) for key in keys], SECONDS)}
+
+
 def watch(db: Path) -> None:
     """For each line ``START NEW``, say whether the one leads to the other by now."""
     with opened(db, writable=False) as (lineal, index):
@@ -465,6 +481,7 @@ def main(what: str, db: str, kernel: str, more: str) -> None:
         "past": lambda: past(place, about["chosen"], kernel),
         "upserts": lambda: upserts(place, Uri(about["chosen"]["typical"][0])),
         "answers": lambda: answers(place, about["chosen"]["typical"]),
+        "over moved": lambda: over_moved(place, about["chosen"]["hub"], about["moved"]),
         "shown": lambda: shown(place, Uri(about["chosen"]["typical"][0])),
         "overlay": lambda: overlay(place, about["chosen"], about["moved"]),
         "watch": lambda: watch(place),

@@ -45,7 +45,11 @@ FRESH = 1_000
 #: How often a page is asked for over HTTP of each start, and how many changes another process sees.
 PAGES, SEEN = 10, 30
 #: By the beginning of a figure that may miss its target: what is measured to say why.
-_PROFILED = {"over HTTP: closure of a typical": "answers", "one upsert, until a ": "shown"}
+_PROFILED = {
+    "over HTTP: closure of a typical": "answers",
+    "one upsert, until ": "shown",
+    f"{FRESH:,} moved edges, hub, over rows": "over moved",
+}
 #: For what is profiled, functions and the share of the time that each takes.
 Profiles = dict[str, list[tuple[str, float]]]
 #: How many processes begin cold.
