@@ -27,6 +27,7 @@ from lineal.store import Reader
 from lineal.surfaces.cuts import worded
 from tests import crowd, hubs
 from tests.databases import ENGINES, fresh
+from tests.graphs import new
 from tests.promises.recording import ran
 
 SOAK = os.environ.get("LINEAL_SOAK") == "1"
@@ -113,6 +114,16 @@ def test_an_answer_is_here_in_its_time_and_says_what_was_cut(
     took = time.monotonic() - begun
 
     assert took < milliseconds / 1_000 * 1.1 + 0.1 + SLACK
+
+
+@pytest.mark.parametrize("engine", [one for one in ENGINES if one != "sqlite"])
+def test_who_goes_on_after_a_statement_was_stopped_is_out_of_time(engine: str) -> None:
+    """The server refuses whatever comes after it in the same transaction: that is no fault."""
+    with new(engine) as graph, graph.store.read(LOCAL, budget=Budget(milliseconds=50)) as reader:
+        with pytest.raises(OutOfTime):
+            reader._driver.rows("SELECT pg_sleep(60)")
+        with pytest.raises(OutOfTime):
+            reader._driver.rows("SELECT 1 FROM tx")
 
 
 def test_what_has_too_many_edges_is_cut_and_their_number_is_told(ask: Questions) -> None:

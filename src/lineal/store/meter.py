@@ -24,8 +24,9 @@ _STEPS = 4_000
 FINDING = 0.7
 #: By how much the time may be exceeded before a question is given up: a part, and at least (s).
 OVER, AT_LEAST = 0.1, 0.1
-#: What PostgreSQL calls a statement that was stopped by its limit of time.
-_STOPPED = "57014"
+#: What PostgreSQL calls a statement that was stopped by its limit of time, and every later one of
+#: the same transaction, where somebody went on after that.
+_STOPPED = ("57014", "25P02")
 
 
 class Trial:
@@ -189,7 +190,7 @@ class Meter:
     def translated(self, error: Exception) -> Exception:
         """Return `OutOfTime` for an error that says that a statement was stopped, else itself."""
         found = getattr(error, "orig", None) or error
-        stopped = getattr(found, "sqlstate", None) == _STOPPED or str(found) == "interrupted"
+        stopped = getattr(found, "sqlstate", None) in _STOPPED or str(found) == "interrupted"
         if not stopped:
             return error
         return self._late()
