@@ -19,6 +19,7 @@ from lineal.model import Answer, Budget, Cut, Moment
 from lineal.query import Ask, Brief, Change, Hit, Impact, Questions, Trial, beyond, reaching, walks
 from lineal.query.changing import OF
 from lineal.query.index import Index
+from lineal.store import Store
 from lineal.surfaces.cli import main
 from lineal.surfaces.server import create
 from lineal.testing.estate.truth import ASKED_OF, truth
@@ -40,6 +41,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
 @pytest.fixture(scope="module")
 def known(world: Joined) -> dict[str, list[dict[str, Any]]]:
     return truth(world.estate.world, per_kind=PER_KIND)
+
+
+def indexed(world: Joined) -> tuple[Store, Index]:
+    """Return the store of both, and an index of it."""
+    index = Index(world.lineal.store)
+    assert index.build()
+    return world.lineal.store, index
 
 
 def ids(things: tuple[Brief, ...]) -> set[str]:
@@ -177,9 +185,7 @@ def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
     world: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is more than a walk goes through is counted; the ways are gone to the worst of it."""
-    store = world.lineal.store
-    index = Index(store)
-    index.build()
+    store, index = indexed(world)
     slow, fast = Questions(store), Questions(store, index=index)
     wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000))
     narrow = Ask(Budget(nodes=10, edges=500_000, milliseconds=60_000))
@@ -224,9 +230,7 @@ def test_what_was_cut_where_a_change_is_counted_is_said(
     world: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counting is whole, but not the search for what leads to what is live, nor for the ways."""
-    store = world.lineal.store
-    index = Index(store)
-    index.build()
+    store, index = indexed(world)
     ask, narrow = Questions(store, index=index), Ask(Budget(nodes=10, edges=500_000))
     monkeypatch.setattr(walks, "Budget", lambda: narrow.budget)
     with store.read(LOCAL) as reader:
@@ -255,9 +259,7 @@ def test_a_change_as_of_the_past_is_not_counted_by_columns(
     world: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They tell of now alone; the names of all that is touched would be read for nothing."""
-    store = world.lineal.store
-    index = Index(store)
-    index.build()
+    store, index = indexed(world)
     slow, fast = Questions(store), Questions(store, index=index)
     with store.read(LOCAL) as reader:
         uris = sorted(reader.uris(reader.of_types(["dataset"])).values())[::7]
