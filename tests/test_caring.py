@@ -94,6 +94,26 @@ def test_an_excision_is_shown_first_and_written_when_confirmed(path: Path) -> No
     assert run("verify", "--db", str(path)).exit_code == 0
 
 
+def test_what_was_forgotten_is_in_no_part_of_a_compacted_file(path: Path) -> None:
+    """Also not in pages that are free, nor as a token in a part of the search index."""
+    run("forget", "excise", world.ALICE, "--reason", "asked", "--yes", "--db", str(path))
+    compacted = run("db", "compact", "--db", str(path))
+    held = path.read_bytes().lower()
+
+    assert compacted.exit_code == 0, compacted.output
+    assert "MB" in compacted.stdout
+    assert b"osei" not in held
+    assert run("verify", "--db", str(path)).exit_code == 0
+
+
+def test_what_is_not_there_is_not_compacted(tmp_path: Path) -> None:
+    result = run("db", "compact", "--db", str(tmp_path / "none.db"))
+
+    assert result.exit_code == 2
+    assert "There is no database" in result.stderr
+    assert not (tmp_path / "none.db").exists()
+
+
 def test_an_excision_stands_in_the_history_of_the_thing(path: Path) -> None:
     run("forget", "excise", world.ALICE, "--reason", "asked", "--yes", "--db", str(path))
 

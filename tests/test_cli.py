@@ -25,7 +25,7 @@ from lineal.config import Config
 from lineal.model import EdgeStatement, Record, Uri
 from lineal.store import Batch
 from lineal.surfaces import errors_http
-from lineal.surfaces.cli import failing, logs, main
+from lineal.surfaces.cli import failing, logs, main, places
 from lineal.surfaces.cli.local import Local
 from lineal.surfaces.cli.reading import QUESTIONS
 from tests import world
@@ -151,6 +151,38 @@ def answer(*arguments: object) -> dict[str, object]:
 @pytest.mark.parametrize("name", READS)
 def test_a_file_and_a_server_give_the_same_json(name: str, file: list[str], served: list[str]):
     assert answer(*READS[name], *file) == answer(*READS[name], *served)
+
+
+@pytest.mark.parametrize("limit", ["--nodes", "--edges", "--rows"])
+def test_a_file_and_a_server_cut_a_closure_alike(limit: str, file: list[str], served: list[str]):
+    asked = ("closure", "titles", limit, "1", *AT)
+    here, there = answer(*asked, *file), answer(*asked, *served)
+
+    assert here == there
+    assert here["complete"] is False
+
+
+def test_no_step_at_all_can_be_asked_for(file: list[str]):
+    value = answer("lineage", "ranking-model", "--depth", "0", *AT, *file)["value"]
+
+    assert isinstance(value, dict)
+    assert len(value["nodes"]) == 1
+
+
+def test_the_list_of_questions_can_be_read_by_programs():
+    listed = json.loads(run("ask", "--format", "json").stdout)
+
+    assert listed.keys() == QUESTIONS.keys()
+
+
+def test_who_decides_has_a_name_where_the_system_knows_none(monkeypatch: pytest.MonkeyPatch):
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4242")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("os.getuid", lambda: 4242)
+
+    assert places._user() == "user 4242"
 
 
 @pytest.mark.parametrize("name", READS)

@@ -249,6 +249,19 @@ def test_large_events_go_in_several_requests(monkeypatch: pytest.MonkeyPatch):
     assert len(calls) == sent["accepted"] == 3
 
 
+def test_what_was_acknowledged_before_it_went_wrong_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client, "BATCH", 2)
+    refusal = {"code": "invalid_event", "title": "no", "detail": "No.", "status": 422}
+    answers = iter([httpx2.Response(202, json={"accepted": 2}), httpx2.Response(422, json=refusal)])
+    transport = httpx2.MockTransport(lambda _: next(answers))
+    lineal = Client("http://lineal.example", transport=transport)
+
+    with pytest.raises(ClientError) as caught:
+        lineal.send([{"number": number} for number in range(5)], source="box")
+
+    assert (caught.value.code, caught.value.acknowledged) == ("invalid_event", 2)
+
+
 # ── When it goes wrong ───────────────────────────────────────────────────────────────────────────
 
 

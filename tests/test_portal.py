@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
@@ -153,6 +153,55 @@ def test_nothing_in_a_page_runs_and_every_id_is_its_own(client, path):
 def test_every_link_of_a_page_leads_somewhere(client, path):
     for link in {link for link in look(client, path).links if link.startswith("/")}:
         assert client.get(link).status_code == 200, link
+
+
+def api_link(page: Page) -> SplitResult:
+    """Return where a page leads as JSON."""
+    (link,) = {link for link in page.links if link.startswith("/api/v1/") and "openapi" not in link}
+    return urlsplit(link)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_page_of_results_as_json_is_the_same_page(client, number):
+    page = look(client, f"/search?q=&page={number}")
+    hits = client.get(api_link(page).geturl()).json()["value"]["hits"]
+
+    assert hits
+    for hit in hits:
+        assert any(f"uri={quote(hit['uri'], safe='/:,')}" in link for link in page.links)
+
+
+def test_columns_as_json_are_columns(client):
+    query = parse_qs(api_link(look(client, f"/lineage?uri={PLAYS}&columns=1")).query)
+
+    assert query["columns"] == ["true"]
+    assert "columns" not in api_link(look(client, f"/lineage?uri={PLAYS}")).query
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "second"),
+    [
+        ("valid_at=2026-11-21T00:00:00Z&from=t:1", ("t:1", "2026-11-21"), ("t:3", "2026-11-21")),
+        (
+            "valid_at=2026-11-21T00:00:00Z&from=t:1&to=t:2",
+            ("t:1", "2026-11-21"),
+            ("t:2", "2026-11-21"),
+        ),
+        ("along=valid&to=2026-11-20", ("t:3", "2026-11-13"), ("t:3", "2026-11-20")),
+        ("along=valid&from=t:1&to=t:2", ("t:3", "2026-11-16T08"), ("t:3", "2026-11-20T14:30")),
+        ("along=valid&from=t:1", ("t:3", "2026-11-16T08"), ("t:3", "")),
+        ("to=t:1", ("t:0", "2026-11-09T08"), ("t:1", "2026-11-16T08")),
+    ],
+)
+def test_two_moments_are_those_that_were_asked_for(client, asked, first, second):
+    """Where no first one is said it is a week before the second, never after it."""
+    query = parse_qs(api_link(look(client, f"/changes?uri={V5}&{asked}")).query)
+    before = query["from_known_at"][0], query["from_valid_at"][0]
+    after = query["known_at"][0], query["valid_at"][0]
+
+    for told, expected in ((before, first), (after, second)):
+        assert told[0] == expected[0]
+        assert told[1].startswith(expected[1])
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -4,8 +4,9 @@ import gzip
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import structlog
@@ -16,7 +17,8 @@ from lineal import errors
 from lineal.app import Lineal
 from lineal.app.taking import Told
 from lineal.config import Config
-from lineal.surfaces import bodies, errors_http
+from lineal.model import State
+from lineal.surfaces import bodies, errors_http, rest_models
 from lineal.surfaces.events import envelopes
 from lineal.surfaces.guard import HEADERS
 from lineal.surfaces.server import create
@@ -372,6 +374,10 @@ def document(client: TestClient) -> Any:
     return client.get("/api/v1/openapi.json").json()
 
 
+def test_every_state_of_a_thing_is_described():
+    assert set(get_args(rest_models.State)) == set(State)
+
+
 def conforms(document: Any, schema: Any, value: Any) -> None:
     """Check a value against a schema of the document, in which nothing may go unsaid."""
     whole = deepcopy(document)
@@ -510,6 +516,40 @@ def test_a_fault_of_ours_is_told_without_its_inside(tmp_path):
     assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
 
 
+def test_an_argument_that_nobody_takes_is_refused(client):
+    answer = client.get("/api/v1/counts?knownat=t:1")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert "'knownat'" in answer.json()["detail"]
+    assert "'known_at'" in answer.json()["fix"]
+
+
+def test_an_argument_of_its_own_does_not_keep_an_event_away(blank):
+    assert blank.post("/api/v1/lineage?token=7", json=EVENT).status_code in (200, 201)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "-99999999999",
+        "0001-01-01T00:00:00+02:00",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
+@pytest.mark.parametrize("name", ["known_at", "valid_at"])
+def test_a_time_that_nobody_could_be_told_is_refused(client, name, at):
+    answer = client.get("/api/v1/counts", params={name: at})
+    page = client.get("/", params={name: at})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_query")
+    assert page.status_code == 422
+    assert page.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+
+def test_a_dead_letter_with_a_number_beyond_all_is_refused(client):
+    assert client.get("/api/v1/dead-letters/99999999999999999999").status_code == 422
+
+
 # ── Guards ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -542,6 +582,18 @@ def test_pages_of_other_sites_may_not_ask(client, origin):
     answer = client.post("/api/v1/events", json={}, headers={"Origin": origin})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("bound", ["127.1", "ip6-localhost", "localhost.", "graph.internal"])
+def test_whatever_it_is_bound_to_another_name_and_another_site_are_refused(tmp_path, bound):
+    with world.empty(tmp_path) as lineal:
+        lineal.config = replace(lineal.config, host=bound)
+        client = TestClient(create(lineal), base_url=f"http://{bound}:8585")
+        own = client.get("/api/v1/counts")
+        rebound = client.get("/api/v1/counts", headers={"Host": "evil.example"})
+        foreign = client.post("/api/v1/events", json={}, headers={"Origin": "https://evil.example"})
+
+    assert (own.status_code, rebound.status_code, foreign.status_code) == (200, 421, 403)
 
 
 def test_our_own_pages_may_ask(client):

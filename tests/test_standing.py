@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from lineal.access import LOCAL
 from lineal.app import Lineal
 from lineal.app.background import Pace
+from lineal.app.configured import source_files
 from lineal.app.schedule import due, late_since, next_sweep
 from lineal.config import Config
 from lineal.errors import ConfigError, Invalid
@@ -227,6 +228,40 @@ def test_dead_letters_are_replayed_and_purged_by_forms(both: Joined, client: Tes
     assert source(client)["notices"]["purged"] == 1
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"id": [7]},
+        {"sources": "registry"},
+        {"ids": []},
+        {"ids": [7], "all": True},
+        {"ids": [7], "source": "registry"},
+        {"ids": [2**63]},
+    ],
+)
+def test_it_must_be_clear_which_letters_are_meant(
+    both: Joined, client: TestClient, said: dict[str, Any]
+) -> None:
+    bury(both)
+    for done in ("replay", "purge"):
+        body = {**said, "actor": "ada"} | ({"reason": "old"} if done == "purge" else {})
+        assert client.post(f"/api/v1/dead-letters/{done}", json=body).status_code == 422
+    form = {"do": "purge", "actor": "ada", "reason": "old"}
+    for more in ({}, {"id": "7x"}, {"id": "9" * 30}, {"all": "no"}):
+        assert client.post("/dead-letters", data=form | more).status_code == 422
+
+    assert len(both.lineal.dead_letters()) == 1
+
+
+def test_all_letters_are_purged_where_all_are_meant(both: Joined, client: TestClient) -> None:
+    bury(both)
+    said = {"all": True, "actor": "ada", "reason": "old"}
+
+    assert client.post("/api/v1/dead-letters/purge", json=said).json() == {"count": 1}
+    assert both.lineal.dead_letters() == []
+
+
 def test_a_form_of_another_site_decides_nothing(both: Joined, client: TestClient) -> None:
     bury(both)
     form = {"do": "replay", "actor": "eve"}
@@ -385,7 +420,7 @@ def test_the_command_line_shows_and_changes_the_same(tmp_path: Path) -> None:
         )  # fmt: skip
         deeds = run("dead", "deeds", "--format", "json", variables=env)
 
-    assert {row["source"] for row in json.loads(status.stdout)["value"]} == {"registry"}
+    assert "registry" in {row["source"] for row in json.loads(status.stdout)["value"]}
     assert (one.exit_code, "dead" in one.stdout) == (0, True)
     assert "source_garbled" in shown.stdout
     assert (replayed.exit_code, "1 taken up again" in replayed.stdout) == (0, True)
@@ -393,6 +428,32 @@ def test_the_command_line_shows_and_changes_the_same(tmp_path: Path) -> None:
     assert purged.exit_code == 0
     whats = [(one["what"], one["actor"]) for one in json.loads(deeds.stdout)["value"]]
     assert whats == [("purge", "ada"), ("replay", "ada")]
+
+
+def test_a_file_says_that_a_declared_source_is_late(tmp_path: Path) -> None:
+    """Its sweeps are planned in its file, and the database says when the last one ended."""
+    db = tmp_path / "graph.db"
+    with small() as estate:
+        variables = {"ESTATE_URL": estate.url}
+        config = Config(db=db, sources=(SOURCES,), variables=variables)
+        with Lineal.open(config, clock=Clock(), chance=lambda: 0.0) as lineal:
+            lineal.sweep("registry")
+    undeclared = run("status", "--db", str(db))
+    declared = run("status", "--db", str(db), "--source", str(SOURCES), variables=variables)
+    by_setting = run(
+        "status", "--db", str(db), variables={**variables, "LINEAL_SOURCES": str(SOURCES)}
+    )
+
+    assert (undeclared.exit_code, declared.exit_code, by_setting.exit_code) == (0, 1, 1)
+    assert "registry was not listed whole in two of its planned sweeps" in declared.stdout
+    assert "only a server can say" in " ".join(undeclared.stdout.split())
+
+
+def test_a_folder_of_sources_may_call_them_yml(tmp_path: Path) -> None:
+    for name in ("one.yaml", "two.yml", "three.txt"):
+        (tmp_path / name).write_text("")
+
+    assert [one.name for one in source_files([tmp_path])] == ["one.yaml", "two.yml"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["1", "--all"], ["--source", "x", "--all"]])

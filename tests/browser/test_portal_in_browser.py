@@ -214,6 +214,16 @@ def test_two_moments_are_compared_in_the_form(page: Page, base: str) -> None:
     expect(page.locator(".turn-head")).to_contain_text("It was so at another time")
 
 
+def test_what_a_form_decides_is_done(page: Page, base: str) -> None:
+    """A browser says of our own forms, too, from where they come."""
+    page.goto(f"{base}/rules/superseded_version")
+    for done, then in (("Disable", "Enable"), ("Enable", "Disable")):
+        page.get_by_label("Who decides").fill("ada")
+        page.get_by_role("button", name=done).click()
+
+        expect(page.get_by_role("button", name=then)).to_be_visible()
+
+
 def test_a_wide_picture_begins_with_its_focus_in_sight(page: Page, base: str) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{base}/lineage?uri={MODEL}&up=all&down=all")

@@ -35,7 +35,7 @@ def source_files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found.extend(sorted(path.glob("*.yaml")))
+            found.extend(sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml")))
         elif path.exists():
             found.append(path)
         else:

@@ -12,6 +12,7 @@ the REST interface, whose forms are in `lineal.client.answers`.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import time
@@ -255,11 +256,12 @@ class Client(Walks, Keeping):
         Send events that something changed; a batch is kept whole or not at all.
 
         Without *source* the server finds out to which of its sources each event makes sense. What
-        it has acknowledged is kept, also where a later batch fails.
+        it has acknowledged is kept, also where a later batch fails: `ClientError.acknowledged`.
         """
         accepted = 0
         for batch in _batches(events):
-            said = self._post("/events", {"source": source} if source else {}, batch)
+            with _after(accepted):
+                said = self._post("/events", {"source": source} if source else {}, batch)
             accepted += _number(said.get("accepted"))
         return {"accepted": accepted, "refused": []}
 
@@ -267,7 +269,8 @@ class Client(Walks, Keeping):
         """Send OpenLineage events; those that are invalid are refused one by one."""
         total, refused = 0, list[Refusal]()
         for batch in _batches(events):
-            said = self._post("/lineage/batch", {}, batch)
+            with _after(total - len(refused)):
+                said = self._post("/lineage/batch", {}, batch)
             refused += _refusals(said.get("failed_events"), total)
             total += len(batch)
         return {"accepted": total - len(refused), "refused": refused}
@@ -327,6 +330,16 @@ class Client(Walks, Keeping):
         if not answer.is_success:
             raise _refusal(answer, self.url)
         return _decoded(answer, self.url)
+
+
+@contextlib.contextmanager
+def _after(acknowledged: int) -> Iterator[None]:
+    """Let an error of the block say how many events are kept all the same."""
+    try:
+        yield
+    except ClientError as error:
+        error.acknowledged = acknowledged
+        raise
 
 
 def _costs(cost: Cost | None) -> dict[str, int | None]:

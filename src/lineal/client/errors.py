@@ -35,6 +35,8 @@ class ClientError(Exception):
         self.nearest = nearest
         #: By which the operator finds this question in the log.
         self.request_id = request_id
+        #: How many events were acknowledged, and so are kept, before it went wrong.
+        self.acknowledged = 0
 
 
 def segment(name: str) -> str:

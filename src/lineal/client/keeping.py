@@ -44,22 +44,29 @@ class Keeping(ABC):
         return self._get("/deeds", {"limit": limit})
 
     def replay(
-        self, ids: Sequence[int] | None = None, *, source: str | None = None, actor: str
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        source: str | None = None,
+        every: bool = False,
+        actor: str,
     ) -> dict[str, Json]:
-        """Take up dead letters again, as they are: these, all of a source, or all."""
-        return self._do("/dead-letters/replay", _chosen(ids, source) | {"actor": actor})
+        """Take up dead letters again, as they are: these, all of a source, or *every* one."""
+        said = _chosen(ids, source, every) | {"actor": actor}
+        return self._do("/dead-letters/replay", said)
 
     def purge(
         self,
         ids: Sequence[int] | None = None,
         *,
         source: str | None = None,
+        every: bool = False,
         actor: str,
         reason: str,
     ) -> dict[str, Json]:
-        """Throw dead letters away for good: these, all of a source, or all."""
+        """Throw dead letters away for good: these, all of a source, or *every* one."""
         said: dict[str, Json] = {"actor": actor, "reason": reason}
-        return self._do("/dead-letters/purge", _chosen(ids, source) | said)
+        return self._do("/dead-letters/purge", _chosen(ids, source, every) | said)
 
     def release(self, source: str, *, actor: str, reason: str) -> dict[str, Json]:
         """Let the removals go that are held back of a source; each is asked for once more."""
@@ -108,8 +115,8 @@ class Keeping(ABC):
         return self._do(f"/rules/{_rule(name)}/{deed}", said)
 
 
-def _chosen(ids: Sequence[int] | None, source: str | None) -> dict[str, Json]:
-    return {"ids": None if ids is None else list(ids), "source": source}
+def _chosen(ids: Sequence[int] | None, source: str | None, every: bool) -> dict[str, Json]:
+    return {"ids": None if ids is None else list(ids), "source": source, "all": every}
 
 
 def _rule(name: str) -> str:

@@ -23,7 +23,7 @@ from lineal.normalise.places import (
     without_password,
 )
 from lineal.normalise.platforms import NO_ALIASES, Platforms, Rewrite, rewrites
-from lineal.normalise.times import iso_time, nanoseconds, time
+from lineal.normalise.times import EARLIEST, LATEST, iso_time, nanoseconds, time
 from lineal.normalise.urns import Urn, datahub_column, datahub_data_set, datahub_environment
 from lineal.normalise.values import (
     mapping,
@@ -39,6 +39,8 @@ from lineal.normalise.values import (
 
 __all__ = [
     "DEFAULT_PORTS",
+    "EARLIEST",
+    "LATEST",
     "NO_ALIASES",
     "ModelName",
     "Place",

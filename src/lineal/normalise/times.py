@@ -10,6 +10,8 @@ from functools import lru_cache
 from lineal.errors import Invalid
 from lineal.model import Instant, Json, instant, iso
 
+#: The first and the last instant that ISO 8601 has a year for.
+EARLIEST, LATEST = instant(datetime.min), instant(datetime.max)
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 _BEYOND_MICROS = re.compile(r"[.,]\d{6}(\d+)")
 
@@ -31,7 +33,14 @@ def time(value: Json) -> Instant | None:
         raise Invalid(f"{value!r} is not a time.", fix="Use ISO 8601 or a number since 1970.")
     if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?", value.strip()):
         return _from_text(value.strip())
-    return _from_number(float(value) if "." in str(value) else int(value))
+    return _sayable(_from_number(float(value) if "." in str(value) else int(value)))
+
+
+def _sayable(at: Instant) -> Instant:
+    """Raise `Invalid` for what ISO 8601 has no year for: nobody could be told of it."""
+    if EARLIEST <= at <= LATEST:
+        return at
+    raise Invalid("This time is not in the years 1 to 9999.", fix="See whether it is a time.")
 
 
 def iso_time(value: Json) -> str | None:
@@ -71,7 +80,7 @@ def _from_text(text: str) -> Instant:
     trimmed = _LONG_FRACTION.sub(r"\1", text)
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            return instant(parse(trimmed))
+            return _sayable(instant(parse(trimmed)))
         except (ValueError, TypeError, IndexError, OverflowError):
             continue
     raise Invalid(

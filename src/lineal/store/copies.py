@@ -153,6 +153,23 @@ def upgrade(
         return before, _look(path), kept
 
 
+def compact(path: Path) -> tuple[int, int]:
+    """
+    Write a database anew without its gaps; return how many bytes it took, and takes.
+
+    Raises:
+        Busy: another process writes it.
+        NewerSchema: a newer Lineal wrote it.
+    """
+    _exists(path)
+    before = path.stat().st_size
+    with contextlib.closing(SqliteDatabase(path)) as database:
+        with database.reading() as connection:
+            migrations.current(connection)
+        database.compact()
+    return before, path.stat().st_size
+
+
 @contextlib.contextmanager
 def replaced(database: SqliteDatabase) -> Iterator[Path]:
     """

@@ -261,12 +261,16 @@ class SqliteDatabase:
             return _raw(self._writer).execute(pragma).fetchall()  # type: ignore[no-any-return]
 
     def compact(self) -> None:
-        """Write the file anew without its gaps; nothing else is written meanwhile."""
-        if self._writer is None:
-            raise ReadOnly(f"{self.path} was opened for reading only.")
-        with self._write_lock, translated(self.path):
-            # Outside of any transaction, where alone this is allowed.
-            _raw(self._writer).execute("VACUUM")
+        """
+        Write the file anew without its gaps; nothing else is written meanwhile.
+
+        What was deleted is in no page of it afterwards, and in no part of the search index.
+        """
+        with self.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
+        # Outside of any transaction, where alone this is allowed.
+        self._set("VACUUM")
+        self._set("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def tidy(self) -> None:
         """

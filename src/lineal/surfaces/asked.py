@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lineal.errors import Invalid, InvalidQuery
 from lineal.model import NOW, Instant, Layer, Moment
@@ -55,6 +56,15 @@ def words(values: list[str] | None) -> frozenset[str]:
     return frozenset(
         part.strip() for value in values or () for part in value.split(",") if part.strip()
     )
+
+
+def see_one_choice(ids: Sequence[int] | None, source: str | None, every: bool) -> None:
+    """Raise `Invalid` unless dead letters are chosen in just one of three ways."""
+    if sum((ids is not None, source is not None, every)) != 1:
+        raise Invalid(
+            "It is not clear which dead letters are meant.",
+            fix="Give ids, a source, or all, and one of them only.",
+        )
 
 
 def layers(values: list[str] | None) -> frozenset[str]:

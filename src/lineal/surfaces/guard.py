@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
@@ -30,7 +29,8 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # Under "no-referrer" a browser says `Origin: null` of our own forms too.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -41,23 +41,16 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Refuse = Callable[[LinealError, Request], Response]
 
 
-def hosts(bound: str) -> frozenset[str] | None:
+def hosts(bound: str) -> frozenset[str]:
     """
-    Return the names under which a server bound to *bound* may be asked; None is any.
+    Return the names under which a server bound to *bound* may be asked.
 
     >>> sorted(hosts("127.0.0.1"))
     ['127.0.0.1', '::1', 'localhost']
-    >>> hosts("0.0.0.0") is None
-    True
+    >>> sorted(hosts("Graph.local.") - LOOPBACK)
+    ['graph.local']
     """
-    return LOOPBACK | {bound.casefold()} if _is_loopback(bound) else None
-
-
-def _is_loopback(bound: str) -> bool:
-    try:
-        return ip_address(bound).is_loopback
-    except ValueError:
-        return bound.casefold() == "localhost"
+    return LOOPBACK | {bound.casefold().rstrip(".")}
 
 
 def host_name(value: str) -> str:
@@ -76,7 +69,7 @@ def host_name(value: str) -> str:
 class Guard:
     """Wraps the application: nothing reaches it or leaves it without passing here."""
 
-    def __init__(self, app: ASGIApp, *, allowed: Collection[str] | None, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, *, allowed: Collection[str], refuse: Refuse) -> None:
         self._app, self._allowed, self._refuse = app, allowed, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,8 +96,6 @@ class Guard:
 
     def _refused(self, headers: Headers) -> LinealError | None:
         """A page elsewhere must not reach us under a name of its own (DNS rebinding)."""
-        if self._allowed is None:
-            return None
         host = headers.get("host", "")
         if host_name(host) not in self._allowed:
             return WrongHost(

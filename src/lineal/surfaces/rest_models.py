@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Value = TypeVar("Value")
 
-State = Literal["referenced", "hydrated", "stale", "missing", "deleted", "not_observed"]
+State = Literal[
+    "referenced", "hydrated", "stale", "missing", "deleted", "forgotten", "not_observed"
+]
 
 
 def _time(description: str) -> Any:
@@ -22,6 +24,12 @@ def _time(description: str) -> Any:
 class _Model(BaseModel):
     # Names such as model_version are ours to use.
     model_config = ConfigDict(protected_namespaces=())
+
+
+class Sent(BaseModel):
+    """What is sent to have something done: a field that nobody knows is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Cut(_Model):

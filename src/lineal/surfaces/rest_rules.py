@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from lineal.errors import Invalid
 from lineal.surfaces import formats_rules as formats
 from lineal.surfaces.rest import PREFIX, Limit, Read, answered, json_response, problems
-from lineal.surfaces.rest_models import Answered, EdgeName, Thing, _Model
+from lineal.surfaces.rest_models import Answered, EdgeName, Sent, Thing, _Model
 from lineal.surfaces.rest_work import RulesWaiting
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class DryRun(_Model):
     failed: list[str] = Field(description="Where there are too many ways to conclude anything.")
 
 
-class Tried(BaseModel):
+class Tried(Sent):
     """Which rule is tried: one that is in use, by name, or the text of a file."""
 
     name: str | None = Field(None, max_length=64)
@@ -98,7 +98,7 @@ class Tried(BaseModel):
     file: str = Field("rule.yaml", max_length=200, description="What to call the text in errors.")
 
 
-class Decided(BaseModel):
+class Decided(Sent):
     """Who switches a rule, and why: it is kept."""
 
     actor: str = Field("visitor", min_length=1, max_length=200)

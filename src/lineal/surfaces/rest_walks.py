@@ -117,13 +117,16 @@ async def whole(
     types: Types = None,
     columns: Columns = False,
     depth: Annotated[int, Query(ge=0, le=WHOLE.budget.depth)] = WHOLE.budget.depth,
+    nodes: Annotated[int, Query(ge=1, le=WHOLE.budget.nodes)] = WHOLE.budget.nodes,
+    edges: Annotated[int, Query(ge=1, le=WHOLE.budget.edges)] = WHOLE.budget.edges,
+    rows: Annotated[int, Query(ge=1, le=_MOST.rows)] = WHOLE.budget.rows,
     ms: Annotated[int, Query(ge=1, le=_MOST.milliseconds)] = _MOST.milliseconds,
 ) -> Ask:
     """Return how a walk is asked for of which all is counted."""
     lineal: Lineal = request.app.state.lineal
     said: Walk = {
         "grain": grain, "kinds": kinds or (), "layers": layers or (), "types": types or (),
-        "columns": columns, "depth": depth, "ms": ms,
+        "columns": columns, "depth": depth, "nodes": nodes, "edges": edges, "rows": rows, "ms": ms,
     }  # fmt: skip
     return walk(lineal.shapes, said, WHOLE)
 

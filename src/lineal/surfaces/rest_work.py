@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lineal.surfaces import formats_work as formats
+from lineal.surfaces.asked import see_one_choice
 from lineal.surfaces.rest import PREFIX, Limit, answered, json_response, problems
-from lineal.surfaces.rest_models import _Model, _time
+from lineal.surfaces.rest_models import Sent, _Model, _time
 
 if TYPE_CHECKING:
     from lineal.app import Lineal
+
+
+#: The number of a dead letter.
+Number: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Notices(BaseModel):
@@ -168,11 +173,12 @@ class Deeds(_Model):
     value: list[Deed]
 
 
-class Chosen(BaseModel):
-    """Which dead letters are meant: these, all of a source, or all."""
+class Chosen(Sent):
+    """Which dead letters are meant, in one of three ways."""
 
-    ids: list[int] | None = Field(None, max_length=1_000)
-    source: str | None = None
+    ids: list[Number] | None = Field(None, min_length=1, max_length=1_000, description="These.")
+    source: str | None = Field(None, description="All of a source.")
+    all: bool = Field(False, description="All that there are.")
     actor: str = Field("visitor", min_length=1, max_length=200)
 
 
@@ -182,7 +188,7 @@ class Purge(Chosen):
     reason: str = Field(min_length=1, max_length=2_000)
 
 
-class Release(BaseModel):
+class Release(Sent):
     """Why removals that are held back are let go, and who says so."""
 
     reason: str = Field(min_length=1, max_length=2_000)
@@ -232,7 +238,7 @@ def _add_reads(api: APIRouter, lineal: Lineal) -> None:
         return json_response(formats.dead_letters(lineal.dead_letters(limit, source=source)))
 
     @api.get("/dead-letters/{number}", **answered(DeadLetter, 404))
-    def dead_letter(number: int) -> Response:
+    def dead_letter(number: Number) -> Response:
         """Return one thing that could not be taken in."""
         return json_response(formats.dead_letter(lineal.dead_letter(number)))
 
@@ -251,12 +257,14 @@ def _add_letters(api: APIRouter, lineal: Lineal) -> None:
     @api.post("/dead-letters/replay", response_model=Replayed, responses=problems(422, 503))
     def replay(chosen: Chosen) -> Response:
         """Take up dead letters again, as they are."""
+        see_one_choice(chosen.ids, chosen.source, chosen.all)
         done = lineal.replay(ids=chosen.ids, source=chosen.source, actor=chosen.actor)
         return json_response(formats.replayed(done))
 
     @api.post("/dead-letters/purge", response_model=Counted, responses=problems(422, 503))
     def purge(chosen: Purge) -> Response:
         """Throw dead letters away for good."""
+        see_one_choice(chosen.ids, chosen.source, chosen.all)
         count = lineal.purge(
             ids=chosen.ids, source=chosen.source, actor=chosen.actor, reason=chosen.reason
         )

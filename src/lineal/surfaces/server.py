@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -25,6 +25,7 @@ from lineal.surfaces import (
     rest_work,
 )
 from lineal.surfaces import rest_models as models
+from lineal.surfaces.arguments import Known
 from lineal.surfaces.crowding import FewAtOnce
 from lineal.surfaces.errors_http import problem_response, translated
 from lineal.surfaces.events import rest as rest_doors
@@ -57,14 +58,20 @@ def create(lineal: Lineal, doors: Doors | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.lineal = lineal
-    app.include_router(rest.router(lineal))
     few = FewAtOnce()
-    app.include_router(rest_walks.router(lineal, few))
+    questions = (
+        rest.router(lineal),
+        rest_walks.router(lineal, few),
+        rest_doors.router(doors),
+        rest_identity.router(lineal),
+        rest_rules.router(lineal),
+        rest_work.router(lineal),
+    )
+    known = Depends(Known())
+    for router in questions:
+        app.include_router(router, dependencies=[known])
+    # Whoever sends events may have to add arguments of its own.
     app.include_router(rest_events.router(lineal))
-    app.include_router(rest_doors.router(doors))
-    app.include_router(rest_identity.router(lineal))
-    app.include_router(rest_rules.router(lineal))
-    app.include_router(rest_work.router(lineal))
     pages = portal.Portal(lineal, few)
     app.include_router(pages.router())
     _add_probes(app, lineal, doors)

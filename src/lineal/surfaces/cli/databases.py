@@ -124,6 +124,21 @@ def upgrade(file: Path, no_backup: bool) -> None:
     write(tables.upgraded(file, before, after, kept))
 
 
+@db.command()
+@_of_a_file("vacuumdb --full")
+def compact(file: Path) -> None:
+    """
+    Write the database anew without its gaps: what was forgotten is in no part of the file then.
+
+    No fact and no answer changes. The server must be stopped, and there must be room for a second
+    copy meanwhile.
+    """
+    with needing_the_server():
+        from lineal.store import copies
+    before, after = copies.compact(file)
+    write(tables.compacted(file, before, after))
+
+
 # ── Moving ───────────────────────────────────────────────────────────────────────────────────────
 
 

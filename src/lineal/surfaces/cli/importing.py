@@ -195,7 +195,7 @@ def send(file: BinaryIO, source: str | None, server: str | None) -> None:
     url = server_of(config, db=None, server=server)
     if url is None:
         raise ConfigError("No server is named.", fix="Give --server URL, or set LINEAL_URL.")
-    with client(url, config) as remote:
+    with client(url, config) as remote, _telling_of(len(events)):
         if source == "openlineage":
             sent = remote.send_openlineage(events)
         else:
@@ -203,6 +203,22 @@ def send(file: BinaryIO, source: str | None, server: str | None) -> None:
     write(tables.sent(sent))
     if sent["refused"]:
         click.get_current_context().exit(failing.FOUND)
+
+
+@contextlib.contextmanager
+def _telling_of(many: int) -> Iterator[None]:
+    """Say how many of the events that the block sends are kept, where it breaks off."""
+    from lineal.client import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.acknowledged:
+            note(
+                f"{error.acknowledged:,} of {many:,} events are kept, the others may not be. "
+                "Send all again once it is mended: what comes twice does no harm."
+            )
+        raise
 
 
 def events_in(data: bytes, name: str) -> Iterator[Mapping[str, Json]]:

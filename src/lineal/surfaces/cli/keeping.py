@@ -32,20 +32,25 @@ _files = click.option(
 
 
 @click.command()
+@_files
 @placed()
 @click.pass_context
-def status(context: click.Context, asked: Asked) -> None:
+def status(context: click.Context, asked: Asked, files: tuple[Path, ...]) -> None:
     """
     Show how each source stands: what waits, what fails, when it was last heard.
 
     Ends with 1 if a promise is broken: something is unaccounted for, not worked on, or too old.
+    Whether what waits is worked on only a server can say; a file says of declared sources alone
+    whether they are too old.
     """
-    with asked.answers() as answers:
+    with asked.standing(files) as answers:
         answer = answers.health()
     if asked.form == "json":
         write_json(answer)
     else:
         write(tables_work.health(answer))
+        if asked.url is None:
+            write([line("Asked of a file: only a server can say whether what waits is worked on.")])
     if answer.get("broken"):
         context.exit(failing.FOUND)
 
@@ -60,10 +65,11 @@ def source() -> None:
 
 @source.command("status")
 @click.argument("name")
+@_files
 @placed()
-def source_status(asked: Asked, name: str) -> None:
+def source_status(asked: Asked, name: str, files: tuple[Path, ...]) -> None:
     """Show how the source NAME stands: its breaker, its sweeps, its notices, what does not fit."""
-    with asked.answers() as answers:
+    with asked.standing(files) as answers:
         found = tables_work.named(answers.health().get("value"), name)
         findings = answers.findings(name).get("value")
     if asked.form == "json":

@@ -15,7 +15,8 @@ _every = click.option("--all", "every", is_flag=True, help="All that there are."
 _limit = click.option(
     "--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="At most so many."
 )
-_ids = click.argument("ids", nargs=-1, type=int, metavar="[NUMBER]...")
+_number = click.IntRange(0, 2**63 - 1)
+_ids = click.argument("ids", nargs=-1, type=_number, metavar="[NUMBER]...")
 _files = click.option(
     "--sources",
     "files",
@@ -46,7 +47,7 @@ def list_letters(asked: Asked, of: str | None, limit: int) -> None:
 
 
 @dead.command()
-@click.argument("number", type=int)
+@click.argument("number", type=_number)
 @placed()
 def show(asked: Asked, number: int) -> None:
     """Show the dead letter NUMBER: why, how often it was tried, and the event as it came."""
@@ -84,7 +85,7 @@ def replay(
     """
     chosen = _chosen(ids, of, every)
     with asked.hands(files) as hands:
-        done = hands.replay(chosen, source=of, actor=actor)
+        done = hands.replay(chosen, source=of, every=every, actor=actor)
     if asked.form == "json":
         write_json(done)
     else:
@@ -106,7 +107,7 @@ def purge(
     """Throw dead letters away for good; that they were, by whom and why, is kept."""
     chosen = _chosen(ids, of, every)
     with asked.hands() as hands:
-        done = hands.purge(chosen, source=of, actor=actor, reason=reason)
+        done = hands.purge(chosen, source=of, every=every, actor=actor, reason=reason)
     if asked.form == "json":
         write_json(done)
     else:

@@ -21,6 +21,7 @@ from lineal.surfaces import (
     formats_work,
     walking,
 )
+from lineal.surfaces.asked import see_one_choice
 from lineal.surfaces.cli.importing import bar
 
 if TYPE_CHECKING:
@@ -221,9 +222,15 @@ class Local:
         return formats_work.deeds(self._lineal.deeds(limit))
 
     def replay(
-        self, ids: Sequence[int] | None = None, *, source: str | None = None, actor: str
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        source: str | None = None,
+        every: bool = False,
+        actor: str,
     ) -> dict[str, Json]:
-        """Take up dead letters again, as they are: these, all of a source, or all."""
+        """Take up dead letters again, as they are: these, all of a source, or *every* one."""
+        see_one_choice(ids, source, every)
         done = self._lineal.replay(ids=ids, source=source, actor=actor)
         return formats_work.replayed(done)
 
@@ -232,10 +239,12 @@ class Local:
         ids: Sequence[int] | None = None,
         *,
         source: str | None = None,
+        every: bool = False,
         actor: str,
         reason: str,
     ) -> dict[str, Json]:
-        """Throw dead letters away for good: these, all of a source, or all."""
+        """Throw dead letters away for good: these, all of a source, or *every* one."""
+        see_one_choice(ids, source, every)
         count = self._lineal.purge(ids=ids, source=source, actor=actor, reason=reason)
         return {"count": count}
 

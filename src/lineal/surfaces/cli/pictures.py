@@ -54,7 +54,7 @@ def _node(stop: Stop, focus: bool) -> Node:
         ", ".join(filter(None, notes)),
         focus=focus,
         live=stop["live"],
-        faded=stop["state"] in ("deleted", "missing"),
+        faded=stop["state"] in ("deleted", "missing", "forgotten", "not_observed"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import getpass
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,8 +64,16 @@ def format_option(*forms: str) -> Callable[[Callable[..., None]], Callable[..., 
     )
 
 
+def _user() -> str:
+    """Return who runs the command; in a container the system may know no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return f"user {os.getuid()}"
+
+
 actor_option = click.option(
-    "--actor", default=getpass.getuser, help="Who decides; the user of the system unless said."
+    "--actor", default=_user, help="Who decides; the user of the system unless said."
 )
 
 layer_option = click.option(
@@ -114,31 +123,41 @@ class Asked:
         """The two times of the question."""
         return {"known_at": self.known_at, "valid_at": self.valid_at}
 
+    @property
+    def url(self) -> str | None:
+        """The server that is asked; None for a file."""
+        return server_of(Config.from_environment(), db=self.db, server=self.server)
+
     @contextlib.contextmanager
     def answers(self) -> Iterator[Answers]:
-        """Open the server or the file; a file is opened for reading only."""
-        config = Config.from_environment()
-        url = server_of(config, db=self.db, server=self.server)
-        if url is not None:
-            with client(url, config) as remote:
-                yield remote
-            return
-        with opened(self.db, writable=False) as lineal:
-            from lineal.surfaces.cli.local import Local
+        """Open the server or the file; a file is opened for reading only, without any source."""
+        with self._opened(replace(settings(self.db), sources=()), writable=False) as answers:
+            yield answers
 
-            yield Local(lineal)
+    @contextlib.contextmanager
+    def standing(self, sources: Sequence[Path] = ()) -> Iterator[Answers]:
+        """Open the server or the file for reading; a file with its sources, of which it tells."""
+        with self._opened(self._with_sources(sources), writable=False) as answers:
+            yield answers
 
     @contextlib.contextmanager
     def hands(self, sources: Sequence[Path] = ()) -> Iterator[Answers]:
         """Open the server or the file to change something; a file with its sources."""
+        with self._opened(self._with_sources(sources), writable=True) as answers:
+            yield answers
+
+    def _with_sources(self, sources: Sequence[Path]) -> Config:
         config = settings(self.db)
-        url = server_of(config, db=self.db, server=self.server)
+        return replace(config, sources=tuple(sources) or config.sources)
+
+    @contextlib.contextmanager
+    def _opened(self, config: Config, *, writable: bool) -> Iterator[Answers]:
+        url = self.url
         if url is not None:
             with client(url, config) as remote:
                 yield remote
             return
-        config = replace(config, sources=tuple(sources) or config.sources)
-        with opened_with(config, writable=True) as lineal:
+        with opened_with(config, writable=writable) as lineal:
             from lineal.surfaces.cli.local import Local
 
             yield Local(lineal)

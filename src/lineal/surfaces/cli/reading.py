@@ -192,7 +192,10 @@ QUESTIONS = {
 def ask(asked: Asked, question: str | None, thing: str | None, layers: tuple[str, ...]) -> None:
     """Ask one of the thirteen QUESTIONs of THING; alone, list them."""
     if question is None:
-        write(tables.questions(QUESTIONS))
+        if asked.form == "json":
+            write_json({name: {"asks": asks, "of": of} for name, (asks, of) in QUESTIONS.items()})
+        else:
+            write(tables.questions(QUESTIONS))
         return
     if thing is None:
         raise click.UsageError(f"Say of which {QUESTIONS[question][1]} you ask {question}.")

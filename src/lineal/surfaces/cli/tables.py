@@ -350,6 +350,11 @@ def upgraded(path: Path, before: Standing, after: Standing, kept: Path | None) -
         yield line(f"As it was before: {kept}.")
 
 
+def compacted(path: Path, before: int, after: int) -> Parts:
+    """Show how much smaller a database became."""
+    yield line(f"{path}: {after / 1e6:,.1f} MB, {before / 1e6:,.1f} MB before.")
+
+
 def exported(path: Path, t: int) -> Parts:
     """Show where an export lies, and of when it is."""
     yield line(f"{path}: everything up to transaction {t}.")

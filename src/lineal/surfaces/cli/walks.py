@@ -53,7 +53,8 @@ def walking(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(asked: Asked, **said: object) -> None:
         way = {name: said.pop(name) for name in _NAMES}
-        command(asked, way=cast("Walk", {name: it for name, it in way.items() if it}), **said)
+        told = {name: it for name, it in way.items() if it or (it == 0 and it is not False)}
+        command(asked, way=cast("Walk", told), **said)
 
     for option in reversed(_WAY):
         run = option(run)

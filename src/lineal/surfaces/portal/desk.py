@@ -9,7 +9,8 @@ from fastapi import Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from lineal.model import SCHEME, Answer, Entity, Layer, Moment, State, Uri
+from lineal.model import SCHEME, Answer, Entity, Instant, Layer, Moment, State, Uri
+from lineal.normalise import EARLIEST
 from lineal.query import Brief, Described, Lineage, Neighbour
 from lineal.surfaces import asked
 from lineal.surfaces.drawing import layout, svg_inline
@@ -126,27 +127,49 @@ class Desk:
             return (named or hits)[0].uri, ()
         return None, hits
 
+    def moments(
+        self, seen: Sight, answer: Answer[Any], earlier: str, later: str, along: str = "known"
+    ) -> tuple[Moment, Moment]:
+        """
+        Return two moments: of two states of knowledge, or of two times as known by one.
+
+        Where it is not said, the second is that of *answer*, the first a week before the second.
+        """
+        here = seen.pinned(answer)
+        if along == "valid":
+            last = self._instant(seen, later) if later.strip() else answer.valid_at
+            first = self._instant(seen, earlier) if earlier.strip() else _week_before(last)
+            after = replace(here, valid_at=last, pinned=False) if later.strip() else here
+            return replace(here, valid_at=first, pinned=False), after
+        valid_at = seen.links.valid_at
+        after = asked.moment(later, valid_at) if later.strip() else here
+        if earlier.strip():
+            return asked.moment(earlier, valid_at), after
+        known_at = self._known_at(seen, after) if later.strip() else answer.known_at
+        return replace(asked.moment("", valid_at), known_at=_week_before(known_at)), after
+
+    def _instant(self, seen: Sight, text: str) -> Instant:
+        """Return the instant that a text names, by itself or as that of a transaction."""
+        if text.strip().startswith("t:"):
+            return self._known_at(seen, asked.moment(text))
+        at = asked.moment(valid_at=text).valid_at
+        assert at is not None
+        return at
+
+    def _known_at(self, seen: Sight, moment: Moment) -> Instant:
+        """Return the instant by which something was recorded."""
+        if moment.known_at is not None:
+            return moment.known_at
+        return self.ask.recent(seen.viewer, moment, limit=1).known_at
+
 
 def times(seen: Sight) -> dict[str, str]:
     """Return the two times of a page as its API takes them."""
     return {"known_at": seen.links.known_at, "valid_at": seen.links.valid_at}
 
 
-def moments(
-    here: Moment, answer: Answer[Any], earlier: str, later: str, along: str
-) -> tuple[Moment, Moment]:
-    """Return two moments: of two states of knowledge, or of two times as known by one."""
-    if along == "valid":
-        first = asked.moment(valid_at=earlier).valid_at
-        last = asked.moment(valid_at=later).valid_at
-        first = answer.valid_at - WEEK if first is None else first
-        return replace(here, valid_at=first, pinned=False), here if last is None else replace(
-            here, valid_at=last, pinned=False
-        )
-    after = asked.moment(later) if later.strip() else here
-    if earlier.strip():
-        return asked.moment(earlier), after
-    return Moment(known_at=(after.known_at or answer.known_at) - WEEK), after
+def _week_before(at: Instant) -> Instant:
+    return max(EARLIEST, at - WEEK)
 
 
 def _should_be_owned(entity: Entity) -> bool:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lineal.model import Budget, iso
 from lineal.query import SCHEMA_TYPES, Ask
-from lineal.surfaces.portal.desk import Desk, moments
+from lineal.surfaces.portal.desk import Desk
 from lineal.surfaces.portal.frame import Page, Seen
 from lineal.surfaces.portal.links import address
 
@@ -40,7 +40,7 @@ class Schemas:
         """Show which schemas changed between two moments, why, and whom each change touches."""
         types = [self._desk.shapes.type(kind).name] if kind else None
         here = self._desk.ask.counts(seen.viewer, seen.moment)
-        before, after = moments(seen.pinned(here), here, earlier, later, "")
+        before, after = self._desk.moments(seen, here, earlier, later)
         told = self._desk.ask.schema_changes(
             seen.viewer, before, after, types=types, limit=LISTED, ask=Ask(LOOKED)
         )

@@ -67,7 +67,10 @@ class Searching:
         empty = not found.value.hits and page == 1
         return self._desk.page(
             "search.html", request, seen, found,
-            api=address("/api/v1/search", {"q": text, "limit": PAGE, **times(seen)}),
+            api=address(
+                "/api/v1/search",
+                {"q": text, "limit": PAGE, "offset": first or None, **times(seen)},
+            ),
             text=text, page=page, first=first, size=PAGE, listed=LISTED,
             active=finding.filters(query),
             facets=_facets(text, found.value.facets, query.wanted),

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lineal.errors import Invalid, NotFound
 from lineal.surfaces import bodies
+from lineal.surfaces.asked import see_one_choice
 from lineal.surfaces.bodies import Body
 from lineal.surfaces.portal.forms import actor, fields
 from lineal.surfaces.portal.frame import Frame
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Sent = Annotated[Body, Depends(bodies.read)]
 #: How many dead letters one page lists.
 LISTED = 100
+#: How many digits the number of a dead letter has at most.
+_DIGITS = 18
 
 
 class StandingPages:
@@ -79,7 +82,8 @@ class StandingPages:
         """Take dead letters up again, or throw them away."""
         said = fields(sent)
         number, source = said.get("id", ""), said.get("source") or None
-        ids = [int(number)] if number.isdecimal() else None
+        ids = [_number(number)] if number else None
+        see_one_choice(ids, source, said.get("all") == "yes")
         if said.get("do") == "replay":
             self._lineal.replay(ids=ids, source=source, actor=actor(said))
         elif said.get("do") == "purge":
@@ -89,6 +93,12 @@ class StandingPages:
             raise Invalid("Nothing was asked for.", fix="Use the buttons of the page.")
         back = {"source": said.get("page", "")}
         return RedirectResponse(address("/dead-letters", back), 303)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > _DIGITS:
+        raise Invalid(f"{text[:40]!r} is the number of no dead letter.")
+    return int(text)
 
 
 def _among(names: Iterable[str]) -> str:

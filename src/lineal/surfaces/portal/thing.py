@@ -11,7 +11,7 @@ from lineal.model import Answer, Budget, Uri, iso
 from lineal.query import Ask, Differences, Lineage
 from lineal.surfaces import formats
 from lineal.surfaces.portal import views
-from lineal.surfaces.portal.desk import Desk, Picture, UriParam, moments, times
+from lineal.surfaces.portal.desk import Desk, Picture, UriParam, times
 from lineal.surfaces.portal.frame import Page, Seen
 from lineal.surfaces.portal.links import Links, address
 
@@ -94,7 +94,7 @@ class Thing:
     ) -> Response:
         """Show what differs of a thing, and of what it is joined to, between two moments."""
         answer, head = self._desk.head(seen, uri)
-        before, after = moments(seen.pinned(answer), answer, earlier, later, along)
+        before, after = self._desk.moments(seen, answer, earlier, later, along)
         told = self._desk.ask.diff(seen.viewer, answer.value.uri, before, after)
         first = told.value.before
         return self._desk.page(

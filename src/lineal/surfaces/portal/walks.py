@@ -56,7 +56,12 @@ class Walks:
         chosen |= {"columns": int(columns) or None, "fit": int(fit) or None}
         return self._desk.page(
             "lineage.html", request, seen, told, **head,
-            api=address("/api/v1/lineage", _walk_api(answer.value.uri, steps, grain, seen)),
+            api=address(
+                "/api/v1/lineage", {
+                    "columns": "true" if columns else None,
+                    **_walk_api(answer.value.uri, steps, grain, seen),
+                },
+            ),
             sides=[
                 views.side(told.value, name, far, cut=_is_cut(told, word))
                 for name, far, word in zip(("up", "down"), steps, _WORDS, strict=True)
