@@ -262,6 +262,16 @@ def test_what_was_acknowledged_before_it_went_wrong_is_told(monkeypatch: pytest.
     assert (caught.value.code, caught.value.acknowledged) == ("invalid_event", 2)
 
 
+def test_when_to_send_again_is_told():
+    problem = {"code": "overloaded", "title": "no", "detail": "Full.", "status": 503}
+    lineal = answering(httpx2.Response(503, json=problem, headers={"Retry-After": "7"}))
+
+    with pytest.raises(ClientError) as caught:
+        lineal.send([{}], source="box")
+
+    assert caught.value.retry_after == 7
+
+
 # ── When it goes wrong ───────────────────────────────────────────────────────────────────────────
 
 
@@ -371,3 +381,48 @@ def test_the_client_needs_nothing_else_of_lineal():
 
     parts = ["answers", "errors", "keeping", "walks"]
     assert found == ["lineal", "lineal.client", *(f"lineal.client.{part}" for part in parts)]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_proxy_that_asks_who_is_there_is_no_strange_program(status: int):
+    lineal = answering(httpx2.Response(status, text="<h1>Who are you?</h1>"))
+
+    with pytest.raises(ClientError, match="LINEAL_TOKEN") as caught:
+        lineal.counts()
+
+    assert (caught.value.code, caught.value.status) == ("unauthorized", status)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"),
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout("late"),
+        httpx2.ReadError("gone"),
+        httpx2.Response(401, text="no"),
+        httpx2.Response(500, text="no"),
+    ],
+)
+def test_a_password_in_the_address_is_in_no_message(error: Exception | httpx2.Response):
+    def handle(_: httpx2.Request) -> httpx2.Response:
+        if isinstance(error, Exception):
+            raise error
+        return error
+
+    transport = httpx2.MockTransport(handle)
+    lineal = Client("https://ada:s3cret@lineal.example", transport=transport)
+    with pytest.raises(ClientError) as caught:
+        lineal.counts()
+
+    assert "s3cret" not in str(caught.value)
+    assert "lineal.example" in str(caught.value)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_certificate_that_is_not_trusted_is_told_as_that():
+    lineal = answering(httpx2.ConnectError("[SSL] certificate verify failed: unknown ca"))
+
+    with pytest.raises(ClientError, match=r"certificate of http://lineal\.example is not trusted"):
+        lineal.counts()

@@ -79,6 +79,8 @@ class Client(Walks, Keeping):
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = _address(url)
+        #: The same without a password, for messages.
+        self._shown = str(httpx2.URL(self.url).copy_with(userinfo=b""))
         self._http = httpx2.Client(
             base_url=f"{self.url}/api/v1",
             headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -280,7 +282,7 @@ class Client(Walks, Keeping):
     def _ask(self, path: str, **parameters: Parameter) -> Answer[Value]:
         answer = self._get(path, parameters)
         if "value" not in answer:
-            raise _garbled(self.url, 200)
+            raise _garbled(self._shown, 200)
         return cast("Answer[Value]", answer)
 
     def _get(self, path: str, parameters: _Parameters) -> dict[str, Json]:
@@ -312,24 +314,20 @@ class Client(Walks, Keeping):
         try:
             answer = self._http.send(request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise ClientError(
-                "unreachable",
-                f"Nobody answers at {self.url}: {error}.",
-                "Start a server there with `lineal serve`, or name another.",
-            ) from error
+            raise _unreached(self._shown, error) from error
         except httpx2.TimeoutException as error:
             raise ClientError(
-                "timeout", f"{self.url} did not answer in time.", "Ask for less, or try again."
+                "timeout", f"{self._shown} did not answer in time.", "Ask for less, or try again."
             ) from error
         except httpx2.HTTPError as error:
             raise ClientError(
                 "broken",
-                f"{self.url} broke off: {str(error) or type(error).__name__}.",
+                f"{self._shown} broke off: {str(error) or type(error).__name__}.",
                 "Try again; if it happens again, see the server's log.",
             ) from error
         if not answer.is_success:
-            raise _refusal(answer, self.url)
-        return _decoded(answer, self.url)
+            raise _refusal(answer, self._shown)
+        return _decoded(answer, self._shown)
 
 
 @contextlib.contextmanager
@@ -432,15 +430,39 @@ def _garbled(url: str, status: int) -> ClientError:
     )
 
 
+def _unreached(url: str, error: Exception) -> ClientError:
+    if "certificate" in str(error).lower():
+        return ClientError(
+            "unreachable",
+            f"The certificate of {url} is not trusted: {error}.",
+            "Name the server as its certificate does, and its authority in SSL_CERT_FILE.",
+        )
+    return ClientError(
+        "unreachable",
+        f"Nobody answers at {url}: {error}.",
+        "Start a server there with `lineal serve`, or name another.",
+    )
+
+
+def _not_let_in(url: str, status: int) -> ClientError:
+    return ClientError(
+        "unauthorized",
+        f"{url} lets nobody in without a proof of who is there ({status}).",
+        "Set LINEAL_TOKEN to the token that the proxy before it knows.",
+        status=status,
+    )
+
+
 def _refusal(answer: httpx2.Response, url: str) -> ClientError:
     """Return the server's problem document as an error."""
     status = answer.status_code
     try:
         problem = json.loads(answer.content)
     except (ValueError, RecursionError):
-        return _garbled(url, status)
+        problem = None
     if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):
-        return _garbled(url, status)
+        return _not_let_in(url, status) if status in (401, 403) else _garbled(url, status)
+    after = answer.headers.get("retry-after", "")
     nearest, request = problem.get("nearest"), problem.get("request_id")
     return ClientError(
         problem["code"],
@@ -449,4 +471,5 @@ def _refusal(answer: httpx2.Response, url: str) -> ClientError:
         status=status,
         nearest=tuple(map(str, nearest)) if isinstance(nearest, list) else (),
         request_id=str(request) if request else None,
+        retry_after=int(after) if after.isdecimal() else None,
     )

@@ -8,7 +8,8 @@ class ClientError(Exception):
     A question was not answered: *message* says what and why, *fix* what to do about it.
 
     *code* is one of the server's (such as ``not_found`` or ``invalid_uri``), or ``unreachable``
-    where nobody answered, ``timeout`` where nobody did in time, ``garbled`` where the answer was
+    where nobody answered, ``timeout`` where nobody did in time, ``broken`` where the connection
+    broke off, ``unauthorized`` where a proxy asks who is there, ``garbled`` where the answer was
     not one of Lineal's.
 
     >>> str(ClientError("not_found", "Nothing is known as mlg://model/a/b.", "Search for it."))
@@ -24,6 +25,7 @@ class ClientError(Exception):
         status: int | None = None,
         nearest: tuple[str, ...] = (),
         request_id: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(f"{message} {fix}".strip())
         self.code = code
@@ -35,6 +37,8 @@ class ClientError(Exception):
         self.nearest = nearest
         #: By which the operator finds this question in the log.
         self.request_id = request_id
+        #: After how many seconds to try again, where the server says so.
+        self.retry_after = retry_after
         #: How many events were acknowledged, and so are kept, before it went wrong.
         self.acknowledged = 0
 

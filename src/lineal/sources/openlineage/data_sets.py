@@ -212,7 +212,7 @@ def _flat(fields: Json, inside: str = "") -> Iterator[tuple[str, Mapping[str, Js
 def _join_location(
     draft: Draft, reference: Mapping[str, Json], folded: Mapping[str, Facet]
 ) -> None:
-    """Say where a table's files lie, if its storage or its catalog tells; the weakest evidence."""
+    """Say where a table's files lie, if its storage or its catalog tells."""
     storage, catalog = folded.get("storage", NOTHING), folded.get("catalog", NOTHING)
     table = normalise.text(reference.get("name")) or ""
     for facet, place, path in (

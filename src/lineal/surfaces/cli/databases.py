@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,9 +56,10 @@ def refuse_postgres(db: str, instead: str) -> None:
     place = urlsplit(f"{scheme}://{rest.lstrip('/')}")
     user = f"{place.username}@" if place.username else ""
     host = place.netloc.rpartition("@")[2]
+    options = f"?{place.query}" if place.query else ""
+    url = shlex.quote(f"postgresql://{user}{host}{place.path}{options}")
     raise ConfigError(
-        "This is done by PostgreSQL's own tools.",
-        fix=f"Run: {instead} --dbname=postgresql://{user}{host}{place.path}",
+        "This is done by PostgreSQL's own tools.", fix=f"Run: {instead} --dbname={url}"
     )
 
 

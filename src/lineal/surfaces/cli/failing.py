@@ -37,6 +37,7 @@ EXITS = {
     "timeout": UNREACHABLE,
     "broken": UNREACHABLE,
     "garbled": UNREACHABLE,
+    "unauthorized": UNREACHABLE,
     "overloaded": UNREACHABLE,
     "promise_broken": FOUND,
     "store": STORE,
@@ -48,6 +49,10 @@ EXITS = {
     "newer_schema": STORE,
     "damaged": STORE,
 }
+
+
+#: From which HTTP status on an error is a fault of the server, and not of what was asked.
+_FAULTY = 500
 
 
 @runtime_checkable
@@ -83,7 +88,9 @@ def sentence(error: Exception) -> str:
     if not isinstance(error, Named):
         kind = type(error).__name__
         return clean(f"A fault in Lineal: {kind}: {error}. Run it again with --debug for details.")
-    request = getattr(error, "request_id", None)
+    # Only what is the server's own fault is in its log.
+    faulty = (getattr(error, "status", None) or 0) >= _FAULTY
+    request = getattr(error, "request_id", None) if faulty else None
     log = f"The server's log has it as {request}." if request else ""
     return clean(" ".join(part for part in (error.message, _hint(error), log) if part))
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import sys
 
 import structlog
+from stamina.instrumentation import set_on_retry_hooks
 
 
 def begin(level: str) -> None:
     """Log from *level* on, such as ``warning``."""
+    # That a page of a list is asked for once more is no news; what comes of it is.
+    set_on_retry_hooks([])
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[

@@ -59,7 +59,7 @@ def run(serve: bool, port: int, scale: float, seed: int, db: Path | str | None) 
 
 def _fresh(path: Path) -> Path:
     """Remove the graph of the last demonstration."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", ".index"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return path
 
