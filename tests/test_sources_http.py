@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import socket
 import threading
 import time
@@ -316,6 +317,44 @@ def test_a_large_answer_and_a_gzip_bomb_are_cut_off():
     headers["content-encoding"] = "gzip"
     with pytest.raises(SourceGarbled, match="unpacks to more than 100 times"):
         always(200, stream=Once(bomb), headers=headers).fetch(Key("thing", "a"))
+
+
+MEMBER = gzip.compress(
+    json.dumps({**GOOD, "x": random.Random(3).randbytes(150_000).hex()}).encode()
+)
+HALVES = [gzip.compress(half) for half in (b'{"id": "a", ', b'"name": "A"}')]
+
+
+def packed(body: bytes) -> HttpSource:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    return always(200, stream=Once(body), headers=headers)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "after",
+    [b"\0" * 10, b"<!-- served by a proxy -->", gzip.compress(b" ")[:-4]],
+    ids=["zeros", "text", "cut"],
+)
+def test_what_follows_a_packed_answer_and_is_not_packed_is_garbled(after):
+    """More than 64 KB unpacked: then what follows lies in the chunk that is gone through twice."""
+    assert packed(MEMBER).fetch(Key("thing", "a")).record
+
+    with pytest.raises(SourceGarbled, match="its gzip is broken"):
+        packed(MEMBER + after).fetch(Key("thing", "a"))
+
+
+@pytest.mark.timeout(20)
+def test_an_answer_may_be_packed_in_several_parts_within_its_limits():
+    record = packed(b"".join(HALVES)).fetch(Key("thing", "a")).record
+    assert record is not None
+    assert record.statements[0].attributes["name"] == "A"
+
+    with pytest.raises(SourceGarbled, match="more than 10,000,000 bytes"):
+        packed(MEMBER * 40).fetch(Key("thing", "a"))
+    bomb = gzip.compress(b" " * 500_000)
+    with pytest.raises(SourceGarbled, match="unpacks to more than 100 times"):
+        packed(bomb * 10 + HALVES[0]).fetch(Key("thing", "a"))
 
 
 @pytest.mark.parametrize(

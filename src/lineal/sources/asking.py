@@ -350,9 +350,11 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for packed in chunks:
         rest = packed
         while rest:
+            if unpacker.eof:
+                # Several may follow one another; what is none is an error of the next one.
+                unpacker = zlib.decompressobj(wbits=31)
             yield unpacker.decompress(rest, 65_536)
-            rest = unpacker.unconsumed_tail
-    yield unpacker.flush(65_536)
+            rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
     if not unpacker.eof:
         raise zlib.error("the end is missing")
 
