@@ -618,6 +618,66 @@ def test_a_link_that_leads_elsewhere_is_garbled(address):
         listing("style: link", page)
 
 
+def linked(address: str, base: str = "http://tool.example.com/api") -> tuple[list[str], list[str]]:
+    """Return what is listed when the first page goes on at *address*, and what was asked for."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        headers = {"link": f'<{address}>; rel="next"'} if len(asked) == 1 else {}
+        return httpx2.Response(200, json=things(len(asked)), headers=headers)
+
+    spec = SPEC.replace("http://tool.example.com/api", base)
+    listed = source(answer, paging="style: link", spec=spec).list()
+    return [one.key.id for one in listed], asked
+
+
+def test_a_link_is_followed_with_its_arguments_as_they_are():
+    address = "http://tool.example.com/api/things?tag=a&x=1&tag=b&filter=v%5B1%5D%20%2B&flag&page=2"
+
+    found, asked = linked(address + "#end")
+
+    assert found == ["1", "2"]
+    assert asked[1] == address
+
+
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [
+        ("https://Tool.example.com/api", "https://tool.example.com/api/things?p=2"),
+        ("https://tool.example.com/api", "https://TOOL.example.com:443/api/things?p=2"),
+        ("https://tool.example.com:443/api/", "https://tool.example.com/api/things?p=2"),
+        ("https://tool.example.com:443/api", "?p=2"),
+        ("http://TOOL.example.com:80", "http://tool.example.com/things?p=2"),
+        ("http://bücher.example.com/api", "http://xn--bcher-kva.example.com/api/things?p=2"),
+        ("http://tool.example.com/größe", "/gr%C3%B6%C3%9Fe/things?p=2"),
+    ],
+)
+def test_a_base_address_may_be_spelled_otherwise_than_its_links(base, address):
+    assert linked(address, base)[0] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://tool.example.com:port/api/things", "http://[junk/api/things", "http://[::zz]/things",
+     "http://999.1.1.1/api", "/api/things?p=\x01", "//", ":", "/api/things?p=" + "9" * 70_000],
+    ids=["port", "bracket", "ipv6", "ipv4", "control", "slashes", "colon", "long"],
+)  # fmt: skip
+def test_a_link_that_is_no_address_is_garbled(address):
+    """It came from the source: the sweep ends as with every other answer that makes no sense."""
+    page = things(1) | {"next": address}
+
+    with pytest.raises(SourceGarbled, match="tool"):
+        listing("style: link, next: next", lambda params: page)
+
+
+def test_a_token_that_makes_an_address_too_long_is_garbled():
+    page = things(1) | {"next": "9" * 70_000}
+
+    with pytest.raises(SourceGarbled, match="URL too long"):
+        listing("style: cursor, param: at, next: next", lambda params: page)
+
+
 @pytest.mark.parametrize(
     ("paging", "page"),
     [

@@ -39,7 +39,7 @@ ERROR_BYTES = 100_000
 _TEXT_TYPES = frozenset({"text/plain", "text/html"})
 _UNREACHABLE = (
     *(httpx2.HTTPError, httpcore2.TimeoutException, httpcore2.NetworkError),
-    *(httpcore2.ProtocolError, OSError, zlib.error),
+    *(httpcore2.ProtocolError, OSError, zlib.error, httpx2.InvalidURL),
 )
 _DOWN = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
 
@@ -149,24 +149,30 @@ class Client:
             except _UNREACHABLE as error:
                 raise self._translated(error, url) from error
 
-    def below(self, address: str, around: str) -> tuple[str, dict[str, str]]:
+    def below(self, address: str, around: str) -> str:
         """
-        Return the path and arguments of an *address* found in an answer to *around*.
+        Return what follows the base address in an *address* found in an answer to *around*.
+
+        With its arguments as they are written there: they may be repeated.
 
         Raises:
-            SourceGarbled: it leads away from the base address.
+            SourceGarbled: it is no address, or leads away from the base address.
         """
-        url = httpx2.URL(self._base + around).join(address)
-        base = urlsplit(self._base)
-        inside = str(url.copy_with(query=None, fragment=None))
-        same = (url.scheme, url.netloc.decode()) == (base.scheme, base.netloc)
-        if not same or not inside.startswith(self._base + "/"):
+        # A person spelled the base address: both are compared as they are asked for.
+        base = str(httpx2.URL(self._base))
+        try:
+            url = httpx2.URL(self._base + around).join(address).copy_with(fragment=None)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise self._garbled(
+                self._base + around, f"the list goes on at {address[:200]!r}, which is no address"
+            ) from error
+        if not str(url).startswith(base + "/"):
             raise SourceGarbled(
                 f"{self._plan.name}: the list goes on at {address[:200]!r}, elsewhere than it "
                 "began.",
                 fix="Check the base_url; a list is followed only below it.",
             )
-        return inside[len(self._base) :], dict(url.params.multi_items())
+        return str(url)[len(base) :]
 
     # ── The answer ──
 
@@ -287,6 +293,8 @@ class Client:
             )
         if isinstance(error, zlib.error):
             return self._garbled(url, f"its gzip is broken: {error}")
+        if isinstance(error, httpx2.InvalidURL):
+            return self._garbled(url, f"it cannot be asked for: {str(error)[:100]}")
         return SourceDown(
             f"{self._plan.name} cannot be reached {where}: {str(error)[:200]}.",
             fix="Check the base_url and the network; allow_private lets it be a local one.",

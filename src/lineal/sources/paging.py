@@ -30,6 +30,7 @@ PATIENCE = 10.0
 class _Place:
     """Where in a list we are: what to ask for."""
 
+    #: With the arguments that a link gave it.
     path: str
     params: Mapping[str, str]
     #: What is sent by POST; None: it is asked for by GET.
@@ -140,8 +141,8 @@ def _linked(
         address = _word(source, plan, plan.paging.next, found)
     if address is None:
         return None
-    path, params = client.below(address, place.path)
-    return _Place(path, params, place.body, place.page + 1, count)
+    onward = client.below(address, place.path)
+    return _Place(onward, {}, place.body, place.page + 1, count)
 
 
 def _token(source: str, plan: ListPlan, answer: Answer, items: list[Json]) -> str | None:
