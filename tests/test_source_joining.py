@@ -202,6 +202,20 @@ def test_who_we_are_is_looked_up_and_sent(tmp_path, auth, header, value):
             stranger.close()
 
 
+def test_a_secret_that_is_no_text_is_said_in_one_sentence_without_what_it_holds(tmp_path):
+    place = tmp_path / "key.der"
+    place.write_bytes(b"\x30\x82s3cret\xff")
+
+    with pytest.raises(
+        ConfigError, match=r"key\.der' is no text\. Write the file in UTF-8"
+    ) as said:
+        secret_in({}, f"file:{place}")
+
+    assert said.value.__cause__ is None
+    with pytest.raises(ConfigError, match="is not there"):
+        secret_in({}, f"file:{tmp_path / 'none'}")
+
+
 RICH = """
 source: tool
 platform: tool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -49,8 +48,15 @@ def secret_in(variables: Mapping[str, str], reference: str) -> str:
     if form == "env" and name in variables:
         return variables[name]
     if form == "file":
-        with contextlib.suppress(OSError):
+        try:
             return Path(name).read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            # Not as its cause: that holds what the file holds.
+            raise ConfigError(
+                f"The secret {reference!r} is no text.", fix="Write the file in UTF-8."
+            ) from None
+        except OSError:
+            pass
     raise ConfigError(
         f"The secret {reference!r} is not there.", fix="Set the variable or write the file."
     )
