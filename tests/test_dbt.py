@@ -346,6 +346,23 @@ def test_a_whole_manifest_says_what_it_covers(written):
 
     assert snapshot.complete
     assert snapshot.prefix == "manifest:"
+    assert snapshot.along == ("catalog:", "freshness:")
+
+
+def test_a_catalog_and_freshness_are_never_whole(written):
+    """dbt writes there what was selected, and not that it was."""
+    table = {"metadata": {"type": "VIEW", "database": "shop", "schema": "public", "name": "x"}}
+    result = {"unique_id": "source.shop.app.orders", "status": "pass"}
+    found = written(
+        PROJECT,
+        artifact("catalog", 1, nodes={"model.shop.orders": table}),
+        artifact("sources", 3, results=[result]),
+        RESULTS,
+    )
+
+    assert not any(each.refused for each in found)
+    assert {each.prefix for each in found if each.complete} == {"manifest:", "run:inv-1"}
+    assert {each.along for each in found if each.prefix != "manifest:"} == {()}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"metadata": 1}', b"\x1f\x8bxx"])

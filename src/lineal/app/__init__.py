@@ -421,6 +421,7 @@ class Lineal:
                 cause=f"import dbt {snapshot.prefix}",
                 scope=snapshot.prefix if snapshot.complete else None,
                 said_at=snapshot.said_at,
+                along=snapshot.along,
                 unfit=unfit or {},
             )
             self.ingest.snapshot(told, tally, removing=removing, progress=progress)

@@ -40,6 +40,8 @@ class Snapshot:
     #: The beginning of the names of the documents that it covers; None: it covers nothing whole.
     scope: str | None
     said_at: Instant | None = None
+    #: The beginnings of the names of documents that go with the one of their name in the scope.
+    along: tuple[str, ...] = ()
     #: What becomes of what does not fit, by its sort; where not said, it is stored and flagged.
     unfit: Mapping[str, str] = field(default_factory=dict)
 
@@ -278,23 +280,42 @@ class Loading:
         *,
         removing: bool,
     ) -> None:
-        source = snapshot.source
         with self._store.looking() as driver:
-            living = work.living(driver, source, scope)
-            absent = [name for name in living if name not in seen]
-            subjects = work.subjects(driver, source, absent)
-            unfit = work.unfit_subjects(driver, source, scope)
+            living = work.living(driver, snapshot.source, scope)
+        absent = [name for name in living if name not in seen]
         if not removing and too_many(len(absent), len(living)):
             tally.held += len(absent)
-            log.warning("removals held", source=source, absent=len(absent), living=len(living))
+            log.warning(
+                "removals held", source=snapshot.source, absent=len(absent), living=len(living)
+            )
             return
-        now = self._store.now()
+        self._remove(snapshot, scope, absent, seen, tally)
+        for beginning in snapshot.along:
+            stay = {beginning + name.removeprefix(scope) for name in seen}
+            with self._store.looking() as driver:
+                living = work.living(driver, snapshot.source, beginning)
+            absent = [name for name in living if name not in stay]
+            self._remove(snapshot, beginning, absent, stay, tally)
+
+    def _remove(
+        self,
+        snapshot: Snapshot,
+        beginning: str,
+        absent: Sequence[str],
+        stay: Collection[str],
+        tally: Tally,
+    ) -> None:
+        """Remove documents, and what did not fit of those whose names begin so and do not stay."""
+        source, now = snapshot.source, self._store.now()
+        with self._store.looking() as driver:
+            subjects = work.subjects(driver, source, absent)
+            unfit = work.unfit_subjects(driver, source, beginning)
         removals = [
             Removal(source, name, Uri(subjects[name]), now, snapshot.said_at) for name in absent
         ]
         for some in chunks(iter(removals), BATCH):
             tally.add(self._store.commit(Batch(some, actor="import", cause=snapshot.cause)))
-        self._forget({name: uri for name, uri in unfit.items() if name not in seen}, source, now)
+        self._forget({name: uri for name, uri in unfit.items() if name not in stay}, source, now)
 
     def _forget(self, unfit: Mapping[str, Uri], source: str, now: Instant) -> None:
         """Forget what did not fit of documents that are not there any more."""

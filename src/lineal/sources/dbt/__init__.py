@@ -27,11 +27,15 @@ from lineal.sources.dbt.projects import (
 )
 from lineal.sources.rewriting import with_rewrites
 
+_DECLARED = "manifest:"
+#: Artifacts that hold only what somebody selected when dbt was called, which they do not say.
+_SELECTED = ("catalog:", "freshness:")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """
-    All that one artifact says: the whole set of a source's documents with this *prefix*.
+    All that one artifact says: documents of a source whose names begin with *prefix*.
 
     Without a source and a prefix it holds only what was *refused* before anything could be read.
     """
@@ -44,8 +48,13 @@ class Snapshot:
 
     @property
     def complete(self) -> bool:
-        """True when nothing was refused, so that what is absent has vanished."""
-        return bool(self.prefix) and not self.refused
+        """True when these are all of their prefix, so that what is absent has vanished."""
+        return bool(self.prefix) and self.prefix not in _SELECTED and not self.refused
+
+    @property
+    def along(self) -> tuple[str, ...]:
+        """The prefixes of what goes with a node, once no manifest declares that any more."""
+        return _SELECTED if self.prefix == _DECLARED else ()
 
 
 def read(
@@ -105,7 +114,7 @@ def _declared(project: Project, observed_at: Instant) -> Snapshot:
     said_at = project.manifest.said_at if project.manifest else None
     return _snapshot(
         project,
-        "manifest:",
+        _DECLARED,
         said_at,
         [*manifests.records(project, observed_at), *project.refused],
     )
