@@ -49,7 +49,8 @@ class Config:
     #: Whether a server keeps the lineage index in memory (``LINEAL_INDEX``, ``on`` or ``off``).
     index: bool = True
     #: How much may wait to be taken in before senders are told to wait (``LINEAL_INBOX``, as
-    #: ``100000/256``: events and megabytes).
+    #: ``100000/256``: events and megabytes), and of what buses bring how much that nobody
+    #: understands may lie among the dead letters.
     inbox: int = 100_000
     inbox_bytes: int = 256_000_000
     #: From which gap on between the observations that a conclusion rests on it is told that there

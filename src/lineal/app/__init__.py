@@ -133,7 +133,12 @@ class Lineal:
             chance=chance,
         )
         self._taking = Taking(
-            self.ingest, store, fetched=frozenset(self._sources), logs=frozenset({OPENLINEAGE})
+            self.ingest,
+            store,
+            fetched=frozenset(self._sources),
+            logs=frozenset({OPENLINEAGE}),
+            most=config.inbox,
+            most_bytes=config.inbox_bytes,
         )
         self._background = Background(
             self.ingest,

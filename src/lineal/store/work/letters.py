@@ -188,6 +188,15 @@ def dead_letter(driver: Driver, id_: int) -> DeadLetter | None:
     return None if row is None else DeadLetter(*row)
 
 
+def dead_events(driver: Driver) -> tuple[int, int]:
+    """How many dead letters are events, and how many bytes are they?"""
+    # PostgreSQL knows how many bytes a text has without unpacking it; SQLite did not until 3.43.
+    size = "length" if driver.is_sqlite else "octet_length"
+    row = driver.row(f"SELECT count(*), sum({size}(body)) FROM dead_letter WHERE document IS NULL")
+    assert row is not None
+    return int(row[0]), int(row[1] or 0)
+
+
 def with_letters(driver: Driver, source: str, documents: Iterable[str]) -> list[str]:
     """Which of these documents of a source were put aside?"""
     rows = driver.among(

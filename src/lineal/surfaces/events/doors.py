@@ -1,8 +1,8 @@
 """Keeps the doors of buses open: a thread for each, begun again with backoff when its bus fails.
 
 A door hands over what its bus brings, and acknowledges it only then. While nothing more can be
-kept (the inbox or the disk is full, the database is away) the door pauses and offers the same
-again: `Inbox.offer` is the one place that knows of it.
+kept (the inbox, the dead letters or the disk are full, the database is away) the door pauses and
+offers the same again: `Inbox.offer` is the one place that knows of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger("lineal.doors")
 _MESSAGES = Counter("lineal_door_events", "Events that came through a door.", ["door", "outcome"])
 _RESTARTS = Counter("lineal_door_restarts", "How often a door had to be opened again.", ["door"])
 _UP = Gauge("lineal_door_up", "1 while a door is open, 0 while its bus fails.", ["door"])
-_PAUSED = Gauge("lineal_door_paused", "1 while a door waits for room in the inbox.", ["door"])
+_PAUSED = Gauge("lineal_door_paused", "1 while a door waits for room.", ["door"])
 
 #: How long a door waits for room before it offers again, in seconds: at first, and at most.
 _SOON, _LATER = 0.2, 5.0
