@@ -158,7 +158,7 @@ def test_event_bridge_says_beside_the_detail_what_it_is():
 
 BAD = [
     (b"{", {}),
-    (b"", {}),
+    (b" ", {}),
     (b"7", {}),
     (b"[7]", {}),
     (b"\xff\xfe", {}),
@@ -203,6 +203,14 @@ def test_what_cannot_be_read_is_told_with_the_reason_and_whole(body, headers):
     packed = unread.body.get("unread_base64", "")
     assert isinstance(packed, str)
     assert (kept.encode() if isinstance(kept, str) else base64.b64decode(packed)) == body
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": CLOUDEVENT}, {"trace": "7"}])
+def test_a_message_without_a_body_says_nothing(headers):
+    """A tombstone of Kafka. Of who sends it over HTTP something is expected."""
+    assert items(Message(b"", headers)) == items(Message(b"", headers), "registry") == []
+    with pytest.raises(InvalidEvent):
+        opened(Message(b"", headers))
 
 
 def test_of_a_message_that_is_too_long_the_beginning_and_a_hash_are_kept():

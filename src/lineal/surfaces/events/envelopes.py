@@ -63,8 +63,11 @@ def items(message: Message, source: str | None = None) -> list[Told | Unread]:
     """
     Return all that a message of a bus says; what cannot be read is told as such.
 
-    Where *source* is given, every event is of it, whatever its envelope says.
+    Where *source* is given, every event is of it, whatever its envelope says. A message without a
+    body says nothing, unless its headers are an event: Kafka writes such to let go of a key.
     """
+    if not message.body and binary_attributes(message.headers) is None:
+        return []
     try:
         if len(message.body) > LIMIT:
             raise InvalidEvent(f"The message has more than {LIMIT:,} bytes.")
