@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineal import points
 from lineal.access import LOCAL
 from lineal.errors import NotFound
 from lineal.model import (
@@ -412,6 +413,35 @@ def test_the_labels_of_transactions_never_run_backwards(engine: str, times: list
 
     assert labels == sorted(set(labels))
     assert len(labels) == len(times)
+
+
+def test_an_instant_that_is_over_answers_alike_once_what_was_being_written_is_there(
+    graph: Graph,
+) -> None:
+    """A transaction takes its time: its label is of its end, which nobody has asked about yet."""
+    graph.say(said(PLAYS, rows=1))
+    asked: list[Moment] = []
+
+    def rows() -> object:
+        return graph.thing(PLAYS, asked[0]).attributes["rows"]
+
+    def listener(point: str) -> None:
+        if point == "facts-written" and not asked:
+            graph.clock.at += 3_000_000
+            asked.append(Moment(known_at=graph.clock.at - 1_000_000))
+            meanwhile.append(rows())
+            graph.clock.at += 1_000_000
+
+    meanwhile: list[object] = []
+    points.listen(listener)
+    try:
+        graph.say(said(PLAYS, rows=2))
+    finally:
+        points.listen(None)
+
+    assert meanwhile == [1]
+    assert rows() == 1
+    assert graph.thing(PLAYS).attributes["rows"] == 2
 
 
 def test_asking_by_time_under_a_clock_gone_back_finds_what_was_known(graph: Graph) -> None:

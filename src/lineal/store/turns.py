@@ -20,7 +20,7 @@ class Turn:
     """The number and label of one transaction, on a connection that holds the clock's row."""
 
     def __init__(self, driver: Driver, now: Callable[[], Instant]) -> None:
-        self._driver = driver
+        self._driver, self._now = driver, now
         self.ledger = Ledger(driver)
         if not driver.is_sqlite:
             # SQLite has one writer; on a server others wait here, and then see what was published.
@@ -28,8 +28,8 @@ class Turn:
         row = driver.row(_LOOK)
         assert row is not None
         self.t: int = row[0] + 1
-        #: The label of this transaction; it never runs backwards, whatever the wall clock does.
-        #: Looked at under the lock: however long that took to get, no reader has passed it.
+        #: When this transaction began, and once it is published its label; it never runs backwards,
+        #: whatever the wall clock does.
         self.instant: Instant = max(now(), row[1] + 1)
         self.next_key: int = row[2]
         self.next_document: int = row[3]
@@ -52,6 +52,9 @@ class Turn:
         others: Sequence[str] = (),
     ) -> None:
         """Write the feed, the cause and the seals, and let everybody see it: the same commit."""
+        # Whoever read meanwhile at an instant that was over by then saw nothing of this, and never
+        # will: the label is of the end.
+        self.instant = max(self.instant, self._now())
         told = [*others, seals.feed_line(changed)]
         root = seals.root(leaves.salt, leaves.sums(), named, told)
         head = (self.t, self.instant, actor, cause, token)
