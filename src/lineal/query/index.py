@@ -2,7 +2,8 @@
 
 It is derived: built from the store in bulk, brought to the basis of a question by the store's feed,
 built anew when that has a gap. What it cannot answer exactly as the store would, the store answers.
-Not to be in the index never means not to exist.
+Not to be in the index never means not to exist. It is of whoever asks: what it keeps is read by a
+reader of all layers that leaves nothing unread (`Reader.whole`), whatever who asks may read.
 """
 
 from __future__ import annotations
@@ -214,7 +215,7 @@ class Index:
         if past is None:
             return None
         self.then += 1
-        return past.held
+        return past.held(reader)
 
     def _past_of(self, reader: Reader) -> _Past | None:
         """Return what is held of a moment in the past; None where the store must be asked."""
@@ -239,8 +240,7 @@ class Index:
             things |= changes.things | {end for src, _, dst in claims for end in (src, dst)}
         then = Then(standing.shelves, ended, basis.t, basis.valid_at)
         names = standing.moments.names(then, standing.shelves.members)
-        held = Held(standing.shelves, reader, things, then, names)
-        return _Past(standing, then, held, names, things, claims)
+        return _Past(standing, then, names, things, claims)
 
     def reach(
         self, reader: Reader, starts: Collection[int], way: Way, budget: Budget
@@ -270,7 +270,7 @@ class Index:
         if standing is not None:
             at = 0 if way.logical else 1
             compiled = Compiled(standing.graphs[at], standing.spoiled[at], standing.overlays[at])
-            held = Held(standing.shelves, reader, standing.changed)
+            held = Held(standing.shelves, reader.whole, standing.changed)
             at_now = compiled, held, standing.shelves.members, standing.changed
             return self._reach(at_now, starts, way, budget)
         # A snapshot that commits have overtaken is not asked about again.
@@ -278,7 +278,8 @@ class Index:
         then = None if past is None else self._compiled(past, reader, logical=way.logical)
         if past is None or then is None:
             return None
-        found = self._reach((then, past.held, past.names, past.things), starts, way, budget)
+        at_then = then, past.held(reader.whole), past.names, past.things
+        found = self._reach(at_then, starts, way, budget)
         self.back += found is not None
         return found
 
@@ -356,14 +357,14 @@ class Index:
             def told(models: Mapping[int, Collection[int]]) -> Mapping[int, int]:
                 nonlocal asked
                 asked = asked or bool(models)
-                return newest(reader, models)
+                return newest(reader.whole, models)
 
             made = WalkGraph.of(past.then.picture(told), self._shapes, logical=key[2])
             return made, not asked
 
         try:
             return past.standing.moments.prepare(
-                key, past.then, past.held, (past.things, past.claims), graph
+                key, past.then, past.held(reader.whole), (past.things, past.claims), graph
             )
         except OverflowError:
             return None
@@ -421,12 +422,16 @@ class Index:
         if not things:
             return replace(standing, t=reader.basis.t)
         changed = standing.changed | things
-        held = Held(standing.shelves, reader, changed)
-        spoiled = [
-            one.after(graph, held, self._shapes, things, claims)
-            for one, graph in zip(standing.spoiled, standing.graphs, strict=True)
-        ]
-        both = spoiled[0], spoiled[1]
+        held = Held(standing.shelves, reader.whole, changed)
+        try:
+            logical, exact = (
+                one.after(graph, held, self._shapes, things, claims)
+                for one, graph in zip(standing.spoiled, standing.graphs, strict=True)
+            )
+        except OverflowError as error:
+            log.warning("too much has moved: the lineage index is built anew", why=str(error))
+            return None
+        both = logical, exact
         return replace(
             standing, t=reader.basis.t, turns=turns, turned=turned, changed=changed, spoiled=both,
             overlays=(
@@ -442,10 +447,13 @@ class _Past:
 
     standing: Standing
     then: Then
-    held: Held
     names: Mapping[int, frozenset[int]]
     things: Collection[int]
     claims: Collection[tuple[int, str, int]]
+
+    def held(self, reader: Reader) -> Held:
+        """Return the graph at the moment; what was said of it later is asked of a reader."""
+        return Held(self.standing.shelves, reader, self.things, self.then, self.names)
 
 
 class _Names:

@@ -237,3 +237,31 @@ class MeteredDriver(Driver):
             meter.cut(Cut("rows", done=meter.rows, most=meter.budget.rows))
             del found[left:]
         return found
+
+
+#: How many rows may be read for what is kept for whoever asks next: some 100 MB of them.
+WHOLE = 300_000
+
+
+class WholeDriver(MeteredDriver):
+    """
+    The same for what is kept for whoever asks next: of a half, nobody would know that it is one.
+
+    What it reads counts, and is stopped when the question's time is over; but no row is left unread
+    because the question may read no more. Where it would be very many, `OverflowError` is raised.
+    """
+
+    def __init__(self, connection: sa.Connection, meter: Meter) -> None:
+        super().__init__(connection, meter)
+        self._left = WHOLE
+
+    def some(
+        self, text: str, keys: Iterable[int], *values: object, most: int | None = None
+    ) -> list[Row]:
+        """Return the rows of a query of ``{among}`` these keys, at most *most*."""
+        wanted = self._left + 1 if most is None else min(most, self._left + 1)
+        found = self.rows(f"{text} LIMIT ?", *values, self.keys(keys), wanted)
+        self._left -= len(found)
+        if self._left < 0:
+            raise OverflowError(f"More than {WHOLE} rows would have to be read.")
+        return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -17,7 +19,7 @@ from lineal.model import (
 from lineal.store import observed, schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
-from lineal.store.meter import Meter, MeteredDriver
+from lineal.store.meter import Meter, MeteredDriver, WholeDriver
 from lineal.store.terms import Terms
 
 
@@ -54,6 +56,25 @@ class Snapshot:
         self.layers: frozenset[str] | None = None
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
+
+    def of_layers(self, layers: frozenset[str] | None) -> Self:
+        """Return a reader of the same snapshot that reads edges of these layers; None: of all."""
+        other = copy.copy(self)
+        other.layers = layers
+        return other
+
+    @cached_property
+    def whole(self) -> Self:
+        """
+        A reader of the same snapshot for what is kept for whoever asks next.
+
+        It reads edges of all layers, as they are held, and whole: see `WholeDriver`.
+        """
+        other = self.of_layers(None)
+        other._supposed, other._without = (), frozenset()
+        if self.meter is not None:
+            other._driver, other.meter = WholeDriver(self._connection, self.meter), None
+        return other
 
     def _found(self, query: sa.Select[Any], most: int | None = None) -> Iterable[Any]:
         """Return the rows of a query, at most *most*, as far as the question's budget goes."""
