@@ -95,6 +95,8 @@ class Reference:
 
     def __post_init__(self) -> None:
         self.now = [row for row in self.rows if row.so(self.t, self.at)]
+        #: What joins parts and wholes, makes active, and is given way to: no mere suggestion.
+        self.believed = [row for row in self.now if row.layer != "suggested"]
         self.names = cache(self._names)  # type: ignore[method-assign]  # once for each thing
 
     # ── The parts of the meaning ─────────────────────────────────────────────────────────────
@@ -121,19 +123,19 @@ class Reference:
 
     def wholes(self, thing: int) -> set[int]:
         """What is it a part of?"""
-        return {row.dst for row in self.now if row.kind in LEVELS and row.src == thing}
+        return {row.dst for row in self.believed if row.kind in LEVELS and row.src == thing}
 
     def active(self, model: int) -> set[int]:
         """The versions of a model that count."""
         every = {
             row.src
-            for row in self.now
+            for row in self.believed
             if row.kind == "version_of"
             and row.dst == model
             and self.types[row.src] == "model-version"
         }
-        used = {row.dst for row in self.now if row.kind in ("points_to", "deploys")}
-        used |= {row.src for row in self.now if row.kind == "served_in"}
+        used = {row.dst for row in self.believed if row.kind in ("points_to", "deploys")}
+        used |= {row.src for row in self.believed if row.kind == "served_in"}
         return every & used or set(sorted(every, key=lambda one: self.age[one])[-1:])
 
     def counts(self, row: Row, *, logical: bool) -> bool:
@@ -152,7 +154,7 @@ class Reference:
         todo = [(whole, True)]
         while todo:
             above, sure = todo.pop()
-            for row in self.now:
+            for row in self.believed:
                 if row.kind not in LEVELS or row.dst != above or row.src == whole:
                     continue
                 if not self.counts(row, logical=logical):
@@ -167,7 +169,7 @@ class Reference:
     def ends(self, row: Row, end: int, *, logical: bool) -> set[tuple[int, bool]]:
         """Where does a statement that names this lead to, and is that exact?"""
         if logical:
-            lifting = [one for one in self.now if one.src == end and one.kind in LEVELS]
+            lifting = [one for one in self.believed if one.src == end and one.kind in LEVELS]
             lifting = [one for one in lifting if self.lifts(one)]
             if not lifting:
                 return {(end, True)}
@@ -177,7 +179,7 @@ class Reference:
             return {(end, True)}
         versions = [
             (one.valid_from, one.src)
-            for one in self.now
+            for one in self.believed
             if one.kind == "version_of" and one.dst == end and one.valid_from <= row.valid_from
         ]
         if versions:
@@ -189,16 +191,16 @@ class Reference:
         if row.kind not in ("produced_by", "derived_from") or self.types[row.src] in FINE:
             return False
         holders = {row.src} | {
-            one.dst for one in self.now if one.kind == "version_of" and one.src == row.src
+            one.dst for one in self.believed if one.kind == "version_of" and one.src == row.src
         }
-        parts = {one.src for one in self.now if one.kind in LEVELS and one.dst in holders}
+        parts = {one.src for one in self.believed if one.kind in LEVELS and one.dst in holders}
         return any(
             one.kind == "derived_from"
             and one.document == row.document
             and one.src in parts
             and self.types[one.src] in FINE
             and self.types[one.dst] in FINE
-            for one in self.now
+            for one in self.believed
         )
 
     def count(self, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from lineal.lineage.graph import Graph
+from lineal.lineage.laws import believed
 from lineal.model import Json
 
 #: What makes a version of a model active: an edge of this kind, at this side of the version.
@@ -20,14 +21,14 @@ def active_versions(graph: Graph, models: Iterable[int]) -> dict[int, frozenset[
     """
     wanted = set(models)
     versions: dict[int, set[int]] = {model: set() for model in wanted}
-    links = graph.inward(wanted, ("version_of",))
+    links = believed(graph.inward(wanted, ("version_of",)))
     types = graph.types({link.src for link in links})
     for link in links:
         if types[link.src] == "model-version":
             versions[link.dst].add(link.src)
     every = {key for keys in versions.values() for key in keys}
-    used = {link.dst for link in graph.inward(every, _ACTIVE_IN)}
-    used |= {link.src for link in graph.outward(every, _ACTIVE_OUT)}
+    used = {link.dst for link in believed(graph.inward(every, _ACTIVE_IN))}
+    used |= {link.src for link in believed(graph.outward(every, _ACTIVE_OUT))}
     found = {model: frozenset(keys & used) for model, keys in versions.items()}
     idle = {model: keys for model, keys in versions.items() if keys and not found[model]}
     found.update((model, frozenset({key})) for model, key in newest(graph, idle).items())

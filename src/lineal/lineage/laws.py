@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
+from lineal.lineage.graph import Link
 from lineal.shapes import Shapes
 
 #: Kinds that join an occurrence or a version to its whole: lifted in a logical walk.
@@ -12,6 +14,17 @@ LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "ve
 COARSE = frozenset({"produced_by", "derived_from"})
 #: Wholes in whose place an exact walk goes to the part that was current at the edge's time.
 CURRENT = ("dataset", "model", "pipeline")
+#: The layer of what is only proposed.
+SUGGESTED = "suggested"
+
+
+def believed(links: Iterable[Link]) -> list[Link]:
+    """
+    Leave out what is only suggested: it is at most a step of a walk that asks for it.
+
+    It makes nothing a part and no version active, and no other statement gives way to it.
+    """
+    return [link for link in links if link.layer != SUGGESTED]
 
 
 @cache

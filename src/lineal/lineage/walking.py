@@ -14,7 +14,7 @@ from operator import itemgetter
 from lineal.errors import OutOfTime
 from lineal.lineage.active import active_versions
 from lineal.lineage.graph import Graph, Link, Step
-from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
+from lineal.lineage.laws import COARSE, CURRENT, LIFTED, believed, fine_types
 from lineal.lineage.reach import leading
 from lineal.lineage.walked import Label, Mode, Reached, Walk, Way
 from lineal.model import Budget, Cut, Instant
@@ -184,7 +184,7 @@ class _Walker:
         for key, label in items:
             labels[key].append(label)
         found = []
-        links = self._graph.outward(labels, self._level)
+        links = believed(self._graph.outward(labels, self._level))
         self._join(link.dst for link in links)
         for link in links:
             for label in labels[link.src]:
@@ -320,7 +320,7 @@ class _Walker:
         roots: dict[int, set[tuple[int, bool]]] = {key: {(key, True)} for key in keys}
         while roots:
             below: dict[int, set[tuple[int, bool]]] = defaultdict(set)
-            links = self._graph.inward(roots, self._level)
+            links = believed(self._graph.inward(roots, self._level))
             self._learn({link.src for link in links})
             dropped = self._inactive(links)
             for link in links:
@@ -376,7 +376,7 @@ class _Walker:
         wholes: dict[int, list[int]] = defaultdict(list)
         links = [
             link
-            for link in self._graph.outward(parts, frozenset(LIFTED.values()))
+            for link in believed(self._graph.outward(parts, frozenset(LIFTED.values())))
             if LIFTED[self._types[link.src]] == link.kind
         ]
         active = self._active_of(
@@ -397,7 +397,7 @@ class _Walker:
         """An edge that names a whole leads to the version current at its time, else the whole."""
         wholes = {key for key, _ in ends if self._types[key] in CURRENT}
         versions: dict[int, list[tuple[Instant, int]]] = defaultdict(list)
-        for link in self._graph.inward(wholes, ("version_of",)):
+        for link in believed(self._graph.inward(wholes, ("version_of",))):
             versions[link.dst].append((link.valid_from, link.src))
         for some in versions.values():
             some.sort()
@@ -443,16 +443,15 @@ class _Walker:
         if not outputs:
             return set()
         holders = {output: {output} for _, output in outputs}
-        for link in self._graph.outward(holders, ("version_of",)):
+        for link in believed(self._graph.outward(holders, ("version_of",))):
             holders[link.src].add(link.dst)
         parts: dict[int, set[int]] = defaultdict(set)
         # Columns and features: a version is no finer than its whole.
-        for link in self._graph.inward(
-            {one for held in holders.values() for one in held}, self._level - set(LIFTED.values())
-        ):
+        every = {one for held in holders.values() for one in held}
+        for link in believed(self._graph.inward(every, self._level - set(LIFTED.values()))):
             parts[link.dst].add(link.src)
         every = {part for some in parts.values() for part in some}
-        stated = self._graph.outward(every, ("derived_from",))
+        stated = believed(self._graph.outward(every, ("derived_from",)))
         self._learn({end for link in stated for end in (link.src, link.dst)})
         finely = {
             (link.document, link.src)

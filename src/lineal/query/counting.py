@@ -14,10 +14,11 @@ from typing import TypeAlias
 import numpy as np
 
 from lineal.lineage.engine.adjacency import Bools, Longs, distinct
+from lineal.lineage.laws import believed
 from lineal.model import Budget, Cut
 from lineal.query.things import Things
 from lineal.query.traits import Known, once
-from lineal.query.walks import SLICE, Ask, go, way_of
+from lineal.query.walks import BELIEVED, SLICE, Ask, go, way_of
 
 #: Kinds of edges by whose ends things are counted.
 OWNER, DOMAIN = "owned_by", "in_domain"
@@ -314,18 +315,18 @@ class Counting:
         return np.append(sure[places], pairs[:, 0]), np.append(ends, pairs[:, 1])
 
     def wholes(self) -> tuple[Longs, Longs]:
-        """Return the places of things that are parts, and of what each is one."""
+        """Return the places of things that are parts for a walk, and of what each is one."""
         level, things = frozenset(self._things.shapes.level_kinds), self._things
         unsure = {
             key: place
             for place, key in zip(np.flatnonzero(~self._sure).tolist(), self._unsure(), strict=True)
         }
-        links = things.graph.outward(unsure, level) if unsure else []
+        links = believed(things.graph.outward(unsure, level)) if unsure else []
         places = np.array([unsure[link.src] for link in links], np.int64)
         ends = np.array([link.dst for link in links], np.int64)
         if self._known is not None:
             sure = np.flatnonzero(self._sure)
-            more, theirs = self._known.joined(self.far.keys[sure], level, things.reader.layers)
+            more, theirs = self._known.joined(self.far.keys[sure], level, BELIEVED)
             places, ends = np.append(places, sure[more]), np.append(ends, theirs)
         every = distinct(ends)
         one = things.one(every.tolist())

@@ -36,7 +36,7 @@ from lineal.store import Reader, derived
 log = structlog.get_logger("lineal")
 
 #: The way in which the arrays are made: a file of another is of no use.
-_MADE = 7
+_MADE = 8
 
 
 @dataclass(frozen=True, slots=True)

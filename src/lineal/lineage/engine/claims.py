@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineal.lineage.engine.adjacency import Ints, Longs
+from lineal.lineage.engine.adjacency import Bools, Ints, Longs
+from lineal.lineage.laws import SUGGESTED
 from lineal.model import Instant
 
 #: A time, or a transaction, that never comes; and a time before all.
@@ -58,6 +59,13 @@ class Claims:
             some(self.sources), self.kinds[places], self.targets[places], self.layers[places],
             some(self.documents), some(self.since), some(self.begun), some(self.until),
         )  # fmt: skip
+
+
+def believed(claims: Claims, layer_names: Collection[str]) -> Bools:
+    """Which claims are not only suggested? See `laws.believed`."""
+    names = np.array([name != SUGGESTED for name in layer_names], np.bool_)
+    found: Bools = names[claims.layers]
+    return found
 
 
 def together(pieces: Iterable[Claims]) -> Claims:

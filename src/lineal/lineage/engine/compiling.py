@@ -30,7 +30,7 @@ from lineal.lineage.engine.adjacency import (
     rows_of,
     unique,
 )
-from lineal.lineage.engine.claims import Claims, Picture, Relation, representatives
+from lineal.lineage.engine.claims import Claims, Picture, Relation, believed, representatives
 from lineal.lineage.laws import COARSE, CURRENT, LIFTED, fine_types
 from lineal.shapes import Shapes
 
@@ -156,8 +156,9 @@ class Compiler:
         self._pieces: dict[int, tuple[Claims, Bools]] = {}
         self.stands = representatives(picture.things, picture.same)
         self._type = picture.types
+        self._believed = believed(self._claims, picture.layer_names)
         level = picture.kinds(shapes.level_kinds)
-        self._level = self._claims.chosen(level[self._claims.kinds])
+        self._level = self._claims.chosen(level[self._claims.kinds] & self._believed)
         if picture.things >= LARGEST:
             raise OverflowError(f"{picture.things} things are too many for the engine.")
 
@@ -188,8 +189,8 @@ class Compiler:
         if not self._logical or not of_model.any() or "version_of" not in names:
             return np.zeros(len(level), np.bool_)
         used = np.zeros(self._picture.things, np.bool_)
-        inward = self._picture.kinds(ACTIVE_IN)[self._claims.kinds]
-        outward = self._picture.kinds(ACTIVE_OUT)[self._claims.kinds]
+        inward = self._picture.kinds(ACTIVE_IN)[self._claims.kinds] & self._believed
+        outward = self._picture.kinds(ACTIVE_OUT)[self._claims.kinds] & self._believed
         used[self._claims.targets[inward]] = True
         used[self._claims.sources[outward]] = True
         versions, models = level.sources[of_model], level.targets[of_model]
@@ -309,7 +310,7 @@ class Compiler:
         claims, picture = self._claims, self._picture
         fine = picture.of_type(fine_types(self._shapes))[self._type]
         coarse = picture.kinds(COARSE)[claims.kinds] & ~fine[claims.sources]
-        derived = picture.kinds(("derived_from",))[claims.kinds]
+        derived = picture.kinds(("derived_from",))[claims.kinds] & self._believed
         derived &= fine[claims.sources] & fine[claims.targets]
         gives_way = np.zeros(len(claims), np.bool_)
         if not derived.any() or not coarse.any():

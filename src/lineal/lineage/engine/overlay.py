@@ -23,6 +23,7 @@ from lineal.lineage.engine.sheet import NewNode, Sheet, View
 from lineal.lineage.engine.spoiled import Spoiled
 from lineal.lineage.engine.walkgraph import Reach, WalkGraph
 from lineal.lineage.graph import Graph, Step
+from lineal.lineage.laws import believed
 from lineal.lineage.walked import Label, Mode, Way
 from lineal.lineage.walking import stepping
 from lineal.model import Budget
@@ -352,7 +353,7 @@ class _Side:
         while frontier:
             groups = self._held.groups([self.key(number) for number in frontier])
             members = {member: self.key(at) for at in frontier for member in groups[self.key(at)]}
-            links = self._held.outward(members, self._level)
+            links = believed(self._held.outward(members, self._level))
             numbered = self._number([*members, *(link.dst for link in links)])
             own.update((number, set()) for number in frontier)
             for link in links:

@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints, Longs
-from lineal.lineage.engine.claims import Claims, Folded, Numbers, Past, Picture, together
+from lineal.lineage.engine.claims import (
+    Claims,
+    Folded,
+    Numbers,
+    Past,
+    Picture,
+    believed,
+    together,
+)
 from lineal.lineage.laws import CURRENT, LIFTED
 from lineal.shapes import Shapes
 
@@ -109,6 +117,7 @@ def thinned(pieces: Pieces, shapes: Shapes, rule: Rule, past: Past | None = None
         OverflowError: there are more things or kinds than the engine's numbers hold.
     """
     level = pieces.levels()
+    level = level.chosen(believed(level, pieces.layer_names))
     names = pieces.same if past is None else past.named[:, :2]
     stand_in, stood, count = _stand_ins(pieces, shapes, rule, level, names)
     dropped = stand_in >= 0
