@@ -120,6 +120,17 @@ def test_rows_of_a_moment_in_the_past_hold_all_layers(store: Store) -> None:
     same(plain, fast, "d.raw", then)
 
 
+def test_what_is_a_part_is_one_whatever_layers_are_asked(store: Store) -> None:
+    tell(store, "m.one consumes fs.set", "d.other derived_from d.raw")
+    tell_of_layer(store, "f.hours in_set fs.set", Layer.OBSERVED)
+    plain, fast = asked(store)
+
+    for ask in (plain, fast):
+        found = ask.models_downstream(LOCAL, uri("f.hours"), layers=DECLARED)
+        assert [one.name for one in found.value] == ["one"]
+    same(plain, fast, "f.hours")
+
+
 # ── What who asks may read ───────────────────────────────────────────────────────────────────────
 
 

@@ -121,6 +121,22 @@ def reached(ask: Questions, walk: str, layers: frozenset[str], moment: Moment) -
     return " ".join(sorted(map(name, told)))
 
 
+def test_what_is_only_suggested_to_be_deployed_is_not_live(store: Store) -> None:
+    tell(store, "?dep.home deploys v.one", "dep.home consumes f.a", "dep.far consumes f.a")
+    tell(store, "dep.far deploys v.one")
+    said = [Statement(uri(f"dep.{at}"), {"status": "serving"}) for at in ("home", "far")]
+    words = [Record("tool", f"of {one.uri}", one.uri, (one,), (), 10 * DAY) for one in said]
+    store.commit(Batch(words, "test", "test"))
+    index = Index(store)
+    assert index.build()
+
+    for ask in (Questions(store), Questions(store, index=index)):
+        for layers in (BELIEVED, MAYBE, frozenset({"observed", "declared"})):
+            found = ask.closure(LOCAL, [uri("f.a")], ask=Ask(layers=layers)).value
+            assert {name(one.entity.uri) for one in found.members if one.live} == {"dep.far"}
+            assert found.live == 1
+
+
 def _elsewhere(line: str) -> str:
     """Return a statement of the same kind that is declared, of other things."""
     start, kind, end = line.rpartition(": ")[2].removeprefix("?").split()

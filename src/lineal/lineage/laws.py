@@ -14,8 +14,8 @@ LIFTED = {"run": "run_of", "model-version": "version_of", "dataset-version": "ve
 COARSE = frozenset({"produced_by", "derived_from"})
 #: Wholes in whose place an exact walk goes to the part that was current at the edge's time.
 CURRENT = ("dataset", "model", "pipeline")
-#: The layer of what is only proposed.
-SUGGESTED = "suggested"
+#: The layers of what somebody said or a rule concluded; what is only suggested is in none of them.
+BELIEVED = frozenset({"declared", "observed", "inferred"})
 
 
 def believed(links: Iterable[Link]) -> list[Link]:
@@ -24,7 +24,7 @@ def believed(links: Iterable[Link]) -> list[Link]:
 
     It makes nothing a part and no version active, and no other statement gives way to it.
     """
-    return [link for link in links if link.layer != SUGGESTED]
+    return [link for link in links if link.layer in BELIEVED]
 
 
 @cache

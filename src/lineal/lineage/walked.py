@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from lineal.lineage.graph import Step
+from lineal.lineage.laws import BELIEVED
 from lineal.model import Cut
 
 
@@ -104,7 +105,7 @@ class Way:
     #: True: over pipelines, models and data sets; False: over runs and versions.
     logical: bool
     classes: frozenset[str] = frozenset({"data", "serve"})
-    layers: frozenset[str] = frozenset({"declared", "observed", "inferred"})
+    layers: frozenset[str] = BELIEVED
     kinds: frozenset[str] | None = None
     #: What is asked for: a thing of a type from which no such thing can be reached, by what the
     #: shapes declare, is not gone on from. What is reached of these types is the same as without.

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from lineal.errors import Invalid
+from lineal.lineage.laws import BELIEVED
 from lineal.model import NOW, Answer, Budget, Instant, Moment, Uri, Viewer
 from lineal.query import (
     alike,
@@ -48,7 +49,7 @@ from lineal.query.schema import SchemaChange, SchemaChanges
 from lineal.query.things import Brief, Things, answer
 from lineal.query.thirteen import RETIRABLE, Consumer, Feeds, Owned, Sharer, Thirteen, Trial
 from lineal.query.use import ASSETS, RECENT, Asset, Unused
-from lineal.query.walks import BELIEVED, Arrow, Ask, Cycle, Lineage, Node
+from lineal.query.walks import Arrow, Ask, Cycle, Lineage, Node
 from lineal.query.ways import Common, Path, Shared
 from lineal.search import parse
 from lineal.store import Store

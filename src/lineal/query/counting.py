@@ -14,11 +14,11 @@ from typing import TypeAlias
 import numpy as np
 
 from lineal.lineage.engine.adjacency import Bools, Longs, distinct
-from lineal.lineage.laws import believed
+from lineal.lineage.laws import BELIEVED, believed
 from lineal.model import Budget, Cut
 from lineal.query.things import Things
 from lineal.query.traits import Known, once
-from lineal.query.walks import BELIEVED, SLICE, Ask, go, way_of
+from lineal.query.walks import SLICE, Ask, go, way_of
 
 #: Kinds of edges by whose ends things are counted.
 OWNER, DOMAIN = "owned_by", "in_domain"

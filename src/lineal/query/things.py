@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lineal.enrich.identity import representative
 from lineal.errors import NotFound, NotObserved, OutOfTime
 from lineal.lineage import Graph, Link
+from lineal.lineage.laws import BELIEVED
 from lineal.model import Answer, Budget, Cut, Entity, Json, Said, State, Uri, iso
 from lineal.shapes import Shapes
 from lineal.store import Reader, Trial, together
@@ -64,8 +65,15 @@ class Things:
 
     @cached_property
     def graph(self) -> Graph:
-        """What is walked on: the same graph as the reader's, from memory where the index has it."""
-        return self.reader if self.index is None else self.index.graph(self.reader)
+        """
+        What is walked on: the same graph as the reader's, from memory where the index has it.
+
+        A walk chooses its steps by their layers; by which it is asked over, nothing is less a part.
+        """
+        layers, reader = self.reader.layers, self.reader
+        if layers is not None and not layers >= BELIEVED:
+            reader = reader.of_layers(layers | BELIEVED)
+        return reader if self.index is None else self.index.graph(reader)
 
     def leave_index(self) -> None:
         """Begin anew with the store alone: the index's file is damaged."""
@@ -307,8 +315,13 @@ class Things:
         return active - idle
 
     def _weighted(self, keys: Collection[int]) -> set[int]:
-        """Which deployments send traffic to at least one target? Unsaid weights count."""
-        said = self.reader.said_of_edges(keys, "deploys") if keys else ()
+        """
+        Which deployments send traffic to at least one target? Unsaid weights count.
+
+        What is live is so whatever layers are asked: a target that is only suggested gets none.
+        """
+        believed = self.reader.of_layers(BELIEVED)
+        said = believed.said_of_edges(keys, "deploys") if keys else ()
         return {start for start, attributes in said if _weight(attributes) > 0}
 
 

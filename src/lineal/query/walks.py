@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from lineal.errors import OutOfTime
 from lineal.lineage import Reached, Step, Walk, Way, reachable, rings, walk
+from lineal.lineage.laws import BELIEVED
 from lineal.model import Answer, Budget, Cut, Uri
 from lineal.query.things import Brief, Things, answer
 from lineal.query.words import along
@@ -76,10 +77,6 @@ class Cycle:
     feedback: bool
 
 
-#: Of which layers edges are looked at, unless others are asked for: none that is only suggested.
-BELIEVED = frozenset({"declared", "observed", "inferred"})
-
-
 @dataclass(frozen=True, slots=True)
 class Ask:
     """How a walk is asked for."""
@@ -87,6 +84,7 @@ class Ask:
     budget: Budget = field(default_factory=Budget)
     grain: str | None = None
     kinds: frozenset[str] | None = None
+    #: Of which layers edges are looked at.
     layers: frozenset[str] = BELIEVED
     columns: bool = False
     #: Only things of these types are told; None: of all.

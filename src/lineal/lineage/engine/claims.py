@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.lineage.engine.adjacency import Bools, Ints, Longs
-from lineal.lineage.laws import SUGGESTED
+from lineal.lineage.laws import BELIEVED
 from lineal.model import Instant
 
 #: A time, or a transaction, that never comes; and a time before all.
@@ -63,7 +63,7 @@ class Claims:
 
 def believed(claims: Claims, layer_names: Collection[str]) -> Bools:
     """Which claims are not only suggested? See `laws.believed`."""
-    names = np.array([name != SUGGESTED for name in layer_names], np.bool_)
+    names = np.array([name in BELIEVED for name in layer_names], np.bool_)
     found: Bools = names[claims.layers]
     return found
 
