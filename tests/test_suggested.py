@@ -10,7 +10,7 @@ import pytest
 
 from lineal.access import LOCAL
 from lineal.lineage.engine.thinning import Rule
-from lineal.model import EdgeStatement, Layer, Moment, Record, Statement
+from lineal.model import EdgeStatement, Layer, Moment, Record, Statement, Uri
 from lineal.query import BELIEVED, Ask, Questions
 from lineal.query.index import Index
 from lineal.store import Batch, Store
@@ -135,6 +135,40 @@ def test_what_is_only_suggested_to_be_deployed_is_not_live(store: Store) -> None
             found = ask.closure(LOCAL, [uri("f.a")], ask=Ask(layers=layers)).value
             assert {name(one.entity.uri) for one in found.members if one.live} == {"dep.far"}
             assert found.live == 1
+
+
+def _redefined(store: Store, *expressions: str) -> None:
+    for at in expressions:
+        said = Statement(uri("f.a"), {"expression": at})
+        word = Record("tool", "of f.a", said.uri, (said,), (), 10 * DAY)
+        store.commit(Batch([word], "test", "test"))
+
+
+def test_a_schema_change_names_no_owner_that_is_only_suggested(store: Store) -> None:
+    team = Uri.of("team", "people", "data")
+    owned = EdgeStatement(uri("m.one"), "owned_by", team, layer=Layer.SUGGESTED)
+    store.commit(Batch([Record("tool", "o", owned.start, (), (owned,), 10 * DAY)], "t", "t"))
+    tell(store, "m.one consumes f.a", "?m.maybe consumes f.a")
+    _redefined(store, "sum(a)", "avg(a)")
+    with store.read(LOCAL) as reader:
+        before = Moment(known_t=reader.basis.t - 1)
+    ask = Questions(store)
+
+    (one,) = ask.schema_changes(LOCAL, before).value.changes
+    assert (one.touched, [of.owner for of in one.by_owner]) == (1, [None])
+    (one,) = ask.schema_changes(LOCAL, before, ask=Ask(layers=MAYBE)).value.changes
+    assert one.touched == 2
+    assert team in {of.owner.uri for of in one.by_owner if of.owner is not None}
+
+
+def test_a_lineage_is_compared_along_no_way_that_is_only_suggested(store: Store) -> None:
+    tell(store, "fs.set derived_from d.raw")
+    with store.read(LOCAL) as reader:
+        before = Moment(known_t=reader.basis.t)
+    tell(store, "?f.a in_set fs.set", "m.one consumes fs.set", "d.out derived_from f.a")
+
+    found = Questions(store).diff_lineage(LOCAL, [uri("f.a")], before).value
+    assert {name(one.thing.uri) for one in found.things} == {"f.a", "d.out"}
 
 
 def _elsewhere(line: str) -> str:

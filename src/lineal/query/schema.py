@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from lineal.errors import OutOfTime
+from lineal.lineage.laws import BELIEVED
 from lineal.model import Answer, Cut, Json, Uri
 from lineal.query import diff
 from lineal.query.changing import OF, Change
@@ -103,9 +104,11 @@ def schema_changes(
         found.extend(_of_versions(told.value))
     # What comes touches nobody: it takes no place from what changes or goes.
     found = sorted(_renamed(found), key=lambda one: one.what == "added")
+    # What differs is told of all layers; whom it touches, as for every impact, of those asked for.
+    layers = ask.layers | BELIEVED
     sides = {
-        True: Things(between.before, shapes, platforms),
-        False: Things(between.after, shapes, platforms),
+        True: Things(between.before.of_layers(layers), shapes, platforms),
+        False: Things(between.after.of_layers(layers), shapes, platforms),
     }
     changes: list[SchemaChange] = []
     for at, one in enumerate(found[:limit]):
