@@ -1,5 +1,7 @@
 """The index is the database at its basis (P7): a campaign of random batches, restarts and gaps.
 
+Between the comparisons it is asked as users do, over few layers and within few rows.
+
 `make soak` compares a thousand times and cuts a hundred feeds; here it is a few of each.
 """
 
@@ -18,7 +20,7 @@ import pytest
 from lineal.access import LOCAL
 from lineal.lineage import Link, Way, walk
 from lineal.lineage.engine.thinning import Rule
-from lineal.model import EdgeStatement, Record, Removal, Statement, Uri
+from lineal.model import Budget, EdgeStatement, Layer, Record, Removal, Statement, Uri
 from lineal.query.index import Index
 from lineal.store import Batch, Reader, Store
 from lineal.store.schema import LAYERS
@@ -33,6 +35,9 @@ SOAK = os.environ.get("LINEAL_SOAK") == "1"
 COMPARED, LOST = (1_000, 100) if SOAK else (200, 6)
 #: What else may be one thing under two names.
 NAMED = ("v same_as v", "s same_as s", "r same_as r", "p same_as p", "f same_as f", "c same_as c")
+#: Over which layers is asked: what is usual, fewer, and what is only suggested too.
+BELIEVED = frozenset({"declared", "observed", "inferred"})
+LAYERED = (BELIEVED, BELIEVED, frozenset({"declared"}), BELIEVED | {"suggested"})
 NOW = 20 * DAY
 pytestmark = pytest.mark.timeout(3_600 if SOAK else 300)
 
@@ -85,7 +90,8 @@ class Estate:
             for letter in (start, end)
         ]
         until = self.random.choice([None] * 9 + [15 * DAY, 40 * DAY])
-        return EdgeStatement(ends[0], kind, ends[1], valid_to=until)
+        layer = self.random.choice([Layer.DECLARED] * 5 + [Layer.OBSERVED, Layer.SUGGESTED])
+        return EdgeStatement(ends[0], kind, ends[1], layer=layer, valid_to=until)
 
     def rows(self, table: str) -> list[Row]:
         """Return the claims that are so now, as they lie in one of the two copies."""
@@ -130,6 +136,23 @@ def _held(links: list[Link], side: str) -> dict[int, Counter[tuple[object, ...]]
     return found
 
 
+def _asked(estate: Estate, index: Index, seen: Counter[str]) -> None:
+    """Ask of some things over few layers and within few rows; what is answered is not looked at."""
+    rows = estate.random.choice([0, 1, 3, 10, 30, 100])
+    with estate.store.read(LOCAL, budget=Budget(rows=rows)) as reader:
+        layers = estate.random.choice(LAYERED)
+        reader.layers = layers
+        graph = index.graph(reader)
+        for key in estate.random.choices(range(1, 40), k=3):
+            if reader.known([key]):
+                upstream, logical = estate.random.random() < 0.5, estate.random.random() < 0.6
+                way = Way(upstream, logical, layers=layers)
+                seen["asked, on rows"] += index.reach(reader, [key], way, WIDE) is not None
+                walk(graph, SHAPES, [key], way, WIDE)
+        assert reader.meter is not None
+        seen["asked, cut"] += bool(reader.meter.why)
+
+
 def _compared(estate: Estate, index: Index, reader: Reader, seen: Counter[str]) -> None:
     """Compare the index at its basis with adjacency built anew by SQL, and walks on both."""
     graph = index.graph(reader)
@@ -150,11 +173,10 @@ def _compared(estate: Estate, index: Index, reader: Reader, seen: Counter[str]) 
     assert graph.groups(keys) == {key: plain.names(key) for key in keys}
     asked = [key for key in keys if plain.types[key] != "source"]
     for key in estate.random.sample(asked, min(4, len(asked))):
-        way = Way(estate.random.random() < 0.5, logical=estate.random.random() < 0.6)
-        expected = {
-            at: (one.depth, one.possible, one.approximate)
-            for at, one in plain.walk(key, upstream=way.upstream, logical=way.logical).items()
-        }
+        upstream, logical = estate.random.random() < 0.5, estate.random.random() < 0.6
+        way = Way(upstream, logical, layers=estate.random.choice(LAYERED))
+        told = plain.walk(key, upstream=upstream, logical=logical, layers=way.layers)
+        expected = {at: (one.depth, one.possible, one.approximate) for at, one in told.items()}
         found = index.reach(reader, [key], way, WIDE)
         if found is None:
             seen["step by step"] += 1
@@ -163,8 +185,8 @@ def _compared(estate: Estate, index: Index, reader: Reader, seen: Counter[str]) 
             continue
         seen["on rows"] += 1
         columns = (found[0].things, found[0].depths, found[0].possible, found[0].approximate)
-        told = zip(*(one.tolist() for one in columns), strict=True)
-        assert {min(found[1](at)): tuple(rest) for at, *rest in told} == expected, (uris[key], way)
+        lines = zip(*(one.tolist() for one in columns), strict=True)
+        assert {min(found[1](at)): tuple(rest) for at, *rest in lines} == expected, (uris[key], way)
 
 
 @pytest.mark.promise("P7")
@@ -192,6 +214,9 @@ def test_after_random_batches_and_restarts_the_index_is_the_database(tmp_path: P
                 seen["built anew"] += 1
             if event > 0.1:
                 estate.tell()
+            # Who asks first after a change may ask for little.
+            if estate.random.random() < 0.7:
+                _asked(estate, index, seen)
             with estate.store.read(LOCAL) as reader:
                 _compared(estate, index, reader, seen)
             seen["compared"] += 1
@@ -200,7 +225,10 @@ def test_after_random_batches_and_restarts_the_index_is_the_database(tmp_path: P
 
     assert seen["compared"] >= COMPARED
     assert seen["from memory"] == seen["compared"], dict(seen)
-    for feature in ("restarted, from its file", "built anew", "on rows", "over changed rows"):
+    for feature in (
+        "restarted, from its file", "built anew", "on rows", "over changed rows",
+        "asked, on rows", "asked, cut",
+    ):  # fmt: skip
         assert seen[feature] > 0, f"{feature} never occurred: {dict(seen)}"
     ran("P7", "comparisons", seen["compared"])
     print(dict(seen))
