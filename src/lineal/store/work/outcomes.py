@@ -118,7 +118,12 @@ def put_off(
     error: str | None,
     gone_since: Instant | None = None,
 ) -> None:
-    """Try a document again later, and remember why; at once, if it was marked meanwhile."""
+    """
+    Try a document again later, and remember why; at once, if it was marked meanwhile.
+
+    What may be gone is marked from then on, also where it was only looked at again: so it is
+    counted with all that may be.
+    """
     watching = Watching(ledger, [(dirty.source, dirty.document)])
     known = watching.get((dirty.source, dirty.document))
     if known is None:
@@ -126,7 +131,9 @@ def put_off(
     new = _freed(known, dirty.lease)._replace(
         attempts=dirty.attempts + 1, error=error, gone_since=gone_since or known.gone_since
     )
-    watching.put(new._replace(due_at=due_at) if known.dirty_seq == dirty.seq else new)
+    if known.dirty_seq == dirty.seq:
+        new = new._replace(due_at=due_at, dirty_at=known.dirty_at or gone_since)
+    watching.put(new)
     watching.write()
 
 
