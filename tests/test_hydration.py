@@ -382,18 +382,16 @@ def test_what_waits_or_was_put_aside_is_not_hurried_by_a_sweep(file: Path | str)
         for _ in range(TRIES + 1):
             rig.wait_and_work(400)
         assert watched(rig, "a", "buried") == (True,)
-        rig.tool.fault = SourceDown("down", retry_after=30 * 86_400)
+        rig.tool.fault = SourceDown("down", retry_after=86_400)
         rig.tell("b")
         rig.work()
-        due = watched(rig, "b", "due_at")
-        asked = len(rig.tool.asked)
+        before = [watched(rig, ident, "due_at", "dirty_seq") for ident in ("a", "b")]
         rig.tool.fault = None
         rig.clock.wait(20 * 86_400)
-        rig.ingest.sweep("tool")
-        rig.work()
+        swept = rig.ingest.sweep("tool")
 
-        assert watched(rig, "b", "due_at") == due
-        assert len(rig.tool.asked) == asked
+        assert (swept.listed, swept.marked) == (2, 0)
+        assert [watched(rig, ident, "due_at", "dirty_seq") for ident in ("a", "b")] == before
 
 
 def test_an_answer_older_than_its_event_is_not_believed(place: Path | str) -> None:

@@ -378,6 +378,21 @@ def test_retry_after(header, seconds):
     assert retry_after(header, 100.0) == seconds
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["86401", "1767225600", "1767225600000", "9300000000000", "9" * 400,
+     "Fri, 31 Dec 9999 23:59:59 GMT"],
+)  # fmt: skip
+def test_no_source_is_left_alone_for_more_than_a_day(header):
+    """Some say the moment, in seconds or less, where a header holds how long to wait."""
+    answer = httpx2.Response(503, headers={"retry-after": header})
+
+    with pytest.raises(SourceDown) as caught:
+        source(lambda request: answer).fetch(Key("thing", "a"))
+
+    assert caught.value.retry_after == 86_400
+
+
 def test_credentials_are_looked_up_and_never_shown():
     seen = []
 

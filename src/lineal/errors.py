@@ -158,9 +158,15 @@ class SourceDown(SourceError):
     """The source is not reachable or refuses for now; *retry_after* is in seconds."""
 
     code = "source_down"
+    #: So long it may ask to be left alone, at most. Who asks for more means something else, such
+    #: as the moment itself, and would never be asked again.
+    LONGEST = 86_400.0
 
     def __init__(self, message: str, *, retry_after: float | None = None, fix: str = "") -> None:
         super().__init__(message, fix=fix)
+        if retry_after is not None:
+            # In this order, what is no number becomes 0.
+            retry_after = min(max(0.0, retry_after), self.LONGEST)
         self.retry_after = retry_after
 
 

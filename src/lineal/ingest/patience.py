@@ -14,6 +14,8 @@ from lineal.store.work import Standing
 SECOND = 1_000_000
 #: The longest wait between two tries, in microseconds.
 LONGEST = 300 * SECOND
+#: So long a source is left alone at most, whatever it asks for.
+LEFT_ALONE = int(SourceDown.LONGEST) * SECOND
 #: So often in a row a source is down before it is left alone, and then tried by one question.
 FAILURES = 5
 
@@ -36,7 +38,8 @@ def wait(attempts: int, chance: Callable[[], float]) -> Instant:
 
 def open_places(standing: Standing, now: Instant, places: int) -> int:
     """Return how many questions a source may be asked at once: none while it is left alone."""
-    if standing.closed_until is not None and standing.closed_until > now:
+    # What is further away was said by another clock, and would never come.
+    if now < (standing.closed_until or 0) <= now + LEFT_ALONE:
         return 0
     return min(places, 1) if standing.failures >= FAILURES else places
 
