@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lineal.errors import SourceDown
-from lineal.ingest import GRACE, Tally
+from lineal.errors import InvalidEvent, SourceDown
+from lineal.ingest import GRACE, TRIES, Tally
 from lineal.sources import Habits
 from lineal.store import work
 from tests.databases import ENGINES, fresh
@@ -131,3 +131,111 @@ def test_what_closes_a_source_for_longer_than_a_day_is_not_believed(file: Path |
 
         assert rig.known() == {"a": 1}
         assert standing(rig).closed_until is None
+
+
+# ── A source whose own code fails ────────────────────────────────────────────────────────────────
+
+
+class Faulty(Tool):
+    """A source written in Python, of which one part fails."""
+
+    fails = ""
+
+    def understand(self, body: Any) -> Any:
+        self._may_fail("understand")
+        return super().understand(body)
+
+    def key_of(self, uri: Any) -> Any:
+        self._may_fail("key_of")
+        return super().key_of(uri)
+
+    def subject(self, key: Any) -> Any:
+        self._may_fail("subject")
+        return super().subject(key)
+
+    def _may_fail(self, part: str) -> None:
+        if self.fails == part:
+            raise KeyError(part)
+
+
+def letters(rig: Rig) -> list[work.DeadLetter]:
+    with rig.store.looking() as driver:
+        return work.dead_letters(driver)
+
+
+@pytest.mark.promise("P11")
+def test_an_event_that_a_source_fails_to_understand_is_put_aside(place: Path | str) -> None:
+    """By a fault of its code, not by a word of it; what others were told is done."""
+    faulty, other = Faulty("faulty"), Tool("other")
+    with rigged(place, faulty, other) as rig:
+        for tool, ident in ((faulty, "a"), (other, "b")):
+            tool.put(ident, 1)
+            rig.tell(ident, tool=tool)
+        faulty.fails = "understand"
+        rig.work()
+        (letter,) = letters(rig)
+        known, accounts = rig.known(), rig.accounts()
+        in_vain = rig.ingest.replay(actor="ada")
+        faulty.fails = ""
+        rig.ingest.replay(actor="ada")
+        rig.work()
+
+        assert known == {"b": 1}
+        assert (letter.source, letter.stage, letter.error) == (
+            "faulty", "understand", "invalid_event",
+        )  # fmt: skip
+        assert "KeyError('understand')" in letter.reason
+        assert (accounts["faulty"].dead, accounts["other"].applied) == (1, 1)
+        assert in_vain == (0, 1)
+        assert (rig.known(), letters(rig)) == ({"a": 1, "b": 1}, [])
+
+
+def test_an_event_is_refused_by_the_source_that_fails_to_understand_it(file: Path | str) -> None:
+    """Also where it is asked only whether the event is its own."""
+    faulty, other = Faulty("faulty"), Tool("other")
+    with rigged(file, faulty, other) as rig:
+        faulty.fails = "understand"
+        other.put("b", 1)
+        rig.ingest.receive(None, [{"id": "b"}])
+        with pytest.raises(InvalidEvent, match="KeyError"):
+            rig.ingest.receive("faulty", [{"id": "a"}])
+        rig.work()
+
+        assert rig.known() == {"b": 1}
+
+
+def test_a_source_that_fails_to_tell_what_describes_a_thing_stops_no_other(
+    place: Path | str,
+) -> None:
+    faulty, other = Faulty("faulty"), Tool("other")
+    with rigged(place, faulty, other) as rig:
+        faulty.fails = "key_of"
+        other.put("a", 1, "b")
+        other.put("b", 2)
+        rig.tell("a", tool=other)
+        rig.work()
+
+        assert rig.known() == {"a": 1, "b": 2}
+
+
+def test_a_source_that_fails_to_tell_what_a_document_is_about_stops_no_other(
+    place: Path | str,
+) -> None:
+    """Only what is gone is asked for its subject: it stays, and is put aside."""
+    faulty, other = Faulty("faulty"), Tool("other")
+    with rigged(place, faulty, other) as rig:
+        faulty.put("a", 1)
+        rig.tell("a", tool=faulty)
+        rig.work()
+        del faulty.things["a"]
+        faulty.fails = "subject"
+        other.put("b", 1)
+        rig.tell("a", tool=faulty)
+        rig.tell("b", tool=other)
+        for _ in range(TRIES):
+            rig.work()
+            rig.clock.wait(300)
+
+        assert rig.known() == {"a": 1, "b": 1}
+        assert [(one.document, one.stage) for one in letters(rig)] == [("thing:a", "fetch")]
+        assert "KeyError('subject')" in letters(rig)[0].reason

@@ -257,14 +257,14 @@ class Lane:
             try:
                 found = self._source.fetch_many([Key.of(dirty.document) for dirty in some])
             except Exception as error:
-                return [_said(error, dirty) for dirty in some]
+                return [in_our_words(error, dirty) for dirty in some]
         return [found.get(Key.of(dirty.document)) or self._one(dirty) for dirty in some]
 
     def _one(self, dirty: Dirty) -> Fetched | LinealError:
         try:
             return self._source.fetch(Key.of(dirty.document), dirty.etag)
         except Exception as error:
-            return _said(error, dirty)
+            return in_our_words(error, dirty)
 
     def close(self, until: float) -> list[Dirty]:
         """Stop asking; wait for answers on their way until then; return what was not answered."""
@@ -277,11 +277,11 @@ class Lane:
         return self.asking
 
 
-def _said(error: Exception, dirty: Dirty) -> LinealError:
+def in_our_words(error: Exception, dirty: Dirty) -> LinealError:
     """Return an error of ours: a fault must not stop the other documents."""
     if isinstance(error, LinealError):
         return error
-    log.exception("fetch failed", source=dirty.source, document=dirty.document)
+    log.exception("source failed", source=dirty.source, document=dirty.document)
     return SourceGarbled(f"{dirty.source} {dirty.document}: {error!r}.")
 
 
@@ -306,7 +306,7 @@ class Fold:
                 entries = work.entries(driver, dirty.source, dirty.document)
             return Fetched(key, self._source.fold(key, entries, observed_at=self._store.now()))
         except Exception as error:
-            return _said(error, dirty)
+            return in_our_words(error, dirty)
 
     def close(self, until: float) -> list[Dirty]:
         """Nothing is open."""

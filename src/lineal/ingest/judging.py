@@ -83,6 +83,7 @@ class Judge:
     now: Instant
     chance: Callable[[], float]
     looks: tuple[float, ...]
+    #: What a document is about; raises `LinealError` where its source fails to tell.
     subject: Callable[[Dirty], Uri]
     #: Whether a document lives, and whether too many of its source are gone to believe it.
     lives: Callable[[Dirty], bool]
@@ -131,7 +132,10 @@ class Judge:
                 return Later(dirty, since + GRACE - self.now, str(error), since)
             if self.is_guarded():
                 return Later(dirty, wait(dirty.attempts + 6, self.chance), str(error), since, True)
-        removal = Removal(dirty.source, dirty.document, self.subject(dirty), self.now)
+        try:
+            removal = Removal(dirty.source, dirty.document, self.subject(dirty), self.now)
+        except LinealError as odd:
+            return self._failed(dirty, odd)
         fence = dirty.fence(look_in=self._look(dirty, None))._replace(doubted=True)
         return Word(dirty, removal, fence, Examined(removal.subject))
 

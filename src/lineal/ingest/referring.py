@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import structlog
+
 from lineal.ingest.judging import Word
 from lineal.model import Record, Uri
 from lineal.points import reached
-from lineal.sources import FetchedSource
+from lineal.sources import FetchedSource, Key
 from lineal.store import Store, work
+
+log = structlog.get_logger("lineal.ingest")
 
 #: So many things and documents that were followed are remembered, so as not to ask for them again.
 REMEMBERED = 200_000
@@ -47,7 +51,7 @@ class References:
         wanted, fresh = set(), set(uris) - self._followed
         for uri in fresh:
             for source in self._by_platform.get((uri.type, uri.platform), ()):
-                if (key := source.key_of(uri)) is not None:
+                if (key := _key_of(source, uri)) is not None:
                     wanted.add((source.name, key.document))
         unseen = sorted(wanted - self._known)
         if unseen:
@@ -59,6 +63,16 @@ class References:
         if len(self._known) + len(self._followed) > REMEMBERED:
             self._known.clear()
             self._followed.clear()
+
+
+def _key_of(source: FetchedSource, uri: Uri) -> Key | None:
+    """Return the document that describes a thing; None also where a source fails to tell."""
+    try:
+        return source.key_of(uri)
+    except Exception:
+        # It would fail in every turn, and nothing of any other source would be done.
+        log.exception("following failed", source=source.name, uri=uri)
+        return None
 
 
 def _mentioned(words: Iterable[Word]) -> set[Uri]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from lineal.errors import LinealError, SourceDown, StoreError
-from lineal.ingest.asking import Asked
+from lineal.ingest.asking import Asked, in_our_words
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Judge, Later, Word
@@ -80,7 +80,12 @@ class Settling:
                 return too_many(gone, work.count_living(driver, name))
 
         def subject(dirty: Dirty) -> Uri:
-            return (source or self._logs[name]).subject(Key.of(dirty.document))
+            try:
+                return (source or self._logs[name]).subject(Key.of(dirty.document))
+            except LinealError:
+                raise
+            except Exception as error:
+                raise in_our_words(error, dirty) from error
 
         looks = source.habits.looks if source is not None else ()
         return Judge(

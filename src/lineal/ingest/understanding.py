@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+import structlog
+
 from lineal.errors import InvalidEvent
 from lineal.model import Event, Instant, Json
 from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource, Marked
 from lineal.store import Ledger, Store, work
 from lineal.store.work import DeadLetter, Dirty, Taking, Waiting
+
+log = structlog.get_logger("lineal.ingest")
 
 Item = TypeVar("Item")
 
@@ -57,7 +61,7 @@ class Understanding:
     def addressed(self, source: str | None, event: Mapping[str, Json]) -> tuple[str, int]:
         """Return the source that an event is of and how many notices; raises `InvalidEvent`."""
         if source is not None:
-            return source, len(self._of(source).understand(event)) or 1
+            return source, len(_understood(self._of(source), event)) or 1
         takers = {
             name: count
             for name in sorted(self._fetched)
@@ -79,7 +83,7 @@ class Understanding:
 
     def _count(self, name: str, event: Mapping[str, Json]) -> int | None:
         try:
-            return len(self._fetched[name].understand(event)) or 1
+            return len(_understood(self._fetched[name], event)) or 1
         except InvalidEvent:
             return None
 
@@ -106,7 +110,7 @@ class Understanding:
     def _one(self, ledger: Ledger, marks: Marks, waiting: Waiting, now: Instant) -> None:
         event = waiting.event
         try:
-            found = self._of(event.source).understand(event.body)
+            found = _understood(self._of(event.source), event.body)
         except InvalidEvent as error:
             work.bury_waiting(ledger, waiting, error, now)
             return
@@ -152,7 +156,7 @@ class Understanding:
                 marks = Marks(ledger, now)
                 for body in some:
                     try:
-                        found = source.understand(body)
+                        found = _understood(source, body)
                     except InvalidEvent as error:
                         outcomes.append(error)
                         continue
@@ -183,7 +187,7 @@ class Understanding:
                 try:
                     source = self._addressee(letter)
                     event = Event(source, letter.json, letter.first_at)
-                    found = self._of(source).understand(event.body)
+                    found = _understood(self._of(source), event.body)
                 except InvalidEvent as error:
                     work.again(ledger, row, letter, error, now)
                     continue
@@ -205,6 +209,20 @@ class Understanding:
             return letter.source
         source, _ = self.addressed(None, letter.json)
         return source
+
+
+def _understood(source: FetchedSource | LogSource, body: Mapping[str, Json]) -> Sequence[Marked]:
+    """Return what an event marks: where a source's own code fails, the event makes no sense."""
+    try:
+        return source.understand(body)
+    except InvalidEvent:
+        raise
+    except Exception as error:
+        log.exception("understanding failed", source=source.name)
+        raise InvalidEvent(
+            f"{source.name} fails to understand this event: {error!r}.",
+            fix="The log tells where. Mend the source; the event can be replayed then.",
+        ) from error
 
 
 def chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
