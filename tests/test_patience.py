@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lineal.errors import InvalidEvent, SourceDown
-from lineal.ingest import GRACE, TRIES, Tally
+from lineal.ingest import GRACE, TRIES, Tally, state
+from lineal.ingest.patience import Breaker
 from lineal.sources import Habits
 from lineal.store import work
 from tests.databases import ENGINES, fresh
@@ -239,3 +240,48 @@ def test_a_source_that_fails_to_tell_what_a_document_is_about_stops_no_other(
         assert rig.known() == {"a": 1, "b": 1}
         assert [(one.document, one.stage) for one in letters(rig)] == [("thing:a", "fetch")]
         assert "KeyError('subject')" in letters(rig)[0].reason
+
+
+# ── What counts as being down ────────────────────────────────────────────────────────────────────
+
+DOWN = SourceDown("down")
+
+
+def test_one_question_for_many_that_fails_counts_once(place: Path | str) -> None:
+    habits = Habits(batches={"thing": 50}, looks=(), sweep=None)
+    with rigged(place, Tool(habits=habits)) as rig:
+        names = [f"t{number:02}" for number in range(50)]
+        for name in names:
+            rig.tool.put(name, 1)
+        rig.tool.faults = [DOWN]
+        rig.tell(*names)
+        rig.work()
+        down = standing(rig)
+        rig.wait_and_work(1.1)
+
+        assert (down.failures, state(down, rig.clock.at)) == (1, "closed")
+        assert rig.known() == dict.fromkeys(names, 1)
+        assert standing(rig).failures == 0
+
+
+def test_a_source_that_answers_in_between_is_not_down() -> None:
+    """Though its answers and its failures are noted together: they count in their order."""
+    breaker = Breaker(work.Standing("tool"), 0, lambda: 0.0)
+    for outcome in (DOWN, DOWN, DOWN, None, DOWN, DOWN, DOWN, None, DOWN):
+        breaker.answered() if outcome is None else breaker.failed(outcome)
+
+    assert (breaker.standing.failures, breaker.is_up_again) == (1, True)
+    assert state(breaker.standing, 0) == "closed"
+
+
+def test_what_a_source_asks_for_holds_though_another_question_is_answered() -> None:
+    """That one was on its way already."""
+    breaker = Breaker(work.Standing("tool"), 0, lambda: 0.0)
+    breaker.failed(SourceDown("too many", retry_after=77))
+    breaker.answered()
+    while_it_waits = breaker.standing.closed_until
+    breaker.now = 77 * SECOND
+    breaker.answered()
+
+    assert while_it_waits == 77 * SECOND
+    assert breaker.standing == work.Standing("tool")

@@ -39,6 +39,8 @@ class Asked:
 
     dirty: Dirty
     outcome: Fetched | LinealError | None
+    #: True where what went wrong is told already by another of those that were asked for together.
+    is_told: bool = False
 
 
 Workers: TypeAlias = Callable[[str, int], Executor]
@@ -241,24 +243,29 @@ class Lane:
 
     def _answered(self, some: Sequence[Dirty], since: float) -> list[Asked]:
         began = time.monotonic()
-        outcomes: Sequence[Fetched | LinealError | None] = [None] * len(some)
-        if not self._is_down and began - since < STALE:
-            reached("asking")
-            outcomes = self._outcomes(some)
-            reached("answered")
-            self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
-        if any(isinstance(outcome, SourceDown) for outcome in outcomes):
+        if self._is_down or began - since >= STALE:
+            return [Asked(dirty, None) for dirty in some]
+        reached("asking")
+        answers = self._asked(some)
+        reached("answered")
+        self._pace += 0.2 * (max(1e-4, time.monotonic() - began) - self._pace)
+        if any(isinstance(one.outcome, SourceDown) for one in answers):
             self._is_down = True
-        return [Asked(dirty, outcome) for dirty, outcome in zip(some, outcomes, strict=True)]
+        return answers
 
-    def _outcomes(self, some: Sequence[Dirty]) -> list[Fetched | LinealError]:
+    def _asked(self, some: Sequence[Dirty]) -> list[Asked]:
         found: Mapping[Key, Fetched | LinealError] = {}
         if len(some) > 1:
             try:
                 found = self._source.fetch_many([Key.of(dirty.document) for dirty in some])
             except Exception as error:
-                return [in_our_words(error, dirty) for dirty in some]
-        return [found.get(Key.of(dirty.document)) or self._one(dirty) for dirty in some]
+                return [
+                    Asked(dirty, in_our_words(error, dirty), is_told=dirty is not some[0])
+                    for dirty in some
+                ]
+        return [
+            Asked(dirty, found.get(Key.of(dirty.document)) or self._one(dirty)) for dirty in some
+        ]
 
     def _one(self, dirty: Dirty) -> Fetched | LinealError:
         try:

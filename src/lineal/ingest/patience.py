@@ -5,9 +5,10 @@ Pure: the time and the dice are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from lineal.errors import LinealError, SourceDown
+from lineal.errors import SourceDown
 from lineal.model import Instant
 from lineal.store.work import Standing
 
@@ -38,8 +39,7 @@ def wait(attempts: int, chance: Callable[[], float]) -> Instant:
 
 def open_places(standing: Standing, now: Instant, places: int) -> int:
     """Return how many questions a source may be asked at once: none while it is left alone."""
-    # What is further away was said by another clock, and would never come.
-    if now < (standing.closed_until or 0) <= now + LEFT_ALONE:
+    if _left_alone(standing, now):
         return 0
     return min(places, 1) if standing.failures >= FAILURES else places
 
@@ -55,27 +55,44 @@ def state(standing: Standing, now: Instant) -> str:
     return "half-open" if open_places(standing, now, 2) else "open"
 
 
-def after_failure(
-    standing: Standing, error: LinealError, now: Instant, chance: Callable[[], float]
-) -> Mapping[str, object]:
-    """Return what changes of a source's standing when it was down once more."""
-    failures = standing.failures + 1
-    until = standing.closed_until or 0
-    asked = error.retry_after if isinstance(error, SourceDown) else None
-    if asked is not None:
-        # Its own word, to the second.
-        until = max(until, now + int(asked * SECOND))
-    elif failures >= FAILURES:
-        until = max(until, now + wait(failures - 1, chance))
-    return {
-        "failures": failures,
-        "down_since": standing.down_since or now,
-        "closed_until": until or None,
-        "reason": str(error),
-    }
+def _left_alone(standing: Standing, now: Instant) -> bool:
+    # What is further away was said by another clock, and would never come.
+    return now < (standing.closed_until or 0) <= now + LEFT_ALONE
 
 
-#: What changes of it when it answers again.
-WELL: Mapping[str, object] = {
-    "failures": 0, "down_since": None, "closed_until": None, "reason": None,
-}  # fmt: skip
+@dataclass(slots=True)
+class Breaker:
+    """What the answers of a source make of its standing, one after the other as they came."""
+
+    standing: Standing
+    now: Instant
+    chance: Callable[[], float]
+    #: Whether it answered after it had been down.
+    is_up_again: bool = False
+
+    def answered(self) -> None:
+        """It answered a question, whatever it said."""
+        known = self.standing
+        if not known.failures:
+            return
+        if known.failures < FAILURES and _left_alone(known, self.now):
+            # It asked for that itself, which holds though what was on its way is answered.
+            return
+        self.is_up_again = True
+        self.standing = known._replace(failures=0, down_since=None, closed_until=None, reason=None)
+
+    def failed(self, error: SourceDown) -> None:
+        """It was down when it was asked a question, be it for one document or for many."""
+        known = self.standing
+        failures, until = known.failures + 1, known.closed_until or 0
+        if error.retry_after is not None:
+            # Its own word, to the second.
+            until = max(until, self.now + int(error.retry_after * SECOND))
+        elif failures >= FAILURES:
+            until = max(until, self.now + wait(failures - 1, self.chance))
+        self.standing = known._replace(
+            failures=failures,
+            down_since=known.down_since or self.now,
+            closed_until=until or None,
+            reason=str(error),
+        )

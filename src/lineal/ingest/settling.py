@@ -11,7 +11,7 @@ from lineal.ingest.asking import Asked, in_our_words
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Judge, Later, Word
-from lineal.ingest.patience import WELL, after_failure
+from lineal.ingest.patience import Breaker
 from lineal.ingest.tally import Tally
 from lineal.model import Instant, Uri
 from lineal.points import reached
@@ -133,16 +133,17 @@ class Settling:
         now = self._store.now()
         with self._store.looking() as driver:
             standings = work.standings(driver)
-        up = _up_again(answered, {name for name, one in standings.items() if one.failures})
         unasked = [asked.dirty for asked in answered if asked.outcome is None]
-        if not failed and not up and not unasked:
+        are_failing = any(
+            asked.dirty.source in standings and standings[asked.dirty.source].failures
+            for asked in answered
+        )
+        if not failed and not unasked and not are_failing:
             return
         with self._store.working() as ledger:
             ledger.hold_marks()
             work.hand_back(ledger, unasked)
-            for name in up:
-                work.stand(ledger, name, **WELL)
-                work.hurry(ledger, name, now)
+            self._hear(ledger, answered, now)
             for one in failed:
                 if isinstance(one, Dead):
                     _bury(ledger, one, now)
@@ -152,18 +153,24 @@ class Settling:
                     gone_since=one.gone_since,
                 )  # fmt: skip
             self._note_held(ledger, failed, now)
-            self._note_down(ledger, answered, now)
             reached("answers-noted")
 
-    def _note_down(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> None:
-        for asked in answered:
-            error, name = asked.outcome, asked.dirty.source
-            if isinstance(error, SourceDown):
-                known = work.standing(ledger.driver, name)
-                work.stand(ledger, name, **after_failure(known, error, now, self._chance))
-                log.warning("source down", source=name, error=str(error))
-            elif isinstance(error, LinealError):
-                log.warning("source failed", source=name, error=str(error), code=error.code)
+    def _hear(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> None:
+        """Note which sources are down or up again, by their answers in the order of these."""
+        for name in sorted({asked.dirty.source for asked in answered}):
+            before = work.standing(ledger.driver, name)
+            breaker = Breaker(before, now, self._chance)
+            for asked in answered:
+                if asked.dirty.source == name and asked.outcome is not None and not asked.is_told:
+                    _tell(breaker, asked)
+            known = breaker.standing
+            if known != before:
+                work.stand(
+                    ledger, name, failures=known.failures, down_since=known.down_since,
+                    closed_until=known.closed_until, reason=known.reason,
+                )  # fmt: skip
+            if breaker.is_up_again:
+                work.hurry(ledger, name, now)
 
     def _note_held(self, ledger: Ledger, failed: Sequence[Later | Dead], now: Instant) -> None:
         for name in sorted({
@@ -184,13 +191,16 @@ def _bury(ledger: Ledger, dead: Dead, now: Instant) -> None:
         work.note_findings(ledger, {name: dead.examined}, now)
 
 
-def _up_again(answered: Sequence[Asked], failing: set[str]) -> list[str]:
-    """Which sources that were down have answered last?"""
-    last = {one.dirty.source: one.outcome for one in answered if one.outcome is not None}
-    return sorted(
-        name for name, outcome in last.items()
-        if name in failing and not isinstance(outcome, SourceDown)
-    )  # fmt: skip
+def _tell(breaker: Breaker, asked: Asked) -> None:
+    """Tell a source's breaker of one answer, and the operator of what went wrong."""
+    error, name = asked.outcome, asked.dirty.source
+    if isinstance(error, SourceDown):
+        breaker.failed(error)
+        log.warning("source down", source=name, error=str(error))
+        return
+    breaker.answered()
+    if isinstance(error, LinealError):
+        log.warning("source failed", source=name, error=str(error), code=error.code)
 
 
 def _cause(words: Sequence[Word]) -> str:
