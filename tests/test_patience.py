@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lineal.errors import InvalidEvent, SourceDown
+from lineal.errors import InvalidEvent, SourceDown, SourceGarbled
 from lineal.ingest import GRACE, TRIES, Tally, state
-from lineal.ingest.patience import Breaker
-from lineal.sources import Habits
+from lineal.ingest.patience import WORN, Breaker
+from lineal.sources import Fetched, Habits, Key
 from lineal.store import work
 from tests.databases import ENGINES, fresh
 from tests.simulated import SECOND, Rig, Tool
@@ -268,7 +269,7 @@ def test_a_source_that_answers_in_between_is_not_down() -> None:
     """Though its answers and its failures are noted together: they count in their order."""
     breaker = Breaker(work.Standing("tool"), 0, lambda: 0.0)
     for outcome in (DOWN, DOWN, DOWN, None, DOWN, DOWN, DOWN, None, DOWN):
-        breaker.answered() if outcome is None else breaker.failed(outcome)
+        breaker.answered() if outcome is None else breaker.failed(outcome, 0)
 
     assert (breaker.standing.failures, breaker.is_up_again) == (1, True)
     assert state(breaker.standing, 0) == "closed"
@@ -277,7 +278,7 @@ def test_a_source_that_answers_in_between_is_not_down() -> None:
 def test_what_a_source_asks_for_holds_though_another_question_is_answered() -> None:
     """That one was on its way already."""
     breaker = Breaker(work.Standing("tool"), 0, lambda: 0.0)
-    breaker.failed(SourceDown("too many", retry_after=77))
+    breaker.failed(SourceDown("too many", retry_after=77), 0)
     breaker.answered()
     while_it_waits = breaker.standing.closed_until
     breaker.now = 77 * SECOND
@@ -285,3 +286,149 @@ def test_what_a_source_asks_for_holds_though_another_question_is_answered() -> N
 
     assert while_it_waits == 77 * SECOND
     assert breaker.standing == work.Standing("tool")
+
+
+# ── What one document may not do to all ──────────────────────────────────────────────────────────
+
+
+class Partly(Tool):
+    """It refuses to answer for some of its things, as one that forbids a folder does."""
+
+    refused: Collection[str] = ()
+
+    def fetch(self, key: Key, etag: str | None = None) -> Fetched:
+        if key.id in self.refused:
+            self.asked.append((key.id,))
+            raise DOWN
+        return super().fetch(key, etag)
+
+    def fetch_many(self, keys: Sequence[Key]) -> dict[Key, Fetched | SourceGarbled]:
+        if any(key.id in self.refused for key in keys):
+            self.asked.append(tuple(key.id for key in keys))
+            raise DOWN
+        return super().fetch_many(keys)
+
+
+def refusing(rig: Rig, count: int) -> list[str]:
+    """Let a source tell of things, and then refuse to answer for them."""
+    names = [f"bad{number:02}" for number in range(count)]
+    assert isinstance(rig.tool, Partly)
+    rig.tool.refused = names
+    for name in names:
+        rig.tool.put(name, 1)
+    rig.tell(*names)
+    return names
+
+
+@pytest.mark.parametrize("count", [10, 60])
+@pytest.mark.promise("P10")
+def test_what_is_never_answered_keeps_no_other_waiting(place: Path | str, count: int) -> None:
+    """A source that is only tried is not tried by the same few again and again."""
+    with rigged(place, Partly()) as rig:
+        refusing(rig, count)
+        for _ in range(60):
+            rig.wait_and_work(60)
+        rig.tool.put("y", 1)
+        rig.tell("y")
+        for _ in range(10):
+            rig.wait_and_work(60)
+
+        assert rig.known() == {"y": 1}
+
+
+def test_what_is_never_answered_while_others_are_is_put_aside(place: Path | str) -> None:
+    """It is to blame itself: the source is not left alone for it, and it is not tried for ever."""
+    dice = itertools.cycle([0.0, 0.9, 0.3, 0.7, 0.1, 0.5, 0.8])
+    with rigged(place, Partly(), chance=lambda: next(dice)) as rig:
+        bad, late = refusing(rig, 6), list[int]()
+        for minute in range(240):
+            rig.tool.put(f"y{minute % 7}", minute)
+            rig.tell(f"y{minute % 7}")
+            rig.wait_and_work(60)
+            if rig.value(f"y{minute % 7}") != minute:
+                late.append(minute)
+        found, asked = letters(rig), len(rig.tool.asked)
+        rig.wait_and_work(3_600)
+        account = rig.accounts()["tool"]
+
+        assert len(late) < 20
+        assert max(late, default=0) < 60, "by then it is known whose fault it is"
+        assert sorted(str(one.document) for one in found) == [f"thing:{name}" for name in bad]
+        assert {(one.stage, one.error, one.reason) for one in found} == {
+            ("fetch", "source_down", "down")
+        }
+        assert len(rig.tool.asked) == asked
+        assert (account.dead, account.pending) == (len(bad), 0)
+        assert state(standing(rig), rig.clock.at) == "closed"
+
+
+def test_of_an_outage_no_more_than_its_first_failure_is_a_documents_own() -> None:
+    """Else one that was tried long enough would be blamed while nobody else is asked for."""
+    breaker, tries = Breaker(work.Standing("tool"), 0, lambda: 0.0), 0
+    for _ in range(50):
+        tries = breaker.failed(DOWN, tries)
+    in_one_outage = tries
+    breaker.answered()
+    for _ in range(50):
+        tries = breaker.failed(DOWN, tries)
+    breaker.answered()
+    told_when = breaker.failed(SourceDown("too many", retry_after=1), tries)
+
+    assert (in_one_outage, tries, told_when) == (WORN, WORN + 1, WORN + 1)
+    assert breaker.standing.failures == 1
+
+
+@pytest.mark.promise("P10")
+def test_no_document_is_put_aside_for_what_its_source_suffers(place: Path | str) -> None:
+    """P10: however long it is down, and however often: what it answers once is only late."""
+    with rigged(place) as rig:
+        names = [f"t{number}" for number in range(4)]
+        for outage in range(25):
+            for name in names:
+                rig.tool.put(name, outage)
+            rig.tool.fault = DOWN
+            rig.tell(*names)
+            for _ in range(12 if outage else 150):
+                rig.wait_and_work(300)
+            # It is up for no more than a question or two.
+            rig.tool.faults = [None] * (outage % 3)
+            rig.wait_and_work(300)
+        rig.tool.fault = None
+        rig.tool.faults.clear()
+        rig.wait_and_work(300)
+        rig.wait_and_work(300)
+
+        assert letters(rig) == []
+        assert rig.known() == dict.fromkeys(names, 24)
+        assert rig.accounts()["tool"].pending == 0
+
+
+def test_one_that_is_never_answered_fails_for_none_that_it_is_asked_for_with(
+    place: Path | str,
+) -> None:
+    habits = Habits(batches={"thing": 50}, looks=(), sweep=None)
+    with rigged(place, Partly(habits=habits)) as rig:
+        names = [f"t{number:02}" for number in range(30)]
+        for name in names:
+            rig.tool.put(name, 1)
+        (bad,) = refusing(rig, 1)
+        rig.tell(*names)
+        for _ in range(8):
+            rig.wait_and_work(1)
+
+        assert rig.known() == dict.fromkeys(names, 1)
+        assert rig.value(bad) is None
+
+
+def test_a_source_that_was_listed_to_the_end_is_tried_at_once(place: Path | str) -> None:
+    with rigged(place, Partly()) as rig:
+        refusing(rig, 10)
+        for _ in range(20):
+            rig.wait_and_work(60)
+        while state(standing(rig), rig.clock.at) != "open":
+            rig.wait_and_work(1)
+        rig.tool.put("y", 1)
+        rig.ingest.sweep("tool")
+        rig.work()
+
+        assert rig.known() == {"y": 1}

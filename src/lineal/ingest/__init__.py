@@ -29,7 +29,7 @@ from lineal.ingest.examining import Examining
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
 from lineal.ingest.judging import GRACE, TRIES, Dead, Word
 from lineal.ingest.loading import Loading, Snapshot
-from lineal.ingest.patience import FAILURES, SECOND, open_places, state
+from lineal.ingest.patience import FAILURES, SECOND, state
 from lineal.ingest.rebuilding import Rebuilding, Rebuilt
 from lineal.ingest.receiving import Receiving
 from lineal.ingest.referring import References
@@ -41,7 +41,7 @@ from lineal.model import Event, Instant, Json
 from lineal.points import reached
 from lineal.sources import FetchedSource, LogSource
 from lineal.store import Ledger, Store, work
-from lineal.store.work import DeadLetter, Dirty, Standing, Taking
+from lineal.store.work import DeadLetter, Dirty, Taking
 
 __all__ = [
     "FAILURES",
@@ -242,11 +242,11 @@ class Ingest:
         now, taken = self._store.now(), list[Dirty]()
         with self._store.looking() as driver:
             waiting = work.depth(driver)[0]
-            standings = work.standings(driver)
+            states = {name: state(one, now) for name, one in work.standings(driver).items()}
             most = {
                 name: count
                 for name, lane in self._lanes.items()
-                if (count := _questions(lane, standings.get(name), now)) > 0
+                if (count := _questions(lane, states.get(name, "closed"))) > 0
             }
             ready = work.ready(driver, sorted(most), now, self._holder)
         if not waiting and not ready:
@@ -255,7 +255,10 @@ class Ingest:
         with self._store.working() as ledger:
             # Where nothing has waited longer, what is marked now is next.
             waited = {name: wants.pop(name) for name in ready}
-            taken = work.take(ledger, waited, now=now, holder=self._holder, lease=self._lease())
+            trying = {name for name in ready if states.get(name) == "half-open"}
+            taken = work.take(
+                ledger, waited, now=now, holder=self._holder, lease=self._lease(), trying=trying
+            )
             taking = Taking(self._holder, self._lease(), wants)
             understood, more = self._understanding.understand(ledger, taking)
             reached("lease-written")
@@ -441,7 +444,8 @@ class Ingest:
                 log.warning("leases run out by themselves", error=str(error), count=len(left))
 
 
-def _questions(lane: Lane | Fold, known: Standing | None, now: Instant) -> int:
-    """How many more questions may a source be asked now?"""
-    places = lane.places if known is None else open_places(known, now, lane.places)
-    return lane.appetite if places == lane.places else places - lane.asked
+def _questions(lane: Lane | Fold, how: str) -> int:
+    """How many more questions may a source be asked now, by the state of its breaker?"""
+    if how == "closed":
+        return lane.appetite
+    return 1 - lane.asked if how == "half-open" else 0

@@ -32,6 +32,9 @@ FOLDED = 500
 #: longer than `STALE` is given back.
 AHEAD, MOST, STALE = 0.5, 32, 30.0
 
+#: What failed so often together with others is asked for alone: one may fail for all.
+TOGETHER = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -219,6 +222,9 @@ class Lane:
         sizes, found = self._source.habits.batches, list[list[Dirty]]()
         open_: dict[str, list[Dirty]] = {}
         for dirty in some:
+            if dirty.attempts >= TOGETHER:
+                found.append([dirty])
+                continue
             resource = Key.of(dirty.document).resource
             together = open_.get(resource)
             if together is None or len(together) >= sizes.get(resource, 1):

@@ -19,6 +19,12 @@ LONGEST = 300 * SECOND
 LEFT_ALONE = int(SourceDown.LONGEST) * SECOND
 #: So often in a row a source is down before it is left alone, and then tried by one question.
 FAILURES = 5
+#: While a source is down, what it is asked for counts as tried at most so often: its waits are the
+#: longest by then. It counts as tried once more only where the source answered others since.
+WORN = 9
+#: What got no answer so often while others did is to blame itself, and is put aside. Of a source
+#: that answers at random, not even one of a hundred, no more than one of a million is.
+BLAMED = WORN + 20
 
 
 def wait(attempts: int, chance: Callable[[], float]) -> Instant:
@@ -37,11 +43,9 @@ def wait(attempts: int, chance: Callable[[], float]) -> Instant:
     return whole - int(whole / 2 * chance())
 
 
-def open_places(standing: Standing, now: Instant, places: int) -> int:
-    """Return how many questions a source may be asked at once: none while it is left alone."""
-    if _left_alone(standing, now):
-        return 0
-    return min(places, 1) if standing.failures >= FAILURES else places
+def once_more(attempts: int) -> int:
+    """Return how often a document counts as tried after one more try, whatever came of it."""
+    return min(attempts + 1, WORN)
 
 
 def state(standing: Standing, now: Instant) -> str:
@@ -50,9 +54,9 @@ def state(standing: Standing, now: Instant) -> str:
 
     ``closed``: it is asked. ``open``: it is left alone. ``half-open``: one question tries it.
     """
-    if open_places(standing, now, 2) == 2:
-        return "closed"
-    return "half-open" if open_places(standing, now, 2) else "open"
+    if _left_alone(standing, now):
+        return "open"
+    return "half-open" if standing.failures >= FAILURES else "closed"
 
 
 def _left_alone(standing: Standing, now: Instant) -> bool:
@@ -81,14 +85,20 @@ class Breaker:
         self.is_up_again = True
         self.standing = known._replace(failures=0, down_since=None, closed_until=None, reason=None)
 
-    def failed(self, error: SourceDown) -> None:
-        """It was down when it was asked a question, be it for one document or for many."""
-        known = self.standing
-        failures, until = known.failures + 1, known.closed_until or 0
+    def failed(self, error: SourceDown, attempts: int) -> int:
+        """
+        It was down when it was asked for a document tried so often; return how often it is by now.
+
+        Of a document that is to blame itself it says nothing but that somebody got no answer.
+        """
+        known, until = self.standing, self.standing.closed_until or 0
+        tries = self._tries(error, attempts)
+        is_news = tries <= WORN
+        failures = known.failures + 1 if is_news else max(known.failures, 1)
         if error.retry_after is not None:
             # Its own word, to the second.
             until = max(until, self.now + int(error.retry_after * SECOND))
-        elif failures >= FAILURES:
+        elif is_news and failures >= FAILURES:
             until = max(until, self.now + wait(failures - 1, self.chance))
         self.standing = known._replace(
             failures=failures,
@@ -96,3 +106,16 @@ class Breaker:
             closed_until=until or None,
             reason=str(error),
         )
+        return tries
+
+    def _tries(self, error: SourceDown, attempts: int) -> int:
+        """
+        Return how often a document counts as tried.
+
+        More than `WORN` times only by failures before each of which the source had answered
+        others, so that no document is blamed for an outage, however long or often; and of
+        several that fail one after the other only the first, since the source may be down.
+        """
+        counted = attempts if attempts < BLAMED else WORN
+        answers_others = self.standing.failures == 0 and error.retry_after is None
+        return counted + 1 if counted < WORN or answers_others else counted

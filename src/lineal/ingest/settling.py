@@ -11,11 +11,11 @@ from lineal.ingest.asking import Asked, in_our_words
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Judge, Later, Word
-from lineal.ingest.patience import Breaker
+from lineal.ingest.patience import BLAMED, FAILURES, Breaker, once_more
 from lineal.ingest.tally import Tally
 from lineal.model import Instant, Uri
 from lineal.points import reached
-from lineal.sources import FetchedSource, Key, LogSource
+from lineal.sources import Fetched, FetchedSource, Key, LogSource
 from lineal.store import Batch, Ledger, Store, work
 from lineal.store.work import Dirty, Taking
 
@@ -143,26 +143,40 @@ class Settling:
         with self._store.working() as ledger:
             ledger.hold_marks()
             work.hand_back(ledger, unasked)
-            self._hear(ledger, answered, now)
+            tries = self._hear(ledger, answered, now)
             for one in failed:
                 if isinstance(one, Dead):
                     _bury(ledger, one, now)
                     continue
+                count = tries.get(one.dirty, once_more(one.dirty.attempts))
+                if count == BLAMED:
+                    _bury(ledger, Dead(one.dirty, SourceDown(one.error), "fetch"), now)
+                    continue
                 work.put_off(
                     ledger, one.dirty, due_at=now + one.wait, error=one.error,
-                    gone_since=one.gone_since,
+                    gone_since=one.gone_since, attempts=count,
                 )  # fmt: skip
             self._note_held(ledger, failed, now)
             reached("answers-noted")
 
-    def _hear(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> None:
-        """Note which sources are down or up again, by their answers in the order of these."""
+    def _hear(self, ledger: Ledger, answered: Sequence[Asked], now: Instant) -> dict[Dirty, int]:
+        """
+        Note which sources are down or up again, by their answers in the order of these.
+
+        Returns how often that counts as tried for which they were down.
+        """
+        tries: dict[Dirty, int] = {}
         for name in sorted({asked.dirty.source for asked in answered}):
             before = work.standing(ledger.driver, name)
             breaker = Breaker(before, now, self._chance)
             for asked in answered:
-                if asked.dirty.source == name and asked.outcome is not None and not asked.is_told:
-                    _tell(breaker, asked)
+                if asked.dirty.source != name or asked.outcome is None or asked.is_told:
+                    continue
+                _log(name, asked.outcome)
+                if isinstance(asked.outcome, SourceDown):
+                    tries[asked.dirty] = breaker.failed(asked.outcome, asked.dirty.attempts)
+                else:
+                    breaker.answered()
             known = breaker.standing
             if known != before:
                 work.stand(
@@ -170,7 +184,8 @@ class Settling:
                     closed_until=known.closed_until, reason=known.reason,
                 )  # fmt: skip
             if breaker.is_up_again:
-                work.hurry(ledger, name, now)
+                work.hurry(ledger, name, now, below=FAILURES)
+        return tries
 
     def _note_held(self, ledger: Ledger, failed: Sequence[Later | Dead], now: Instant) -> None:
         for name in sorted({
@@ -191,16 +206,12 @@ def _bury(ledger: Ledger, dead: Dead, now: Instant) -> None:
         work.note_findings(ledger, {name: dead.examined}, now)
 
 
-def _tell(breaker: Breaker, asked: Asked) -> None:
-    """Tell a source's breaker of one answer, and the operator of what went wrong."""
-    error, name = asked.outcome, asked.dirty.source
-    if isinstance(error, SourceDown):
-        breaker.failed(error)
-        log.warning("source down", source=name, error=str(error))
-        return
-    breaker.answered()
-    if isinstance(error, LinealError):
-        log.warning("source failed", source=name, error=str(error), code=error.code)
+def _log(name: str, outcome: Fetched | LinealError) -> None:
+    """Tell the operator of what went wrong."""
+    if isinstance(outcome, SourceDown):
+        log.warning("source down", source=name, error=str(outcome))
+    elif isinstance(outcome, LinealError):
+        log.warning("source failed", source=name, error=str(outcome), code=outcome.code)
 
 
 def _cause(words: Sequence[Word]) -> str:

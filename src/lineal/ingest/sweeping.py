@@ -16,7 +16,7 @@ from lineal.errors import Busy, Invalid, LinealError, NotFound, SourceError, Sou
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Word, accepted
-from lineal.ingest.patience import SECOND
+from lineal.ingest.patience import FAILURES, SECOND
 from lineal.ingest.pipelining import Behind, ahead
 from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
@@ -214,10 +214,12 @@ class Sweeps:
             ]
             work.mark_several(ledger, asked, now)
             known = work.standing(ledger.driver, name)
+            # It answered: where it was left alone since it was down, it is tried at once.
+            until = None if known.failures >= FAILURES else known.closed_until
             work.stand(
                 ledger, name, ended_at=now, whole_at=sweep.began_at, sweep_error=None,
                 held_at=(known.held_at or now) if held else None, held=gone if held else 0,
-                leased_by=None, leased_until=None,
+                leased_by=None, leased_until=None, closed_until=until,
             )  # fmt: skip
             reached("absence-counted")
         if held:

@@ -277,6 +277,12 @@ def clock(driver: Driver, now: Instant) -> Instant:
 
 #: May be taken: by nobody else's lease that still holds, and not by ours, which is still at it.
 _FREE = "(leased_until IS NULL OR (leased_until <= ? AND leased_by <> ?))"
+_DUE = f"source = ? AND due_at <= ? AND {_FREE}"
+#: Of what is due: what waited longest; of what was never tried in vain, what waited least, since
+#: what came before it may be what nobody gets an answer for; and what was tried least.
+_LONGEST_WAITING = f"{_DUE} ORDER BY due_at, document LIMIT ?"
+_UNTRIED = f"{_DUE} AND attempts = 0 ORDER BY due_at DESC LIMIT 1"
+_LEAST_TRIED = f"{_DUE} ORDER BY attempts, due_at, document LIMIT 1"
 
 
 def ready(driver: Driver, sources: Iterable[str], now: Instant, holder: str) -> list[str]:
@@ -286,30 +292,37 @@ def ready(driver: Driver, sources: Iterable[str], now: Instant, holder: str) -> 
         source
         for source in sources
         if driver.row(
-            f"SELECT 1 FROM watch WHERE source = ? AND due_at <= ? AND {_FREE} LIMIT 1",
+            f"SELECT 1 FROM watch WHERE {_DUE} LIMIT 1",
             *(source, now, at, holder),
         )
     ]
 
 
 def take(
-    ledger: Ledger, wants: Mapping[str, int], *, now: Instant, holder: str, lease: Instant
+    ledger: Ledger,
+    wants: Mapping[str, int],
+    *,
+    now: Instant,
+    holder: str,
+    lease: Instant,
+    trying: Collection[str] = (),
 ) -> list[Dirty]:
     """
     Take what is due, of each source so many, for *lease* microseconds; nobody else gets it.
 
-    What is due only for a second look gets a mark of its own.
+    Of a source that is only tried whether it is up again it is one: what was tried least. What is
+    due only for a second look gets a mark of its own.
     """
     ledger.hold_marks()
     at = clock(ledger.driver, now)
     pairs: list[tuple[Row, Row]] = []
     taken = []
     for source, limit in sorted(wants.items()):
-        rows = found(
-            ledger,
-            f"source = ? AND due_at <= ? AND {_FREE} ORDER BY due_at, document LIMIT ?",
-            *(source, now, at, holder, limit),
-        )
+        values = (source, now, at, holder)
+        if source in trying:
+            rows = found(ledger, _UNTRIED, *values) or found(ledger, _LEAST_TRIED, *values)
+        else:
+            rows = found(ledger, _LONGEST_WAITING, *values, limit)
         for row, known in rows:
             seq = max(known.dirty_seq, known.clean_seq + 1)
             held = known._replace(dirty_seq=seq, leased_by=holder, leased_until=at + lease)

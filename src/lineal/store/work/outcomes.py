@@ -117,19 +117,22 @@ def put_off(
     due_at: Instant,
     error: str | None,
     gone_since: Instant | None = None,
+    attempts: int | None = None,
 ) -> None:
     """
     Try a document again later, and remember why; at once, if it was marked meanwhile.
 
     What may be gone is marked from then on, also where it was only looked at again: so it is
-    counted with all that may be.
+    counted with all that may be. It counts as tried once more, or so often as is said.
     """
     watching = Watching(ledger, [(dirty.source, dirty.document)])
     known = watching.get((dirty.source, dirty.document))
     if known is None:
         return
     new = _freed(known, dirty.lease)._replace(
-        attempts=dirty.attempts + 1, error=error, gone_since=gone_since or known.gone_since
+        attempts=dirty.attempts + 1 if attempts is None else attempts,
+        error=error,
+        gone_since=gone_since or known.gone_since,
     )
     if known.dirty_seq == dirty.seq:
         new = new._replace(due_at=due_at, dirty_at=known.dirty_at or gone_since)
@@ -147,14 +150,18 @@ def hand_back(ledger: Ledger, some: Sequence[Dirty]) -> None:
     watching.write()
 
 
-def hurry(ledger: Ledger, source: str, now: Instant) -> None:
-    """A source is up again: what was put off since it was down is due now."""
+def hurry(ledger: Ledger, source: str, now: Instant, *, below: int) -> None:
+    """
+    A source is up again: what was put off since it was down is due now.
+
+    But for what was tried so often: that may be to blame itself, and waits for its time.
+    """
     ledger.hold_marks()
     rows = found(
         ledger,
         "source = ? AND due_at > ? AND dirty_at IS NOT NULL AND error IS NOT NULL"
-        " AND gone_since IS NULL",
-        *(source, now),
+        " AND gone_since IS NULL AND attempts < ?",
+        *(source, now, below),
     )
     ledger.change(schema.watch, [(row, {"due_at": now}) for row, _ in rows])
 
