@@ -362,7 +362,7 @@ class Counting:
         return sorted(counts.items(), key=lambda one: (-one[1], one[0] or last))
 
     def _joined(self, known: Known, keys: Longs, kind: str) -> tuple[Longs, Longs]:
-        """Return where edges of a kind lead, each pair once; from what has none, its whole's."""
+        """Return where edges of a kind lead, each pair once; from what has none, its wholes'."""
         layers = self._things.reader.layers
         places, ends = known.joined(keys, (kind,), layers)
         has = np.zeros(keys.size, np.bool_)
@@ -373,14 +373,9 @@ class Counting:
             parts, wholes = known.joined(keys[orphans], level, layers)
             above = distinct(wholes)
             of, theirs = self._of_wholes(known, above, kind)
-            # Each part has each end of each of its wholes.
-            first = np.searchsorted(of, np.arange(above.size + 1))
-            which = np.searchsorted(above, wholes)
-            counts = (first[1:] - first[:-1])[which]
-            begin = np.repeat(first[:-1][which], counts)
-            within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
-            places = np.append(places, np.repeat(orphans[parts], counts))
-            ends = np.append(ends, theirs[begin + within])
+            rows, theirs = _each(np.searchsorted(above, wholes), of, theirs)
+            places = np.append(places, orphans[parts[rows]])
+            ends = np.append(ends, theirs)
         every = np.flatnonzero(np.bincount(ends))
         one = self._things.one(every.tolist())
         shown = np.zeros(int(every[-1]) + 1 if every.size else 0, np.int64)
@@ -388,25 +383,61 @@ class Counting:
         return once(places, shown[ends])
 
     def _of_wholes(self, known: Known, wholes: Longs, kind: str) -> tuple[Longs, Longs]:
-        """Return where edges of a kind lead from these wholes: places, ascending, and ends."""
-        sure = known.sure(wholes)
-        found = [np.zeros((0, 2), np.int64)]
-        if sure.any():
-            places, ends = self._joined(known, wholes[sure], kind)
-            found.append(np.stack([np.flatnonzero(sure)[places], ends], axis=1))
-        others = np.flatnonzero(~sure)
-        keys = wholes[others].tolist()
+        """
+        Return where edges of a kind lead from wholes, or from theirs: places and ends.
+
+        A whole may be a part of its own part: from each, nothing is gone up to twice.
+        """
+        level, layers = frozenset(self._things.shapes.level_kinds), self._things.reader.layers
+        places, here = np.arange(wholes.size), wholes
+        seen = places << 32 | here
+        found = [np.zeros((2, 0), np.int64)]
+        while here.size:
+            every, which = np.unique(here, return_inverse=True)
+            of, ends, orphans = self._own(known, every, kind)
+            rows, theirs = _each(which, of, ends)
+            found.append(np.stack([places[rows], theirs]))
+            parts, above = known.joined(every[orphans], level, layers)
+            rows, above = _each(which, orphans[parts], above)
+            more = np.setdiff1d(places[rows] << 32 | above, seen)
+            seen = np.append(seen, more)
+            places, here = more >> 32, more & 0xFFFF_FFFF
+        pairs = np.concatenate(found, axis=1)
+        return pairs[0], pairs[1]
+
+    def _own(self, known: Known, keys: Longs, kind: str) -> tuple[Longs, Longs, Longs]:
+        """
+        Return where edges of a kind lead: places and ends; and the places from which none does.
+
+        Of what is not known the store tells, of its wholes too.
+        """
+        sure = known.sure(keys)
+        certain, others = np.flatnonzero(sure), np.flatnonzero(~sure)
+        of, ends = known.joined(keys[certain], (kind,), self._things.reader.layers)
         owners = kind == OWNER
-        ends_of = self._things.owners(keys) if owners else self._things.domains(keys)
+        asked = keys[others].tolist()
+        read = self._things.owners(asked) if owners else self._things.domains(asked)
         rows = [
             (place, end)
-            for place, key in zip(others.tolist(), keys, strict=True)
-            for end in ends_of[key]
+            for place, key in zip(others.tolist(), asked, strict=True)
+            for end in read[key]
         ]
-        found.append(np.array(rows, np.int64).reshape(-1, 2))
-        pairs = np.concatenate(found)
-        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-        return pairs[:, 0], pairs[:, 1]
+        pairs = np.array(rows, np.int64).reshape(-1, 2)
+        orphans = np.delete(certain, of)
+        return np.append(certain[of], pairs[:, 0]), np.append(ends, pairs[:, 1]), orphans
+
+
+def _each(which: Longs, of: Longs, ends: Longs) -> tuple[Longs, Longs]:
+    """
+    Return the ends of each of *which*, where *of* names to which of them each end belongs.
+
+    As places in *which*, and ends.
+    """
+    order = np.argsort(of, kind="stable")
+    first = np.searchsorted(of[order], which)
+    counts = np.searchsorted(of[order], which, side="right") - first
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    return np.repeat(np.arange(which.size), counts), ends[order][np.repeat(first, counts) + within]
 
 
 def _counted(codes: Longs, names: Sequence[str]) -> dict[str, int]:

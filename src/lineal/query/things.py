@@ -258,19 +258,30 @@ class Things:
         return self._of_parts(keys, "in_domain")
 
     def _of_parts(self, keys: Collection[int], kind: str) -> dict[int, list[int]]:
-        """Return where edges of a kind lead; from a part without any those of its whole."""
-        found = self._own(keys, kind)
-        orphans = [key for key in keys if not found[key]]
-        links = self._outward(orphans, frozenset(self.shapes.level_kinds))
-        wholes: dict[int, list[int]] = defaultdict(list)
-        for link in links:
-            wholes[link.src].append(link.dst)
-        if wholes:
-            every = sorted({whole for some in wholes.values() for whole in some})
-            above = self._of_parts(every, kind)
-            for key, some in wholes.items():
-                found[key] = self.unique([end for whole in some for end in above[whole]])
-        return found
+        """
+        Return where edges of a kind lead; from a part without any those of its wholes.
+
+        A whole may be a part of its own part: what is found is handed down until nothing is new.
+        """
+        level = frozenset(self.shapes.level_kinds)
+        own: dict[int, list[int]] = {}
+        parts: dict[int, list[int]] = defaultdict(list)
+        todo = set(keys)
+        while todo:
+            own.update(self._own(todo, kind))
+            links = self._outward([key for key in todo if not own[key]], level)
+            for link in links:
+                parts[link.dst].append(link.src)
+            todo = {link.dst for link in links} - own.keys()
+        ends = {key: set(some) for key, some in own.items()}
+        frontier = [key for key, some in own.items() if some]
+        while frontier:
+            whole = frontier.pop()
+            for part in parts[whole]:
+                if not ends[whole] <= ends[part]:
+                    ends[part] |= ends[whole]
+                    frontier.append(part)
+        return {key: own[key] or self.unique(ends[key]) for key in keys}
 
     def _own(self, keys: Collection[int], kind: str) -> dict[int, list[int]]:
         groups = self.groups(keys)

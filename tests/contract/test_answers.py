@@ -1,0 +1,64 @@
+"""Answers about graphs that are joined in odd ways: on each database, with an index and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from lineal.access import LOCAL
+from lineal.model import Record, Uri
+from lineal.query import Among, Questions
+from lineal.query.index import Index
+from tests.graphs import PLAYS, TEAM, TITLES, Graph, said
+
+ONE, OTHER = (Uri(f"mlg://pipeline/orc/{name}") for name in ("one", "other"))
+ABOVE = Uri("mlg://pipeline/orc/above")
+
+
+def asked(graph: Graph) -> tuple[Questions, Questions]:
+    """Return what asks the store alone, and what has an index of it."""
+    index = Index(graph.store)
+    assert index.build()
+    return graph.ask, Questions(graph.store, index=index)
+
+
+# ── Parts of each other ──────────────────────────────────────────────────────────────────────────
+
+
+def _jobs(*parts: tuple[Uri, Uri]) -> list[Record]:
+    """Return a data set that a job makes of another, and of what the jobs are parts."""
+    made = said(TITLES, [(TITLES, "produced_by", ONE)], document="titles")
+    reads = said(ONE, [(ONE, "reads", PLAYS)], document="one")
+    return [made, reads, *(said(part, [(part, "part_of", whole)], document=f"{part} {whole}")
+                           for part, whole in parts)]  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", [[(ONE, OTHER), (OTHER, ONE)], [(ONE, ONE)]])
+def test_jobs_that_are_parts_of_each_other_have_no_owner(
+    graph: Graph, parts: list[tuple[Uri, Uri]]
+) -> None:
+    graph.say(*_jobs(*parts))
+    for ask in asked(graph):
+        chain = {one.thing.uri: one.owners for one in ask.owners_of_chain(LOCAL, TITLES).value}
+        touched = ask.impact(LOCAL, [PLAYS]).value
+        closure = ask.closure(LOCAL, [PLAYS]).value
+        domains = ask.closure(LOCAL, [PLAYS], among=Among(domain="-")).value
+
+        assert chain[ONE] == ()
+        assert [one.owner for one in touched.by_owner] == [None]
+        assert closure.by_owner == ((None, sum(closure.by_type.values())),)
+        assert ONE in {one.entity.uri for one in domains.members}
+        unused = ask.unused(LOCAL, types=["pipeline"], days=0).value
+        assert {one.thing.uri: one.owners for one in unused}[ONE] == ()
+
+
+def test_the_owner_of_what_is_above_a_ring_of_jobs_is_that_of_each(graph: Graph) -> None:
+    owned = said(ABOVE, [(ABOVE, "owned_by", TEAM)], document="above")
+    graph.say(*_jobs((ONE, OTHER), (OTHER, ONE), (OTHER, ABOVE)), owned)
+    plain, fast = asked(graph)
+    for ask in (plain, fast):
+        chain = {one.thing.uri: one.owners for one in ask.owners_of_chain(LOCAL, TITLES).value}
+        closure = ask.closure(LOCAL, [PLAYS], among=Among(owner=TEAM)).value
+
+        assert [owner.uri for owner in chain[ONE]] == [TEAM]
+        assert ONE in {one.entity.uri for one in closure.members}
+    assert fast.closure(LOCAL, [PLAYS]) == plain.closure(LOCAL, [PLAYS])
