@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -181,14 +182,20 @@ def test_what_is_shared_is_what_each_of_its_consumers_is_made_from(world: Joined
             assert asset.thing in {node.thing for node in above.nodes}
 
 
+@pytest.mark.parametrize("types", [None, {"model"}, {"feature", "feature-set"}, {"ab-cell"}])
 def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
-    world: Joined, monkeypatch: pytest.MonkeyPatch
+    world: Joined, monkeypatch: pytest.MonkeyPatch, types: set[str] | None
 ) -> None:
-    """What is more than a walk goes through is counted; the ways are gone to the worst of it."""
+    """
+    What is more than a walk goes through is counted; the ways are gone to the worst of it.
+
+    What is live may be of other types than those that are told.
+    """
     store, index = indexed(world)
     slow, fast = Questions(store), Questions(store, index=index)
-    wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000))
-    narrow = Ask(Budget(nodes=10, edges=500_000, milliseconds=60_000))
+    told = None if types is None else frozenset(types)
+    wide = Ask(Budget(nodes=50_000, edges=500_000, milliseconds=60_000), types=told)
+    narrow = replace(wide, budget=replace(wide.budget, nodes=10))
     # To be so narrow is usual here.
     monkeypatch.setattr(walks, "Budget", lambda: narrow.budget)
     with store.read(LOCAL) as reader:
@@ -204,7 +211,13 @@ def test_what_a_change_touches_is_the_same_by_columns_as_by_a_walk(
         one = complete(by_walk)
         answer = fast.impact(LOCAL, [uri], ask=narrow, limit=5_000, change=change)
         other = complete(answer)
-        seen["by columns"] += (by_walk.total or 0) > 10
+        whole = one if types is None else complete(slow.impact(
+            LOCAL, [uri], ask=replace(wide, types=None), limit=5_000, change=change
+        ))  # fmt: skip
+        assert {hit.thing for hit in one.hits if hit.live} == {
+            hit.thing for hit in whole.hits if hit.live if types is None or hit.thing.type in types
+        }
+        seen["by columns"] += sum(whole.by_type.values()) > 10
         seen["live"] += one.live > 0
         seen["possible"] += any(hit.possible for hit in one.hits)
         seen["effect"] += bool(one.by_effect)

@@ -6,7 +6,7 @@ import pytest
 
 from lineal.access import LOCAL
 from lineal.model import Record, Uri
-from lineal.query import Among, Questions
+from lineal.query import Among, Ask, Questions
 from lineal.query.index import Index
 from tests.graphs import PLAYS, TEAM, TITLES, Graph, said
 
@@ -62,3 +62,23 @@ def test_the_owner_of_what_is_above_a_ring_of_jobs_is_that_of_each(graph: Graph)
         assert [owner.uri for owner in chain[ONE]] == [TEAM]
         assert ONE in {one.entity.uri for one in closure.members}
     assert fast.closure(LOCAL, [PLAYS]) == plain.closure(LOCAL, [PLAYS])
+
+
+# ── What is in use ───────────────────────────────────────────────────────────────────────────────
+
+HOURS, RANKER = Uri("mlg://feature/features/hours"), Uri("mlg://model/reg/ranker")
+HOME, MIRROR = Uri("mlg://deployment/serving/home"), Uri("mlg://deployment/registry/home")
+
+
+def test_a_feature_is_in_use_though_only_features_and_few_kinds_are_asked_for(graph: Graph) -> None:
+    graph.say(
+        said(HOURS, [(HOURS, "derived_from", PLAYS)], document="hours"),
+        said(RANKER, [(RANKER, "consumes", HOURS)], document="ranker"),
+        said(HOME, [(HOME, "deploys", RANKER)], document="home", status="serving"),
+    )
+    kinds = frozenset({"derived_from", "consumes", "deploys"})
+    for ask in asked(graph):
+        found = ask.impact(LOCAL, [PLAYS], ask=Ask(kinds=kinds, types=frozenset({"feature"}))).value
+
+        assert [(hit.thing.uri, hit.live) for hit in found.hits] == [(HOURS, True)]
+        assert (found.by_type, found.in_use) == ({"feature": 1}, 0)

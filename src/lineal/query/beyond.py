@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from lineal.query.touching import (
     effect_of,
     layers_of,
     of_walk,
+    towards,
 )
 from lineal.query.walks import COMPILED, Ask, go
 
@@ -36,10 +38,11 @@ def everything(
     things: Things, keys: Collection[int], *, ask: Ask, change: Change | None, limit: int
 ) -> Everything:
     """Return all that is made from things: by a walk where that goes through all of it."""
-    known = counted(things, keys, upstream=False, ask=ask, budget=COMPILED)
+    way = towards(things, ask)
+    known = counted(things, keys, upstream=False, ask=way, budget=COMPILED)
     if known is not None and known.has_columns and len(known) > ask.budget.nodes:
         return _of_columns(things, known, keys, ask, change, limit)
-    walked = go(things, keys, upstream=False, ask=ask)
+    walked = go(things, keys, upstream=False, ask=way)
     cut = any(one.limit in ("nodes", "edges") for one in walked.why)
     if cut and known is not None and known.has_columns:
         return _of_columns(things, known, keys, ask, change, limit)
@@ -55,12 +58,14 @@ def _of_columns(
     limit: int,
 ) -> Everything:
     every = set(known.far.keys.tolist())
-    known.keep(things.one(list(keys)).values(), ask)
-    why = known.ask_store()
-    far, alive = known.far, known.alive()
     anyhow = replace(ask, types=None)
-    used, cut = _used(things, known, alive, anyhow)
+    why = known.ask_store()
+    # What is in use may be of other types than are told.
+    resting, cut = _used(things, known, anyhow)
     why += cut
+    known.keep(things.one(list(keys)).values(), ask)
+    far, alive = known.far, known.alive()
+    used = np.isin(far.keys, resting)
     order = np.lexsort((far.keys, far.depths, ~used, ~alive))
     worst = far.keys[order[:limit]].tolist()
     deepest = int(far.depths[order[:limit]].max(initial=0))
@@ -100,15 +105,15 @@ def _of_columns(
     )
 
 
-def _used(things: Things, known: Counting, alive: Bools, ask: Ask) -> tuple[Bools, list[Cut]]:
+def _used(things: Things, known: Counting, ask: Ask) -> tuple[Longs, list[Cut]]:
     """
     Return which things are live, or anything live rests on, or are a part of what is so.
 
     And what was cut of that.
     """
-    keys = known.far.keys
+    keys, alive = known.far.keys, known.alive()
     if not alive.any():
-        return alive, []
+        return keys[alive], []
     above, why = of_types(
         things, keys[alive].tolist(), None, upstream=True, ask=ask, compiled=COMPILED
     )  # fmt: skip
@@ -117,7 +122,7 @@ def _used(things: Things, known: Counting, alive: Bools, ask: Ask) -> tuple[Bool
     while True:
         more = parts[np.isin(wholes, keys[used]) & ~used[parts]]
         if not more.size:
-            return used, why
+            return keys[used], why
         used[more] = True
 
 
@@ -157,7 +162,7 @@ def _shares_of(known: Counting, order: Longs, used: Bools) -> list[Share]:
     places, ends = places[by_owner], ends[by_owner]
     first = np.flatnonzero(np.append(True, ends[1:] != ends[:-1])[: ends.size]).tolist()
     found = []
-    for begin, end in zip(first, [*first[1:], ends.size], strict=True):
+    for begin, end in pairwise([*first, ends.size]):
         some = places[begin:end]
         many = np.bincount(codes[some], minlength=len(names)).tolist()
         owner = int(ends[begin])

@@ -197,9 +197,7 @@ class Counting:
             ],
             np.bool_,
         )
-        wanted &= told[self._types]
-        self.far, self._sure = self.far.chosen(wanted), self._sure[wanted]
-        self._types = self._types[wanted]
+        self._leave(wanted & told[self._types])
 
     def ask_store(self) -> list[Cut]:
         """Read of what no column tells, a slice at a time; say if the time for it was used up."""
@@ -242,6 +240,10 @@ class Counting:
             wanted &= self.alive() == live
         for kind, end in ends.items():
             wanted &= self._leads(kind, end)
+        self._leave(wanted)
+
+    def _leave(self, wanted: Bools) -> None:
+        """Leave nothing else than what is wanted, nor what was read of it."""
         self.far, self._sure = self.far.chosen(wanted), self._sure[wanted]
         self._types = self._types[wanted]
         left = set(self._unsure())

@@ -76,7 +76,8 @@ def everything(
     # In the past no columns tell of what is reached.
     is_counted = things.index is not None and things.reader.basis.is_now
     if not is_counted or compiled_of(ask) is None:
-        return of_walk(things, go(things, keys, upstream=False, ask=logical), keys, logical, change)
+        walked = go(things, keys, upstream=False, ask=towards(things, logical))
+        return of_walk(things, walked, keys, logical, change)
     # NumPy is imported where there is an index.
     from lineal.lineage.engine.columns import Unsound  # noqa: PLC0415
     from lineal.query import beyond  # noqa: PLC0415
@@ -86,6 +87,14 @@ def everything(
     except Unsound:
         things.leave_index()
         return everything(things, keys, ask=ask, change=change, limit=limit)
+
+
+def towards(things: Things, ask: Ask) -> Ask:
+    """Ask also for what may be in use: it may rest on what is told, and be of another type."""
+    if ask.types is None:
+        return ask
+    live = {name for name, shape in things.shapes.types.items() if shape.live}
+    return replace(ask, types=ask.types | live)
 
 
 # ── By a walk ────────────────────────────────────────────────────────────────────────────────────
