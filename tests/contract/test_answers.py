@@ -82,3 +82,57 @@ def test_a_feature_is_in_use_though_only_features_and_few_kinds_are_asked_for(gr
 
         assert [(hit.thing.uri, hit.live) for hit in found.hits] == [(HOURS, True)]
         assert (found.by_type, found.in_use) == ({"feature": 1}, 0)
+
+
+def _twice(status: str) -> list[Record]:
+    """Return a deployment as a platform tells of its status, and a registry of what it deploys."""
+    return [
+        said(HOURS, [(HOURS, "derived_from", PLAYS)], document="hours"),
+        said(RANKER, [(RANKER, "consumes", HOURS)], document="ranker"),
+        said(HOME, [(HOME, "same_as", MIRROR)], document="home", status=status),
+        said(MIRROR, [(MIRROR, "deploys", RANKER)], document="mirror"),
+    ]
+
+
+@pytest.mark.parametrize("status", ["serving", "stopped"])
+def test_a_deployment_is_in_use_by_what_all_its_names_say(graph: Graph, status: str) -> None:
+    graph.say(*_twice(status))
+    live = status == "serving"
+    for ask in asked(graph):
+        lineage = ask.lineage(LOCAL, [PLAYS]).value
+        closure = ask.closure(LOCAL, [PLAYS]).value
+        impact = ask.impact(LOCAL, [PLAYS]).value
+        shared = ask.shared(LOCAL, types=["feature"]).value
+        (deployment,) = [hit for hit in impact.hits if hit.thing.type == "deployment"]
+
+        assert {node.live for node in lineage.nodes if node.thing.type == "deployment"} == {live}
+        assert closure.live == impact.in_use == live
+        assert (deployment.in_use, {hit.live for hit in impact.hits}) == (live, {live})
+        assert bool(ask.closure(LOCAL, [PLAYS], among=Among(live=True)).value.members) == live
+        assert [asset.consumers for asset in shared] == [1] * live
+        assert {one.thing.uri for one in ask.unused(LOCAL, types=["feature"], days=0).value} == (
+            set() if live else {HOURS}
+        )
+
+
+def test_an_ab_test_runs_under_all_its_names_if_under_one(graph: Graph) -> None:
+    """Also where it is another name that stands for it."""
+    running, named = Uri("mlg://ab-test/z/12345"), Uri("mlg://ab-test/a/12345")
+    cell, version = Uri("mlg://ab-cell/z/12345/2"), Uri("mlg://model-version/reg/ranker/v1")
+    graph.say(
+        said(running, [(running, "same_as", named)], document="test", status="running"),
+        said(named, document="named"),
+        said(cell, [(cell, "cell_of", running)], document="cell"),
+        said(version, [(version, "served_in", cell)], document="version"),
+    )
+    for ask in asked(graph):
+        lineage = ask.lineage(LOCAL, [version], ask=Ask(grain="exact")).value
+        hits = ask.impact(LOCAL, [version]).value.hits
+        (test,) = [node for node in lineage.nodes if node.thing.type == "ab-test"]
+
+        assert (test.thing.uri, test.live) == (named, True)
+        assert [hit.in_use for hit in hits if hit.thing.type == "ab-test"] == [True]
+        assert ask.closure(LOCAL, [version]).value.live == 1
+        for name in (running, named):
+            assert [one.running for one in ask.versions_in(LOCAL, name).value] == [True]
+        assert [one.running for one in ask.tests_of(LOCAL, version).value] == [True]

@@ -311,23 +311,38 @@ class Things:
 
     def live(self, keys: Collection[int]) -> set[int]:
         """
-        Return those things that are in use now by themselves.
+        Return those things that are in use now by themselves, under whichever of their names.
 
         A deployment that serves, with weight above 0 for at least one target; a running A/B test.
         """
         uris = self.reader.uris(keys)
         words = {name: shape.live for name, shape in self.shapes.types.items() if shape.live}
-        some = [key for key in keys if uris[key].type in words]
-        unread = [key for key in some if key not in self._entities]
-        said = dict[int, Mapping[str, Json]](self.reader.attributes(unread) if unread else {})
-        said.update((key, self._entities[key].attributes) for key in some if key not in said)
-        active = {key for key in some if said[key].get("status") in words[uris[key].type]}
-        idle = {key for key in active if uris[key].type == "deployment"} - self._weighted(active)
-        return active - idle
+        groups = self.groups([key for key in keys if uris[key].type in words])
+        said = self._said(set(groups.values()))
+        active = {
+            key for key, group in groups.items()
+            if said[group].get("status") in words[uris[key].type]
+        }  # fmt: skip
+        deployments = {key for key in active if uris[key].type == "deployment"}
+        weighted = self._weighted({name for key in deployments for name in groups[key]})
+        return active - {key for key in deployments if weighted.isdisjoint(groups[key])}
+
+    def _said(self, groups: Collection[frozenset[int]]) -> dict[frozenset[int], Mapping[str, Json]]:
+        """Return what is said of each thing, given by all its names, under all of them together."""
+        self.entities(name for group in groups if len(group) > 1 for name in group)
+        alone = {key: group for group in groups if len(group) == 1 for key in group}
+        unread = [key for key in alone if key not in self._entities]
+        read = self.reader.attributes(unread) if unread else {}
+        said: dict[frozenset[int], Mapping[str, Json]] = {
+            group: read[key] if key in read else self._entities[key].attributes
+            for key, group in alone.items()
+        }
+        said.update((group, self.together(group)) for group in groups if len(group) > 1)
+        return said
 
     def _weighted(self, keys: Collection[int]) -> set[int]:
         """
-        Which deployments send traffic to at least one target? Unsaid weights count.
+        Which names of deployments send traffic to at least one target? Unsaid weights count.
 
         What is live is so whatever layers are asked: a target that is only suggested gets none.
         """
