@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from lineal.access import LOCAL
-from lineal.model import Record, Uri
-from lineal.query import Among, Ask, Questions
+from lineal.model import Answer, Budget, Record, Uri
+from lineal.query import Among, Ask, Path, Questions
 from lineal.query.index import Index
 from tests.graphs import PLAYS, TEAM, TITLES, Graph, said
 
@@ -136,3 +138,70 @@ def test_an_ab_test_runs_under_all_its_names_if_under_one(graph: Graph) -> None:
         for name in (running, named):
             assert [one.running for one in ask.versions_in(LOCAL, name).value] == [True]
         assert [one.running for one in ask.tests_of(LOCAL, version).value] == [True]
+
+
+# ── Ways ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sets(*ways: str) -> list[Record]:
+    """Return data sets, each derived from the one before it on a way such as ``a b c``."""
+    steps = {step for way in ways for step in pairwise(map(_set, way.split()))}
+    return [
+        said(end, [(end, "derived_from", start)], document=f"{start} {end}")
+        for start, end in sorted(steps)
+    ]
+
+
+def _set(name: str) -> Uri:
+    return Uri(f"mlg://dataset/lake/{name}")
+
+
+def _told(answer: Answer[tuple[Path, ...]]) -> list[int]:
+    """Return how long each way is that is told."""
+    return [len(one.arrows) for one in answer.value]
+
+
+def test_ways_of_a_walk_that_was_cut_are_not_told_to_be_the_shortest(graph: Graph) -> None:
+    """As many as were asked for, though a shorter one lies where the walk did not come."""
+    graph.say(*_sets("s a end", "s b a", "s c end"))
+    cut = graph.ask.paths(LOCAL, _set("s"), _set("end"), k=2, ask=Ask(Budget(edges=10)))
+    whole = graph.ask.paths(LOCAL, _set("s"), _set("end"), k=2)
+
+    assert _told(whole) == [2, 2]
+    assert whole.complete
+    assert _told(cut) == [2, 3]
+    assert [one.limit for one in cut.why] == ["edges"]
+
+
+def test_ways_no_longer_than_the_walk_was_deep_are_the_shortest(graph: Graph) -> None:
+    graph.say(*_sets("s a end beyond further", "s b c end", "s d e f end"))
+    for k, depth, complete in ((1, 2, True), (2, 2, False), (2, 3, True), (3, 3, False)):
+        deep = Ask(Budget(depth=depth))
+        answer = graph.ask.paths(LOCAL, _set("s"), _set("end"), k=k, ask=deep)
+
+        assert answer.complete == complete, (k, depth)
+        assert {cut.limit for cut in answer.why} <= {"depth"}
+
+
+def test_longer_ways_than_the_walk_was_deep_may_be_missing(graph: Graph) -> None:
+    """Also where all things are reached: one more step leads only to what is known."""
+    graph.say(*_sets("s a end", "s b a", "s d e end"))
+    deep = Ask(Budget(depth=2))
+    for k in (2, 3):
+        answer = graph.ask.paths(LOCAL, _set("s"), _set("end"), k=k, ask=deep)
+
+        assert _told(answer) == [2, 3]
+        assert [one.limit for one in answer.why] == ["depth"]
+    between = graph.ask.between(LOCAL, _set("s"), _set("end"), ask=deep)
+    assert _set("e") not in {node.thing.uri for node in between.value.nodes}
+    assert [one.limit for one in between.why] == ["depth"]
+
+
+def test_ways_are_all_where_the_walk_ended_by_itself(graph: Graph) -> None:
+    graph.say(*_sets("s a end", "s b end"))
+    deep = Ask(Budget(depth=2))
+    answer = graph.ask.paths(LOCAL, _set("s"), _set("end"), k=3, ask=deep)
+
+    assert _told(answer) == [2, 2]
+    assert answer.complete
+    assert graph.ask.between(LOCAL, _set("s"), _set("end"), ask=deep).complete

@@ -67,6 +67,7 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
     if one[start] == one[end]:
         return answer(things.reader, (), total=0, notes=["Both are names of the same thing."])
     found: list[tuple[list[Step], bool]] = []
+    walks: list[tuple[Walk, bool]] = []
     why: list[Cut] = []
     notes: list[str] = []
     asked = _towards(things, start, end, ask)
@@ -76,23 +77,43 @@ def paths(things: Things, start: int, end: int, *, k: int, ask: Ask) -> Answer[t
         if never:
             continue
         walked = go(things, [start], upstream=upstream, ask=asked, share=share)
+        walks.append((walked, upstream))
         ways = _ways(things, walked, upstream=upstream)
         late = things.out_of_time(ask.budget)
         some, complete = ways.shortest(one[start], one[end], k, out_of_time=late)
         if not some and end in walked.reached and walked.way_to(end):
             some = [walked.way_to(end)]
         found.extend((way, upstream) for way in some)
-        if len(some) < k:
-            why.extend(walked.why)
         if not complete:
             why.append(Cut("paths"))
     found.sort(key=lambda item: (_steps(things, item[0]), in_words_of(things, item)))
     told = tuple(path(things, steps, upstream=upstream) for steps, upstream in found[:k])
+    deep = len(found) < k or any(_steps(things, way)[0] > ask.budget.depth for way, _ in found[:k])
+    for walked, upstream in walks:
+        # Of ways that are no longer than the walk was deep, it knows all.
+        cuts = _cuts(things, walked, asked, start, upstream=upstream) if deep else walked.why
+        why.extend(cut for cut in cuts if deep or cut.limit != "depth")
     reasons = list(dict.fromkeys(why))
     # What only one direction rules out is no news where the other one leads there.
     said = notes if len(notes) == 2 else []
     total = len(told) if not reasons else None
     return answer(things.reader, told, why=reasons, total=total, notes=said, inferred=ask.infers)
+
+
+def _cuts(things: Things, walked: Walk, ask: Ask, start: int, *, upstream: bool) -> list[Cut]:
+    """
+    Return what was cut of a walk from a thing to find ways.
+
+    A walk is done where one more step leads to nothing new; a longer way may yet go there.
+    """
+    depth = ask.budget.depth
+    last = [key for key, at in walked.reached.items() if at.depth == depth]
+    if walked.why or not last:
+        return walked.why
+    grain = grain_of(things, [start], ask.grain)
+    further = replace(ask, grain=grain, budget=replace(ask.budget, depth=1))
+    onward = go(things, last, upstream=upstream, ask=further)
+    return [Cut("depth", done=depth)] if onward.steps else []
 
 
 def _towards(things: Things, start: int, end: int, ask: Ask) -> Ask:
@@ -172,7 +193,7 @@ def between(things: Things, start: int, end: int, *, ask: Ask) -> Answer[Lineage
         if never:
             continue
         walked = go(things, [start], upstream=upstream, ask=asked, share=share)
-        why.extend(walked.why)
+        why.extend(_cuts(things, walked, asked, start, upstream=upstream))
         steps = _ways(things, walked, upstream=upstream).between(one[start], one[end])
         if steps:
             found.append((steps, walked, upstream))
