@@ -158,28 +158,20 @@ def _wanted(things: Things, query: Query) -> Wanted:
     """Turn a query into rows to look for; owners are found by their own names first."""
     facets = {name: values for name, values in query.wanted.items() if name not in _JOINED}
     without = {name: values for name, values in query.unwanted.items() if name not in _JOINED}
-    among: frozenset[int] | None = None
-    for name in _JOINED & query.wanted.keys():
-        keys = frozenset(_joined(things, name, query.wanted[name]))
-        among = keys if among is None else among & keys
-    left_out: set[int] = set()
-    for name in _JOINED & query.unwanted.keys():
-        left_out |= _joined(things, name, query.unwanted[name])
+    among = _owned(things, query.wanted["owner"]) if "owner" in query.wanted else None
+    left_out = _owned(things, query.unwanted.get("owner", ()))
     whole = query.rest.casefold()
     words = () if query.text.startswith("mlg://") else query.words
-    return Wanted(words, whole, facets, without, among, frozenset(left_out))
+    of, not_of = (asked.get("source", frozenset()) for asked in (query.wanted, query.unwanted))
+    return Wanted(words, whole, facets, without, among, left_out, of, not_of)
 
 
 _JOINED = frozenset({"owner", "source"})
 
 
-def _joined(things: Things, name: str, values: Collection[str]) -> set[int]:
-    """Which things are owned by (or described by) one of these?"""
+def _owned(things: Things, people: Collection[str]) -> frozenset[int]:
+    """Which things are owned by one of these?"""
     reader = things.reader
-    if name == "source":
-        return reader.described_by(values)
-    owners: set[int] = set()
-    for value in values:
-        owners |= reader.people_called(value)
+    owners = {key for name in people for key in reader.people_called(name)}
     group = {key for some in things.groups(owners).values() for key in some}
-    return {link.src for link in reader.inward(group, ("owned_by",))}
+    return frozenset(link.src for link in reader.inward(group, ("owned_by",)))

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
@@ -41,14 +42,23 @@ class Wanted:
     #: Only these things, where given.
     among: frozenset[int] | None = None
     not_among: frozenset[int] = frozenset()
+    #: Only what one of these sources describes, where any is named; and nothing that those do.
+    sources: frozenset[str] = frozenset()
+    not_sources: frozenset[str] = frozenset()
 
 
 #: How many candidates are ranked; more are said to be more.
 CANDIDATES = 1_000
 
 
-def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int]]:
-    """Return (key, class of match) of what fits, best class first: 0 exact, 1 prefix, 2 words."""
+def candidates(
+    connection: sa.Connection, wanted: Wanted, alive: sa.ColumnElement[bool]
+) -> list[tuple[int, int]]:
+    """
+    Return (key, class of match) of what fits, best class first: 0 exact, 1 prefix, 2 words.
+
+    *alive* says of which records it counts who describes what.
+    """
     having = [
         _facets_called(connection, name, values)
         for name, values in sorted(wanted.facets.items())
@@ -66,7 +76,7 @@ def candidates(connection: sa.Connection, wanted: Wanted) -> list[tuple[int, int
     finding = (_InFts5 if sqlite else _InVectors)(having, sorted(lacking))
     found: dict[int, int] = {}
     for rank, step in enumerate(_steps(wanted, finding)):
-        limited = _filtered(step, wanted).limit(CANDIDATES + 1)
+        limited = _filtered(step, wanted, alive, sqlite=sqlite).limit(CANDIDATES + 1)
         for key in connection.scalars(limited):
             found.setdefault(key, rank if wanted.text or wanted.words else 3)
         if len(found) > CANDIDATES:
@@ -204,19 +214,50 @@ class _InVectors:
         return f"({' <-> '.join(told)})"
 
 
-def _filtered(step: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
-    """Keep those of the asked types, and of the things asked among."""
+def _filtered(
+    step: sa.Select[Any], wanted: Wanted, alive: sa.ColumnElement[bool], *, sqlite: bool
+) -> sa.Select[Any]:
+    """Keep those of the asked types and sources, and of the things asked among."""
     key = step.subquery().c[0]
     query = sa.select(key)
     if "type" in wanted.facets:
         query = query.where(_of_type(key, wanted.facets["type"]))
     if "type" in wanted.without:
         query = query.where(~_of_type(key, wanted.without["type"]))
+    if wanted.sources:
+        query = query.where(_described(key, wanted.sources, alive))
+    if wanted.not_sources:
+        query = query.where(~_described(key, wanted.not_sources, alive))
+    listed = _in_json if sqlite else _in_array
     if wanted.among is not None:
-        query = query.where(key.in_(sorted(wanted.among)))
+        query = query.where(listed(key, wanted.among))
     if wanted.not_among:
-        query = query.where(key.not_in(sorted(wanted.not_among)))
+        query = query.where(~listed(key, wanted.not_among))
     return query
+
+
+def _in_json(key: Any, keys: Collection[int]) -> sa.ColumnElement[bool]:
+    """Is it one of these? They are one value of the statement, however many they are."""
+    listed = sa.func.json_each(msgspec.json.encode(sorted(keys)).decode()).table_valued("value")
+    found: sa.ColumnElement[bool] = key.in_(sa.select(listed.c.value))
+    return found
+
+
+def _in_array(key: Any, keys: Collection[int]) -> sa.ColumnElement[bool]:
+    """Is it one of these? As `_in_json`; joined to, so that very many are not looked through."""
+    listed = sa.func.unnest(sa.literal(sorted(keys), ARRAY(sa.BigInteger))).column_valued("listed")
+    return sa.select(listed).where(listed == key).exists()
+
+
+def _described(
+    key: Any, sources: frozenset[str], alive: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """Is it described by one of these sources?"""
+    record, document = schema.record, schema.document
+    return sa.exists().where(
+        record.c.key == key, document.c.id == record.c.document,
+        document.c.source.in_(sorted(sources)), alive,
+    )  # fmt: skip
 
 
 def _of_type(key: Any, types: frozenset[str]) -> sa.ColumnElement[bool]:

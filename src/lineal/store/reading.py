@@ -101,7 +101,7 @@ class Reader(Links):
 
     def candidates(self, wanted: Wanted) -> list[tuple[int, int]]:
         """What fits a search, and how well? Text is of now."""
-        return matching.candidates(self._connection, wanted)
+        return matching.candidates(self._connection, wanted, self._alive(schema.record))
 
     def facet_counts(self, keys: Sequence[int], names: Sequence[str]) -> dict[str, dict[str, int]]:
         """How many of these have which value of these facets? Of now."""
@@ -126,16 +126,6 @@ class Reader(Links):
         if name.startswith("mlg://"):
             found |= set(self.keys([Uri(name)]).values())
         return found
-
-    def described_by(self, sources: Collection[str]) -> set[int]:
-        """Which things do these sources describe?"""
-        table, document = schema.record, schema.document
-        query = (
-            sa.select(table.c.key)
-            .join(document, document.c.id == table.c.document)
-            .where(document.c.source.in_(sorted(sources)), self._alive(table))
-        )
-        return set(self._connection.scalars(query))
 
     # ── What rules look at ───────────────────────────────────────────────────────────────────
 
