@@ -213,7 +213,7 @@ def test_every_answer_has_a_table(name: str, file: list[str]):
         ("dropped", "Dropping of events/plays, titles touches"),
         ("dropped", "breaks"),
         ("rolled back", "It answers with this version now"),
-        ("schema", "Schema changes: "),
+        ("schema", "Schema changes found: "),
         ("shared", "live consumers"),
         ("unused", "Everything is in use"),
         ("similar", "Nothing shares"),
@@ -280,6 +280,17 @@ def test_what_was_cut_is_told_apart_from_the_answer(file: list[str]):
 
     assert json.loads(result.stdout)["complete"] is False
     assert result.stderr.startswith("cut: ")
+
+
+@pytest.mark.parametrize("asked", [["diff", "--type", "dataset"], ["schema-changes"]])
+def test_a_comparison_that_was_cut_does_not_say_that_nothing_differs(
+    asked: list[str], file: list[str]
+):
+    found = run(*asked, "--from", "t:0", "--rows", "1", *file)
+
+    assert "cut: " in found.stderr
+    assert "no difference" not in found.stdout
+    assert "found" in found.stdout
 
 
 def test_a_search_says_how_much_it_does_not_show(file: list[str]):

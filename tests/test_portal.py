@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from lineal.app import Lineal
-from lineal.model import Json, Uri
+from lineal.model import Budget, Json, Uri
+from lineal.query import Ask, Questions
 from lineal.store import Batch
 from lineal.surfaces.portal import finding
 from lineal.surfaces.portal.words import markdown
@@ -557,3 +558,21 @@ def test_a_thing_shows_its_names_and_who_says_that_they_are_one(tmp_path):
     assert "&lt;b&gt;one&lt;/b&gt;" in page
     assert "would be the same as, but for a veto" in page
     assert "“no copy”" in page
+
+
+def test_a_comparison_that_was_cut_does_not_say_that_nothing_differs(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Ask(Budget(rows=1))
+    diff, changes = Questions.diff, Questions.schema_changes
+    monkeypatch.setattr(Questions, "diff", lambda *of, **how: diff(*of, **how | {"ask": few}))
+    monkeypatch.setattr(
+        Questions, "schema_changes", lambda *of, **how: changes(*of, **how | {"ask": few})
+    )
+    for path in (f"/changes?uri={V5}&from=t:0", "/schema-changes?from=t:0"):
+        page = look(client, path)
+
+        assert "This comparison is not complete" in page.text
+        assert "Nothing differs" not in page.text
+        assert "No schema changed" not in page.text
+        assert "This comparison was cut" in page.text

@@ -102,6 +102,8 @@ def schema_changes(
         why.extend(cut.of(name) for cut in told.why)
         found.extend(_of_things(told.value))
         found.extend(_of_versions(told.value))
+        if Cut("time", "candidates") in told.why:
+            break
     # What comes touches nobody: it takes no place from what changes or goes.
     found = sorted(_renamed(found), key=lambda one: one.what == "added")
     # What differs is told of all layers; whom it touches, as for every impact, of those asked for.

@@ -96,9 +96,10 @@ class Things:
     # ── What the question may cost ───────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def finding(self) -> Iterator[None]:
-        """Keep the block within that part of the question's time in which things are found."""
-        with contextlib.nullcontext() if self.reader.meter is None else self.reader.meter.finding():
+    def finding(self, share: float = 1.0) -> Iterator[None]:
+        """Keep the block within a share of the question's time in which things are found."""
+        meter = self.reader.meter
+        with contextlib.nullcontext() if meter is None else meter.finding(share):
             yield
 
     @property

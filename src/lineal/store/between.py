@@ -8,7 +8,7 @@ readers at both moments, and at those between, to say.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -129,15 +129,14 @@ class Between:
 
     # ── Which things ─────────────────────────────────────────────────────────────────────────
 
-    def changed(self, kind: str, *, feed: int = FEED) -> set[int]:
-        """Which things of a type may differ between the two moments?"""
+    def changed(self, kind: str, *, feed: int = FEED) -> Iterator[list[int]]:
+        """Which things of a type may differ between the two moments? Some at a time, also again."""
         short = self.after.basis.t - self.before.basis.t <= feed
-        found = self._by_feed(kind) if short else self._by_facts(kind, self._in_known)
+        yield from self._by_feed(kind) if short else self._by_facts(kind, self._in_known)
         if self.before.basis.valid_at != self.after.basis.valid_at:
-            found |= self._by_facts(kind, self._in_valid)
-        return found
+            yield from self._by_facts(kind, self._in_valid)
 
-    def _by_feed(self, kind: str) -> set[int]:
+    def _by_feed(self, kind: str) -> Iterator[list[int]]:
         """Read the feed: every transaction names what it changed."""
         if self._fed is None:
             table = schema.tx
@@ -145,13 +144,14 @@ class Between:
             self._fed = {
                 key for (packed,) in self._found(query) for key in unpack_feed(bytes(packed))
             }
-        return set(self.after.only(self._fed, (kind,)))
+        for some in slices(self._fed):
+            yield self.after.only(some, (kind,))
 
     def _by_facts(
         self, kind: str, condition: Callable[[sa.Table], sa.ColumnElement[bool]]
-    ) -> set[int]:
+    ) -> Iterator[list[int]]:
         """Look through all that is held of things of a type."""
-        entity, found = schema.entity, set[int]()
+        entity = schema.entity
         for table, key in _OF:
             query = (
                 sa.select(key)
@@ -159,8 +159,7 @@ class Between:
                 .join(entity, entity.c.key == key)
                 .where(entity.c.type == kind, condition(table))
             )
-            found.update(key for (key,) in self._found(query))
-        return found
+            yield from slices(key for (key,) in self._found(query))
 
     def _in_known(self, table: sa.Table) -> sa.ColumnElement[bool]:
         return sa.or_(self._begun(table), self._ended(table))

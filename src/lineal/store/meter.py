@@ -67,16 +67,18 @@ class Meter:
                 self._raw.set_progress_handler(None, 0)
 
     @contextlib.contextmanager
-    def finding(self) -> Iterator[None]:
+    def finding(self, share: float = 1.0) -> Iterator[None]:
         """
-        Give the block its part of the time that is left, and after it the connection back whole.
+        Give the block a share of the time to find things, and after it the connection back whole.
 
         A statement in it that is stopped raises `OutOfTime`, and does not end the snapshot.
         """
-        span = self.budget.milliseconds / 1_000
+        now, end = time.monotonic(), self._begun + self.budget.milliseconds / 1_000 * FINDING
         if not self._is_sqlite:
-            self._connection.exec_driver_sql("SAVEPOINT finding")
-        self._limit(self._begun + span * FINDING)
+            # Where an earlier statement was stopped outside such a block, this is refused too.
+            with self.translating():
+                self._connection.exec_driver_sql("SAVEPOINT finding")
+        self._limit(now + (end - now) * share)
         strict, self._strict = self._strict, True
         try:
             with self.translating():

@@ -30,7 +30,7 @@ _WORDS = {
     ("time", "touched"): "there was time to find out whom {done} of {total} changes touch",
     ("time", "compared"): "there was time to compare {done} of the {total} that share any",
     ("time", "differing"): "there was time to compare {done} of {total} things that may differ",
-    ("time", "candidates"): "there was no time to find out which things may differ",
+    ("time", "candidates"): "there was no time to find all things that may differ",
     ("rows", "differing"): "{done} of {total} things that may differ were compared",
     ("time", "told of"): "there was time to tell of {done} of {total} differences",
     ("rows", "told of"): "{done} of {total} differences are told of",

@@ -12,10 +12,11 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from lineal.errors import InvalidQuery, NotFound, NotObserved, OutOfTime
-from lineal.model import Answer, Cut, Uri
+from lineal.model import Answer, Cut, Uri, iso
 from lineal.query.diff.causes import NOT_SOUGHT, Because, Causes
 from lineal.query.diff.comparing import Aliases, Names, edges, pairs
 from lineal.query.diff.differences import (
@@ -51,6 +52,8 @@ __all__ = [
 
 #: How many things of a type are compared at a time.
 SLICE = 400
+#: The part of the time to find things in which it is found out which of them may differ.
+PART = 0.5
 #: How often a lineage is looked at again to find causes.
 LOOKS = 40
 
@@ -97,7 +100,7 @@ def everything(
     if kind not in shapes.types and not between.after.of_types([kind]):
         raise InvalidQuery(f"There is no type {kind!r}.", fix="See the list of types.")
     compared = _Compared(between, shapes, ask, share)
-    candidates = compared.candidates(kind)
+    candidates = compared.candidates(kind, share * PART)
     for at in range(0, len(candidates), SLICE):
         some = {key for names in candidates[at : at + SLICE] for key in names}
         hit = compared.spent() or compared.add(of_type(kind, some), own=some)
@@ -137,10 +140,16 @@ class _Compared:
                 raise NotObserved(f"Nothing had been observed of {uri} at either moment.")
         return [found[uri] for uri in uris]
 
-    def candidates(self, kind: str) -> list[Names]:
-        """Return the things of a type that may differ, or raise `OutOfTime`."""
-        with self._sides[1].things.telling():
-            return self.aliases.things(self._between.changed(kind))
+    def candidates(self, kind: str, share: float) -> list[Names]:
+        """Return the things of a type that may differ, as many as a share of the time finds."""
+        found: dict[Names, None] = {}
+        try:
+            with self._sides[1].things.finding(share):
+                for some in self._between.changed(kind):
+                    found.update(dict.fromkeys(self.aliases.things(some)))
+        except OutOfTime:
+            self.stop(Cut("time", "candidates"))
+        return list(found)
 
     def joined(self, key: int) -> int | None:
         """Return how many relations a thing has at the second moment, if there is time to count."""
@@ -206,20 +215,36 @@ class _Compared:
         things = self._sides[1].things
         return things.must_end() or things.cut
 
-    def _told(
-        self, found: Sequence[_F], tell: Callable[[Sequence[_F]], Iterable[_T]]
-    ) -> tuple[_T, ...]:
-        """Tell of what was found, a slice at a time while there is time."""
-        told: list[_T] = []
+    def _whole(self, read: Callable[[], Sequence[_T]]) -> Sequence[_T] | None:
+        """Return what is read, or None where there is no time or there are no rows for it."""
+        found = None
+        with contextlib.suppress(OutOfTime), self._sides[1].things.telling():
+            found = None if self._is_late() else read()
+        return None if self._sides[1].things.cut else found
+
+    def _with_claims(self, found: Sequence[EdgeFound]) -> list[EdgeFound]:
+        """Return edges with what is said of them, a slice at a time while there is time."""
+        read: list[EdgeFound] = []
         for at in range(0, len(found), SLICE):
-            some: Iterable[_T] = ()
-            with contextlib.suppress(OutOfTime), self._sides[1].things.telling():
-                some = () if self._is_late() else tell(found[at : at + SLICE])
-            if not some or self._sides[1].things.cut:
+            some = self._whole(partial(self._telling.with_claims, found[at : at + SLICE]))
+            if some is None:
                 hit = "rows" if self._sides[1].things.cut else "time"
                 self._why.append(Cut(hit, "told of", done=at, total=len(found)))
                 break
-            told.extend(some)
+            read.extend(some)
+        return read
+
+    def _told(
+        self,
+        found: Sequence[_F],
+        tell: Callable[[Sequence[_F]], Sequence[_T]],
+        only: Callable[[Sequence[_F]], Sequence[_T]],
+    ) -> tuple[_T, ...]:
+        """Tell of what was found and why, a slice at a time while there is time; then *only* it."""
+        told: list[_T] = []
+        for at in range(0, len(found), SLICE):
+            some = found[at : at + SLICE]
+            told.extend(self._whole(partial(tell, some)) or only(some))
         return tuple(told)
 
     def answer(self, limit: int, look: Look | None = None) -> Answer[Differences]:
@@ -229,13 +254,21 @@ class _Compared:
         names = sorted(self._names, key=lambda one: (one.what, one.thing, one.name))
         causes = Causes(self._between, self._shapes, self._is_late)
         told = self._telling
+        # What differs is told before it is sought why.
+        said = self._with_claims(ends[:limit])
         value = Differences(
             self._between.before.basis,
             self._between.after.basis,
             _along(self._between),
-            self._told(things[:limit], lambda some: told.told_things(some, causes, look, LOOKS)),
-            self._told(ends[:limit], lambda some: told.told_edges(some, causes, look, LOOKS)),
-            self._told(names[:limit], lambda some: told.told_names(some, causes)),
+            self._told(
+                things[:limit],
+                lambda some: told.told_things(some, causes, look, LOOKS),
+                told.only_things,
+            ),
+            self._told(
+                said, lambda some: told.told_edges(some, causes, look, LOOKS), told.only_edges
+            ),
+            self._told(names[:limit], lambda some: told.told_names(some, causes), told.only_names),
             {
                 "things": _counted(("appeared", "vanished", "changed"), things),
                 "edges": _counted(("appeared", "vanished", "changed"), ends),
@@ -300,12 +333,19 @@ def _noted(value: Differences) -> list[str]:
     """Say how the two moments stand to each other, where that explains the answer."""
     if value.along == "neither":
         return ["Both moments are the same: nothing can differ."]
+    before, after = value.before.valid_at, value.after.valid_at
+    notes = []
+    if before > after:
+        notes.append(
+            f"The first moment is the later one ({iso(before)}, then {iso(after)}): what came to "
+            "be so between them is told as vanished, and what ceased to be so as appeared."
+        )
     if value.along == "valid":
-        return [
+        notes.append(
             f"At both moments the same was known (transaction {value.after.t}); what differs, "
             "differs by when it was so."
-        ]
-    return []
+        )
+    return notes
 
 
 def _unsought(value: Differences) -> list[str]:

@@ -64,9 +64,10 @@ class Aliases:
     def learn(self, keys: Collection[int]) -> None:
         """Join the groups of both moments, and what those are joined to, until nothing is new."""
         joined: dict[int, set[int]] = {}
+        # Only what could be read is known: where time runs out, nothing is.
+        read = set[int]()
         todo = set(keys) - self._seen
         while todo:
-            self._seen |= todo
             groups = [
                 group for side in self._sides for group in side.things.groups(todo).values()
                 if len(group) > 1
@@ -74,7 +75,9 @@ class Aliases:
             for group in groups:
                 merged = set[int]().union(*(joined.get(key, {key}) for key in group))
                 joined.update(dict.fromkeys(merged, merged))
-            todo = {key for group in groups for key in group} - self._seen
+            read |= todo
+            todo = {key for group in groups for key in group} - self._seen - read
+        self._seen |= read
         self._names.update((key, frozenset(names)) for key, names in joined.items())
 
     def things(self, keys: Collection[int]) -> list[Names]:

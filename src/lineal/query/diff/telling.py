@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations, product
+from itertools import permutations, product, repeat
 from typing import TypeAlias
 
 import msgspec
@@ -179,11 +179,15 @@ class Telling:
         briefs = side.things.briefs(shown)
         return briefs[shown[0]], briefs[shown[1]]
 
-    def claims_of(self, found: EdgeFound) -> EdgeFound:
-        """Return an edge that appeared or vanished with all its claims."""
-        if found.what == "changed":
-            return found
-        return EdgeFound(found.edge, found.what, found.start, found.end, self._claims(found.edge))
+    def with_claims(self, found: Sequence[EdgeFound]) -> list[EdgeFound]:
+        """Return edges, those that appeared or vanished with all their claims."""
+        moved = [one for one in found if one.what != "changed"]
+        self._was.learn_claims({edge for one in moved for edge in one.edge.before})
+        self._now.learn_claims({edge for one in moved for edge in one.edge.after})
+        return [
+            one if one.what == "changed" else replace(one, claims=self._claims(one.edge))
+            for one in found
+        ]
 
     def _claims(self, edge: Edge) -> tuple[ClaimFound, ...]:
         """Compare what documents say of an edge; of one that counts for a whole, of the same."""
@@ -223,6 +227,10 @@ class Telling:
         if look is None:
             return tuple(told)
         return self._looked_again(told, found, causes, look, most)
+
+    def only_things(self, found: Sequence[ThingFound]) -> tuple[ThingChange, ...]:
+        """Return things without their causes; nothing is read."""
+        return tuple(self._told_thing(one, repeat(NOT_SOUGHT)) for one in found)
 
     def _presence(
         self,
@@ -294,9 +302,6 @@ class Telling:
         self, found: Sequence[EdgeFound], causes: Causes, look: Look | None, most: int
     ) -> tuple[EdgeChange, ...]:
         """Return edges with their causes; where *look* is given, the question is asked again."""
-        self._was.learn_claims({edge for one in found for edge in one.edge.before})
-        self._now.learn_claims({edge for one in found for edge in one.edge.after})
-        found = [self.claims_of(one) for one in found]
         sought: list[Sought] = []
         spelled = [self._spelled(one.edge.before | one.edge.after) for one in found]
         for one, edges, ts in zip(found, spelled, self._claimed(spelled), strict=True):
@@ -311,6 +316,10 @@ class Telling:
         for at, cause in zip(moved, causes.of_presence(look, again, most), strict=True):
             told[at] = replace(told[at], because=_first_known(cause, told[at].because))
         return tuple(told)
+
+    def only_edges(self, found: Sequence[EdgeFound]) -> tuple[EdgeChange, ...]:
+        """Return edges without their causes; nothing is read."""
+        return tuple(self._told_edge(one, repeat(NOT_SOUGHT)) for one in found)
 
     def _joint_in_scene(self, edge: Edge, what: str) -> Callable[[Scene], bool]:
         return lambda scene: (edge.joint in joints(scene, self._aliases)) == (what == "appeared")
@@ -367,6 +376,10 @@ class Telling:
             NameChange(one.what, one.thing, one.name, because)
             for one, because in zip(found, causes.of(sought), strict=True)
         )
+
+    def only_names(self, found: Sequence[NameFound]) -> tuple[NameChange, ...]:
+        """Return names without the causes for which they joined or parted; nothing is read."""
+        return tuple(NameChange(one.what, one.thing, one.name, NOT_SOUGHT) for one in found)
 
     @staticmethod
     def _named(one: NameFound) -> Callable[[Side], bool]:

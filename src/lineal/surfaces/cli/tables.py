@@ -136,7 +136,7 @@ _WHY = ("t", "at", "actor", "cause")
 
 
 def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{many} {name}" for name, many in counts.items()) or "no difference"
+    return ", ".join(f"{many} {name}" for name, many in counts.items()) or "none found to differ"
 
 
 def _why(because: Because) -> tuple[Json, ...]:

@@ -190,7 +190,7 @@ def _told(owners: Sequence[Told], title: str) -> Parts:
 
 def schema_changes(value: SchemaChanges) -> Parts:
     """Show the schema changes of a period, and whom each touches."""
-    yield line(f"Schema changes: {counted(value['by_what'])}.")
+    yield line(f"Schema changes found: {counted(value['by_what'])}.")
     rows = [
         (one["what"], one["thing"]["name"], one["thing"]["type"], one["attribute"], one["before"],
          one["after"], one["touched"], one["live"],
