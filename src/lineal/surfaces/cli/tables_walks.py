@@ -216,7 +216,7 @@ def shared(value: list[Asset]) -> Parts:
         for one in value
     ]  # fmt: skip
     if not rows:
-        yield line("Nothing live rests on anything that is known.")
+        yield line("Nothing was found on which anything live rests.")
         return
     yield table(("name", "type", "live consumers", "teams", "which", "of teams", "uri"), rows)
 
@@ -230,7 +230,7 @@ def unused(value: list[Unused]) -> Parts:
         for one in value
     ]  # fmt: skip
     if not rows:
-        yield line("Everything is in use, or was of late.")
+        yield line("Nothing unused was found.")
         return
     yield table(("name", "type", "unused since", "last used by", "owners", "uri"), rows)
 
@@ -242,7 +242,7 @@ def wanted(value: list[Wanted]) -> Parts:
         for one in value
     ]
     if not rows:
-        yield line("No model like it consumes anything that it does not.")
+        yield line("No feature was found that a model like it consumes and it does not.")
         return
     yield table(("feature", "score", "why", "uri"), rows)
 
@@ -255,6 +255,6 @@ def similar(value: list[Alike]) -> Parts:
         for one in value
     ]  # fmt: skip
     if not rows:
-        yield line("Nothing shares what it consumes, or is consumed by.")
+        yield line("Nothing was found that shares what it consumes, or is consumed by.")
         return
     yield table(("name", "score", "shared", "only this", "only that", "why", "uri"), rows)
