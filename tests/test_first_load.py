@@ -244,3 +244,76 @@ def test_a_database_in_use_is_not_written_anew(tmp_path: Path) -> None:
         store.load(_estate(2), actor="a", cause="b")
         assert store.attributes(LOCAL, _table(99)) is not None
         assert store.verify().disagreements == ()
+
+
+# ── What rules conclude, once each ───────────────────────────────────────────────────────────────
+
+MADE, MADE_BY, RAN = (
+    Uri("mlg://model-version/registry/made"), Uri("mlg://run/orc/made"), Uri("mlg://run/lab/ran"),
+)  # fmt: skip
+OWNER, MODEL = Uri("mlg://team/people/owner"), Uri("mlg://model/registry/owned")
+TAKEN, FED, MAKER = _table(900), _table(901), Uri("mlg://pipeline/orc/maker")
+
+
+def _states(thing: Uri, *edges: tuple[Uri, str, Uri]) -> Record:
+    stated = tuple(EdgeStatement(*edge) for edge in edges)
+    return Record("tool", str(thing), thing, (Statement(thing, {}),), stated, 11_000)
+
+
+def _trained() -> list[Record]:
+    """A version was made by a run that is known by another name to have been for a cell."""
+    return [
+        *(_states(_table(number)) for number in range(2 * SOME)),
+        _states(MADE, (MADE, "produced_by", MADE_BY)),
+        _states(RAN, (RAN, "executed_for", CELL)),
+        _states(TEST, (CELL, "cell_of", TEST)),
+        _states(MADE_BY, (MADE_BY, "same_as", RAN)),
+    ]
+
+
+def _relying(taken: Uri = TAKEN) -> list[Record]:
+    """A team owns a model that is trained on what a pipeline makes, perhaps by another name."""
+    joined = [] if taken == TAKEN else [_states(taken, (taken, "same_as", TAKEN))]
+    return [
+        *(_states(_table(number)) for number in range(2 * SOME)),
+        _states(MODEL, (MODEL, "owned_by", OWNER), (MODEL, "trained_on", taken)),
+        _states(TAKEN, (TAKEN, "produced_by", MAKER)),
+        *joined,
+    ]
+
+
+def _standing(store: Store, kind: str) -> int:
+    """How many claims stand of a kind, and of how many derivations?"""
+    with store.looking() as driver:
+        counts = [
+            driver.row(
+                f"SELECT count(*) FROM {table} JOIN term ON term.id = {table}.kind"
+                " WHERE term.text = ? AND t_to IS NULL",
+                kind,
+            )
+            for table in ("edge_out", "derivation")
+        ]
+    assert counts[0] == counts[1]
+    assert counts[0] is not None
+    return int(counts[0][0])
+
+
+@pytest.mark.parametrize(
+    ("records", "kind", "count"),
+    [(_trained(), "trained_for", 1), (_relying(FED), "relies_on", 0)],
+    ids=["in use", "not in use"],
+)
+def test_names_that_are_joined_make_no_rule_conclude_twice_or_unasked(
+    tmp_path: Path, records: list[Record], kind: str, count: int
+) -> None:
+    with closing(_store(tmp_path / "a.db")) as loaded, closing(_store(tmp_path / "b.db")) as usual:
+        loaded.load(records, actor="a", cause="b")
+        usual.commit(Batch(records, "a", "b"))
+
+        assert [_standing(store, kind) for store in (loaded, usual)] == [count, count]
+        assert loaded.digest() == usual.digest()
+        for store in (loaded, usual):
+            store.commit(Batch([_states(RAN)], "a", "b"))
+            assert _standing(store, kind) == 0
+            assert store.verify().disagreements == ()
+        assert loaded.digest() == usual.digest()

@@ -69,9 +69,10 @@ class Concluding:
         return self.edges
 
     def by_edges(self, edges: Collection[EdgeId]) -> set[EdgeId]:
-        """Conclude all that follows from edges, as if they had just been stated, at once."""
+        """Conclude at once what follows from edges by what is no program: those go `by_starts`."""
+        programs = frozenset(self._programs())
         for rules in self._around.rules:
-            change = Change(frozenset(), set(edges) | self.edges)
+            change = Change(frozenset(), set(edges) | self.edges, idle=programs)
             for step in rules.conclude(change, self._reader):
                 self._take(step)
         return self.edges
