@@ -317,3 +317,27 @@ def test_names_that_are_joined_make_no_rule_conclude_twice_or_unasked(
             assert _standing(store, kind) == 0
             assert store.verify().disagreements == ()
         assert loaded.digest() == usual.digest()
+
+
+@pytest.mark.parametrize(
+    ("records", "kind", "enabled"),
+    [(_trained(), "trained_for", False), (_relying(), "relies_on", True)],
+    ids=["switched off", "switched on"],
+)
+def test_rules_conclude_as_they_were_switched_before_the_load(
+    tmp_path: Path, records: list[Record], kind: str, enabled: bool
+) -> None:
+    with closing(_store(tmp_path / "a.db")) as store:
+        assert store.switch_rule(kind, enabled=enabled)
+        while store.follow_rules():
+            pass
+        assert store.is_blank()
+
+        store.load(records, actor="a", cause="b")
+
+        assert _standing(store, kind) == int(enabled)
+        store.switch_rule(kind, enabled=not enabled)
+        while store.follow_rules():
+            pass
+        assert _standing(store, kind) == int(not enabled)
+        assert store.verify().disagreements == ()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from lineal.model import Instant
 from lineal.store import pending, projecting
 from lineal.store.batches import Surroundings
 from lineal.store.concluding import Concluding
-from lineal.store.conclusions import Rules
+from lineal.store.conclusions import Program, Rules
 from lineal.store.database import Database
 from lineal.store.driver import Driver
 from lineal.store.facts import EdgeId
@@ -53,16 +52,30 @@ def conclude_all(
             edges = _edges(Driver(connection), around, kinds, after)
         if edges:
             begun += concluded(_by_edges(edges))
-    for rules in around.rules:
-        for program in filter(attrgetter("enabled"), rules.programs):
-            # What is concluded before may be of a kind of which there was no edge yet.
-            if not rules.may_conclude(program.name, around.terms.known):
-                continue
-            after = 0
-            while keys := _next(database, program.types, after):
-                after = keys[-1]
-                begun += concluded(_by_starts(rules, program.name, keys))
+    for rules, program in _in_use(database, around):
+        # What is concluded before may be of a kind of which there was no edge yet.
+        if not rules.may_conclude(program.name, around.terms.known):
+            continue
+        after = 0
+        while keys := _next(database, program.types, after):
+            after = keys[-1]
+            begun += concluded(_by_starts(rules, program.name, keys))
     return begun
+
+
+def _in_use(database: Database, around: Surroundings) -> Iterator[tuple[Rules, Program]]:
+    """Yield the rules that are in use; of none of them anything may stand."""
+    with database.reading() as connection:
+        driver = Driver(connection)
+        # Whoever had the empty file may have switched some.
+        idle = pending.idle_rules(driver)
+        concluded = {source for (source,) in driver.rows(_CONCLUDED)}
+    for rules in around.rules:
+        for program in rules.programs:
+            if program.name not in idle:
+                # `by_starts` does not look at what stands, and would write it a second time.
+                assert f"rule:{program.name}" not in concluded
+                yield rules, program
 
 
 def _by_edges(edges: Collection[EdgeId]) -> _Step:
@@ -105,3 +118,5 @@ _STATED = """
     SELECT src, kind, dst FROM edge_out
     WHERE t_to IS NULL AND src > ? AND src <= ? AND kind {among}
 """
+#: Which rules ever concluded anything here?
+_CONCLUDED = "SELECT DISTINCT source FROM document WHERE source >= 'rule:' AND source < 'rule;'"
