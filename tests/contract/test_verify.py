@@ -198,6 +198,23 @@ def _far(value: object) -> object:
     return bytes(value) + b"x" if isinstance(value, bytes | memoryview) else f"{value} again"
 
 
+@pytest.mark.parametrize("table", ["record", "edge_out", "derivation"])
+def test_what_stands_twice_is_named(full: Graph, table: str) -> None:
+    """Seals prove that Lineal wrote a row, and not that it was right to."""
+    names = columns(full, table)
+    with full.store.working() as ledger:
+        rows = [dict(zip(names, row, strict=True)) for row in rows_of(ledger.driver, table, names)]
+        row = next(row for row in rows if row["t_to"] is None)
+        marks = ", ".join("?" for _ in names)
+        ledger.driver.run(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",
+            *{**row, "t_from": 2 + int(str(row["t_from"]))}.values(),
+        )
+
+    told = [one.what for one in full.store.verify().disagreements if one.table == table]
+    assert any("stands 2 times" in what for what in told), told
+
+
 def test_a_notice_that_nobody_can_account_for_is_found(full: Graph) -> None:
     """P11: the counts agree with the ledger, but not with what lies there."""
     with full.store.working() as ledger:

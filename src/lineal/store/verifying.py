@@ -121,6 +121,7 @@ class Verification:
         self._words = {row[0]: row[1] for row in self._rows("term", "SELECT id, text FROM term")}
         self._documents(clock)
         last = self._chain(clock, self._sealed())
+        self._once()
         self._copies()
         if not self._found.named:
             # Search rows are made from facts: they are looked at once those are sound.
@@ -400,6 +401,19 @@ class Verification:
                 edge = f"{self._uris.get(src)} {self._words.get(kind)} {self._uris.get(dst)}"
                 self._found.add("edge_in", f"{edge} lies in {one} so, and not in {other}.")
         self._found.add("edge_in", "The two copies of the edges differ.")
+
+    def _once(self) -> None:
+        """Of each statement, claim and derivation only one row stands at a time."""
+        for table in (schema.record, schema.edge_out, schema.derivation):
+            names = [one.name for one in table.primary_key if one.name != "t_from"]
+            twice = self._driver.rows(
+                f"SELECT {names[0]}, document, count(*) FROM {table.name} WHERE t_to IS NULL"
+                f" GROUP BY {', '.join(names)} HAVING count(*) > 1"
+            )
+            for key, document, count in twice:
+                owner = " ".join(self._owners.get(document, ("?",)))
+                what = f"What {owner} says of {self._uris.get(key)} stands {count} times."
+                self._found.add(table.name, what)
 
     def _searchable(self) -> None:
         """Everything can be found by what is said of it now, and nothing else can."""
