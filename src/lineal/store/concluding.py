@@ -153,6 +153,7 @@ class Concluding:
             self._write(step)
 
     def _write(self, conclusion: Conclusion) -> None:
+        pending.forgive(self._ledger, conclusion.rule, conclusion.starts)
         documents = self._documents_of(conclusion.rule)
         if not documents and not conclusion.derivations:
             return
@@ -162,7 +163,6 @@ class Concluding:
             documents=documents, document=document, now=self._turn.instant,
         )  # fmt: skip
         self.edges |= following.write(conclusion, is_first=self._are_first)
-        pending.forgive(self._ledger, conclusion.rule, conclusion.starts)
 
     def _document(self, conclusion: Conclusion, documents: dict[int, Owner]) -> int:
         """A rule is the document that its edges are claimed by, one for each version."""

@@ -146,6 +146,8 @@ class RuleBook:
                 yield found
             except TooMany as error:
                 if len(fit) == 1:
+                    # What was concluded when there were fewer ways goes too.
+                    yield _conclusion(rule, fit, (), {})
                     yield Failed(rule.name, fit[0], error.message)
                     return
                 middle = len(fit) // 2
@@ -175,10 +177,7 @@ class RuleBook:
             concluded[ends] = _concluded(rule, every)
             for things, _, supports, since, until in _kept(every, reader):
                 derivations.append(Derivation(*ends, supports, since, until, things))
-        return Conclusion(
-            rule.name, rule.version, rule.gives, starts, derivations, concluded,
-            _Why(rule), rule.layer, rule.by_start,
-        )  # fmt: skip
+        return _conclusion(rule, starts, derivations, concluded)
 
     def _ways(self, rule: Rule, starts: Collection[int], reader: Reader, room: int) -> list[Way]:
         """Return all ways along a rule's path: of many starts in columns, as far as that can be."""
@@ -215,6 +214,19 @@ class RuleBook:
 
 #: More than any change touches.
 _UNBOUND = 1 << 60
+
+
+def _conclusion(
+    rule: Rule,
+    starts: Collection[int],
+    derivations: Sequence[Derivation],
+    edges: Mapping[tuple[int, int], Concluded],
+) -> Conclusion:
+    """Return all that a rule concludes for some starts."""
+    return Conclusion(
+        rule.name, rule.version, rule.gives, starts, derivations, edges,
+        _Why(rule), rule.layer, rule.by_start,
+    )  # fmt: skip
 
 
 def _distinct(ways: list[Way]) -> list[Way]:

@@ -1,0 +1,111 @@
+"""What rules concluded goes when it does not follow any more, and was so for as long as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeAlias
+
+import pytest
+
+from lineal.enrich.rules import Rule, RuleBook, book, builtin_rules, read_rule
+from lineal.errors import NotFound
+from lineal.model import EdgeStatement, Instant, Moment, Record, Statement, Uri
+from lineal.shapes import Shapes
+from tests.graphs import Graph, new
+
+SHAPES = Shapes.builtin()
+RULES = {rule.name: replace(rule, enabled=True) for rule in builtin_rules()}
+NOW = Moment()
+
+#: Things are type and name here.
+Edge: TypeAlias = "tuple[str, str, str]"
+
+
+def uri(thing: str) -> Uri:
+    kind, name = thing.split()
+    return Uri.of(kind, "here", name)
+
+
+def states(document: str, *edges: Edge, said_at: Instant | None = None) -> Record:
+    """Return a document that states edges."""
+    stated = tuple(EdgeStatement(uri(start), kind, uri(end)) for start, kind, end in edges)
+    return Record("tool", document, uri("source document"), (), stated, 1_000, said_at)
+
+
+def describes(thing: str, **said: str) -> Record:
+    """Return a document that says something of a thing."""
+    about = uri(thing)
+    return Record("tool", f"of {thing}", about, (Statement(about, dict(said)),), (), 1_000)
+
+
+def follows(graph: Graph, edge: Edge, moment: Moment = NOW) -> bool:
+    """Is there such an edge?"""
+    try:
+        return (edge[1], uri(edge[2])) in graph.edges(uri(edge[0]), moment)
+    except NotFound:
+        return False
+
+
+def until(graph: Graph, edge: Edge, *moments: Instant) -> list[bool]:
+    """Was an edge so at each of these moments, by all that is known now?"""
+    return [follows(graph, edge, Moment(valid_at=at)) for at in moments]
+
+
+@contextmanager
+def by(engine: str, *rules: Rule) -> Iterator[Graph]:
+    with new(engine, rules=[RuleBook(rules, SHAPES)]) as graph:
+        yield graph
+
+
+def read(text: str) -> Rule:
+    return read_rule(text, file="x", shapes=SHAPES)
+
+
+# ── Too many ways ────────────────────────────────────────────────────────────────────────────────
+
+V, T, OTHER = "model-version v", "ab-test t", "ab-test other"
+
+
+@pytest.fixture
+def few_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let three ways from one thing be as many as are followed."""
+    monkeypatch.setattr(book, "MOST", 3)
+
+
+def made(*runs: int) -> Record:
+    return states("made", *((V, "produced_by", f"run {number}") for number in runs))
+
+
+def ran(test: str, *runs: int) -> Record:
+    cell = f"ab-cell of-{uri(test).name}"
+    every = [(f"run {number}", "executed_for", cell) for number in runs]
+    return states(test, *every, (cell, "cell_of", test))
+
+
+@pytest.mark.usefixtures("few_ways")
+def test_what_has_too_many_ways_keeps_nothing_of_when_it_had_few(engine: str) -> None:
+    with by(engine, RULES["trained_for"]) as graph:
+        graph.say(ran(T, 0), ran(OTHER, 1, 2, 3, 4), made(0))
+        assert follows(graph, (V, "trained_for", T))
+
+        graph.say(made(1, 2, 3, 4))
+        assert not follows(graph, (V, "trained_for", T))
+        assert not follows(graph, (V, "trained_for", OTHER))
+        assert graph.store.pending_rules().failing == {"trained_for": 1}
+
+        graph.say(made(1, 2))
+        assert follows(graph, (V, "trained_for", OTHER))
+        assert graph.store.pending_rules().failing == {}
+        assert graph.store.verify().sound
+
+
+@pytest.mark.usefixtures("few_ways")
+def test_a_thing_is_no_failure_any_more_though_nothing_was_ever_concluded(engine: str) -> None:
+    with by(engine, RULES["trained_for"]) as graph:
+        graph.say(ran(T, 0, 1, 2, 3), made(0, 1, 2, 3))
+        assert graph.store.pending_rules().failing == {"trained_for": 1}
+
+        graph.say(made())
+        assert graph.store.pending_rules().failing == {}
