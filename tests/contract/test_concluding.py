@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
@@ -109,3 +110,61 @@ def test_a_thing_is_no_failure_any_more_though_nothing_was_ever_concluded(engine
 
         graph.say(made())
         assert graph.store.pending_rules().failing == {}
+
+
+# ── Several names ────────────────────────────────────────────────────────────────────────────────
+
+PACKED = """
+name: packed
+version: 1
+match: (d:deployment), (v:model-version)-[:version_of]->(m:model)
+where: d.image_digest == v.image_digest
+gives: (d)-[:deploys]->(m)
+why: "{d} runs the image of {v}."
+"""
+
+
+def one_version(document: str, *names: str) -> Record:
+    """State of versions that each is the same as the next."""
+    named = [f"model-version {name}" for name in names]
+    return states(document, *((start, "same_as", end) for start, end in pairwise(named)))
+
+
+def test_what_is_said_under_a_third_name_goes_where_the_second_is_parted_from_it(
+    engine: str,
+) -> None:
+    """What begins at the first name is conditioned on it, and only the other two are told of."""
+    superseded = ("model-version x", "superseded_by", "model-version later")
+    with by(engine, RULES["superseded_version"]) as graph:
+        graph.say(
+            states(
+                "model",
+                ("model-version x", "version_of", "model m"),
+                ("model m", "points_to", "model-version later"),
+            ),
+            describes("model-version y", created_at="2026-01-01"),
+            describes("model-version later", created_at="2026-02-01"),
+        )
+        graph.say(one_version("names", "x", "z"))
+        graph.say(one_version("more names", "z", "y"))
+        joined = follows(graph, superseded)
+        graph.say(one_version("more names"))
+        parted = follows(graph, superseded)
+        graph.say(one_version("more names", "z", "y"))
+
+        assert (joined, parted, follows(graph, superseded)) == (True, False, True)
+
+
+def test_a_value_of_one_name_is_gone_on_from_by_an_edge_of_another(engine: str) -> None:
+    deployed = ("deployment d", "deploys", "model m")
+    with by(engine, read(PACKED)) as graph:
+        graph.say(
+            describes("deployment d", image_digest="sha256:1"),
+            describes("model-version x", image_digest="sha256:1"),
+            one_version("names", "x", "z", "y"),
+        )
+        graph.say(states("model", ("model-version y", "version_of", "model m")))
+        before = follows(graph, deployed)
+        graph.say(states("model"))
+
+        assert (before, follows(graph, deployed)) == (True, False)

@@ -170,7 +170,10 @@ class Touching:
                     inner = False
                 if inner or (number == 0 and place in self._sight.asked):
                     some = {keys[uri] for uri in named if uri.type in types}
-                    self._stand(spots, number, place, some)
+                    # The first place is not gone back from by all names: there what is asked of
+                    # the thing is what is said under any of them.
+                    here = some if place else self._names(some)
+                    self._stand(spots, number, place, here)
             for at, leg in enumerate(path.legs):
                 for step in range(1, leg.most):
                     spots[number, at, step].update(keys.values())
@@ -277,15 +280,16 @@ class Touching:
         return before
 
     def _of_value(self, leg: Leg, types: frozenset[str], keys: set[int]) -> set[int]:
-        """Return what says, of the one side, a value that is or was said of these, of the other."""
+        """Return what says, of the one side, a value that these say or said, by any name."""
         assert leg.values is not None
         left, right = leg.values
+        names = self._names(keys)
         values = {
             value
-            for said in self._reader.told(keys).values()
+            for said in self._reader.told(names).values()
             for value in values_of(said.get(right))
         }
-        for uri in self._reader.uris(keys).values():
+        for uri in self._reader.uris(names).values():
             for said in self._change.was.get(uri, ()):
                 values |= values_of(said.get(right))
         there = self._reader.holding(types, left, values)
