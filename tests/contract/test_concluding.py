@@ -168,3 +168,93 @@ def test_a_value_of_one_name_is_gone_on_from_by_an_edge_of_another(engine: str) 
         graph.say(states("model"))
 
         assert (before, follows(graph, deployed)) == (True, False)
+
+
+# ── Until when ───────────────────────────────────────────────────────────────────────────────────
+
+IN_DOMAIN = ("model x", "in_domain", "domain d")
+OWNERS = ("user o1", "user o2")
+#: Neither the order of names nor that of digests may decide.
+BY_EACH_OWNER = pytest.mark.parametrize(("one", "other"), [OWNERS, OWNERS[::-1]])
+
+
+def in_team(*members: str) -> Record:
+    every = [(member, "member_of", "team t") for member in members]
+    return states("team", *every, ("team t", "in_domain", "domain d"), said_at=100)
+
+
+@BY_EACH_OWNER
+def test_an_edge_was_so_until_the_last_of_its_reasons_ended(
+    engine: str, one: str, other: str
+) -> None:
+    with by(engine, RULES["domain_of_owner"]) as graph:
+        graph.say(
+            in_team(*OWNERS),
+            states("a", ("model x", "owned_by", one), said_at=100),
+            states("b", ("model x", "owned_by", other), said_at=100),
+        )
+        graph.say(states("a", said_at=200), states("b", said_at=300))
+
+        assert not follows(graph, IN_DOMAIN)
+        assert until(graph, IN_DOMAIN, 99, 250, 300) == [False, True, False]
+
+
+def test_a_reason_that_never_was_takes_no_time_from_one_that_ended(engine: str) -> None:
+    """The names that one of the reasons rests on are parted in the commit that ends the other."""
+    one, other = OWNERS
+    # Of so many, some have the one reason first and some the other.
+    models = [f"model x{number}" for number in range(8)]
+    owned = [(model, "owned_by", owner) for model in models for owner in OWNERS]
+    with by(engine, RULES["domain_of_owner"]) as graph:
+        graph.say(
+            in_team(one, "user third"),
+            states("a", *owned, said_at=100),
+            states("names", (other, "same_as", "user third"), said_at=100),
+        )
+        with graph.store.looking() as driver:
+            assert driver.row("SELECT count(*) FROM derivation") == (2 * len(models),)
+        graph.say(states("a", said_at=300), states("names", said_at=310))
+
+        for model in models:
+            edge = (model, "in_domain", "domain d")
+            assert until(graph, edge, 99, 250, 300) == [False, True, False], model
+
+
+SERVED = """
+name: served
+version: 1
+match: (m:model-version)-[:served_in]->(c:ab-cell)-[:cell_of]->(t:ab-test)
+gives: (m)-[:trained_for]->(t)
+why: "{m} is served in {t}."
+"""
+RIVALS = """
+name: rivals
+version: 1
+match: (a:model-version)-[:trained_for]->(t:ab-test)<-[:trained_for]-(b:model-version)
+where: a.id < b.id
+gives: (a)-[:superseded_by]->(b)
+why: "{a} and {b} are for {t}."
+"""
+
+
+def test_a_reason_ends_as_its_support_did_and_not_as_a_life_of_it_that_never_was(
+    engine: str,
+) -> None:
+    a, b, cell = "model-version a", "model-version b", "ab-cell c"
+    rivals = (a, "superseded_by", b)
+    with by(engine, read(SERVED), read(RIVALS)) as graph:
+        graph.say(
+            states("test", (cell, "cell_of", T), (b, "trained_for", T), said_at=100),
+            states("served", (a, "served_in", "ab-cell other"), said_at=100),
+            states("names", ("ab-cell other", "same_as", cell), said_at=100),
+        )
+        first = follows(graph, rivals)
+        # It never was so: the cells are not one.
+        graph.say(states("names", said_at=110))
+        parted = follows(graph, rivals)
+        graph.say(states("served", (a, "served_in", cell), said_at=120))
+        again = follows(graph, rivals)
+        graph.say(states("served", said_at=300))
+
+        assert (first, parted, again) == (True, False, True)
+        assert until(graph, rivals, 115, 250, 300, 1_500) == [False, True, False, False]

@@ -158,7 +158,7 @@ class Following:
             if name not in wanted
         }
         lives = self._lives(support for some in rested.values() for support in some)
-        ends: dict[_Edge, _End] = {}
+        ends: dict[_Edge, list[_End]] = defaultdict(list)
         for name in gone:
             row, still, (start, kind, dst, _) = standing[name], wanted.get(name), name
             if still is None:
@@ -167,10 +167,10 @@ class Following:
                 end = _End(still.valid_to, "changed")
             else:
                 end = _End(still.valid_from, "corrected")
-            ends[name[:3]] = end
+            ends[name[:3]].append(end)
             owner, edge = self._documents[row.key[3]], (uris[start], kind, uris[dst])
             self._rows.end_derivation(owner, edge, row, end.at, end.reason)
-        return ends
+        return {edge: _last(some) for edge, some in ends.items()}
 
     def _begin_derivations(
         self,
@@ -201,9 +201,10 @@ class Following:
             rows = lives.get(support, ())
             if any(t_to is None for t_to, _, _ in rows):
                 continue
-            if all(schema.REASONS[reason] == "corrected" for _, _, reason in rows):
+            lived = [at for _, at, reason in rows if schema.REASONS[reason] != "corrected"]
+            if not lived:
                 return _End(until, "corrected")
-            until = min(until, max(ended_at for _, ended_at, _ in rows))
+            until = min(until, max(lived))
         return _End(until, "removed")
 
     def _lives(self, supports: Iterable[Support]) -> _Lives:
@@ -318,6 +319,12 @@ _LEADING_TO = "SELECT src FROM edge_in WHERE document = ? AND t_to IS NULL AND d
 _LIVES = """
     SELECT src, dst, t_to, ended_at, reason FROM edge_out WHERE kind = ? AND src {among}
 """
+
+
+def _last(ends: Sequence[_End]) -> _End:
+    """Return how an edge ends of which these derivations do: it was so while one of them was."""
+    lived = [end for end in ends if end.reason != "corrected"]
+    return max(lived or ends, key=lambda end: (end.at, end.reason))
 
 
 def _kept(supports: Sequence[Support]) -> str:
