@@ -89,13 +89,16 @@ def bury_document(
     Put aside a document that could not be fetched, worded or committed, until it is marked again.
 
     One letter for a document, however often it comes to that; *raw* is what is kept of it to be
-    looked at. False: it was marked meanwhile, and is asked for once more instead.
+    looked at. False: it was marked meanwhile, and is asked for once more instead; or somebody else
+    who took it since has answered, or will.
     """
     ledger.hold_marks()
     found = marks.watched(ledger, dirty.source, dirty.document)
     if found is None:
         return False
     row, known = found
+    if known.clean_seq >= dirty.seq or outcomes.is_taken_since(known, dirty.lease):
+        return False
     if known.dirty_seq != dirty.seq:
         outcomes.put_off(ledger, dirty, due_at=now, error=str(error))
         return False

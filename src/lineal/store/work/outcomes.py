@@ -33,7 +33,7 @@ def answered(ledger: Ledger, fences: Sequence[Fence], at: Instant) -> set[Name]:
                 watching.put(new.row)
                 continue
             known, seq, told = new.row, new.row.dirty_seq, new.row.told
-        if known is None or known.clean_seq >= seq or _is_taken_since(known, fence):
+        if known is None or known.clean_seq >= seq or is_taken_since(known, fence.lease):
             old.add(name)
             if known is not None:
                 watching.put(_freed(known, fence.lease))
@@ -73,14 +73,14 @@ def _cleared(
     )
 
 
-def _is_taken_since(known: Watched, fence: Fence) -> bool:
+def is_taken_since(known: Watched, lease: str | None) -> bool:
     """
-    Has somebody else taken it since, who is yet to answer?
+    Has somebody else taken it since *lease* did, who is yet to answer?
 
     Who took it later may have asked earlier: then their answer, which is for a later mark, would
     replace this one and be older.
     """
-    return fence.lease is not None and known.leased_by not in (None, fence.lease)
+    return lease is not None and known.leased_by not in (None, lease)
 
 
 def _newer(wanted: int | None, seen: int | None) -> bool:
