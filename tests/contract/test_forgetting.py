@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
+
 import pytest
 
 from lineal.access import LOCAL
@@ -9,7 +12,7 @@ from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, NotFound
 from lineal.model import Json, Moment, Record, State, Statement, Uri
 from lineal.shapes import Shapes
-from lineal.store import Policy
+from lineal.store import Policy, work
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, new, said
 
 ALICE = Uri("mlg://user/people/alice")
@@ -28,6 +31,7 @@ def _told(graph: Graph) -> str:
             "search",
             "log_body",
             "dead_letter",
+            "raw",
             "facet_value",
         )
         return "\n".join(
@@ -106,6 +110,29 @@ def test_what_was_excised_is_not_taken_in_again(graph: Graph) -> None:
 
     assert graph.thing(ALICE).attributes == {}
     assert graph.edges(ALICE) == {("member_of", TEAM)}
+    assert graph.store.verify().sound
+
+
+def test_nothing_is_left_in_what_documents_that_speak_of_it_were_worded_from(graph: Graph) -> None:
+    """It is about a team; what it was worded from, and what failed later, names members."""
+    raw: dict[str, Json] = {"members": [{"name": "Alice Osei"}]}
+    spoken = [Statement(ALICE, {"name": "Alice Osei"})]
+    graph.say(replace(said(TEAM, source="people", parts=spoken, name="Data"), raw=raw))
+    graph.say(replace(said(PLAYS, source="lake", rows=1), raw={"rows": 1}))
+    with graph.store.working() as ledger:
+        work.mark(ledger, "people", "doc:data", deleted=False, due_at=0)
+        (dirty,) = work.due(ledger.driver, graph.clock.at, 10)
+        work.bury_document(ledger, dirty, ValueError("x"), graph.clock.at, raw=raw)
+
+    graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+
+    out = BytesIO()
+    graph.store.export(out)
+    assert "Osei" not in _told(graph)
+    assert b"Osei" not in out.getvalue()
+    with graph.store.looking() as driver:
+        assert driver.rows("SELECT source, document FROM raw") == [("lake", "doc:plays")]
+    assert graph.thing(TEAM).attributes == {"name": "Data"}
     assert graph.store.verify().sound
 
 

@@ -19,7 +19,7 @@ from lineal.points import reached
 from lineal.store import schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Surroundings
-from lineal.store.driver import Driver
+from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
 from lineal.store.reading import Reader
 from lineal.store.turns import Turn
@@ -68,8 +68,9 @@ class Forgetting:
         """
         Remove every value that was ever kept of these things; their names and relations stay.
 
-        Attributes, attributes of their edges, kept log entries and dead letters of the documents
-        about them go; a source that says the values again is not written.
+        Attributes, attributes of their edges, and kept log entries of the documents about them go;
+        so do dead letters, and what was worded, of all documents that speak of them. A source that
+        says the values again is not written.
 
         Raises:
             NotFound: one of them is not known.
@@ -92,6 +93,7 @@ class Forgetting:
                 wanted,
             )
         self._forget_entries(wanted)
+        self._forget_wordings(self._driver.rows(_SPEAKING, wanted, wanted))
         described = self._around.describe
         if described is not None:
             plain = {key: described(uri, {}, False) for uri, key in keys.items()}
@@ -102,17 +104,21 @@ class Forgetting:
         return Forgotten(self._turn.t, tuple(sorted(keys)), rows)
 
     def _forget_entries(self, keys: object) -> None:
-        """Kept events and dead letters of the documents about these things hold values too."""
+        """Kept events of the documents about these things hold values too."""
         self._ledger.hold_marks()
-        names = self._driver.rows("SELECT source, name FROM document WHERE subject {among}", keys)
-        for source, name in names:
+        for source, name in self._driver.rows(_ABOUT, keys):
             where = "source = ? AND document = ?"
             entries = self._ledger.find(schema.log_entry, where, source, name)
             self._ledger.delete(schema.log_entry, entries)
-            letters = self._ledger.find(schema.dead_letter, where, source, name)
-            self._ledger.change(schema.dead_letter, [(row, {"body": ""}) for row in letters])
             for entry in entries:
                 self._drop_body(entry[2])
+
+    def _forget_wordings(self, names: Iterable[Row]) -> None:
+        """So does what these documents were worded from, or could not be."""
+        for source, name in names:
+            where = "source = ? AND document = ?"
+            letters = self._ledger.find(schema.dead_letter, where, source, name)
+            self._ledger.change(schema.dead_letter, [(row, {"body": ""}) for row in letters])
             raws = self._ledger.find(schema.raw, where, source, name)
             self._ledger.delete(schema.raw, raws)
 
@@ -144,6 +150,7 @@ class Forgetting:
         self._driver.run("DELETE FROM edge_in WHERE src {among}", wanted)
         self._drop_search(wanted)
         self._forget_entries(wanted)
+        self._forget_wordings(self._driver.rows(_ABOUT, wanted))
         reason = f"older than {policy.before}, and nothing kept refers to it"
         self._note(keys, "retention", reason)
         lines = [seals.forgotten_line(uris[key], "retention", reason) for key in keys]
@@ -242,6 +249,9 @@ def _supporting(driver: Driver, old: Collection[int]) -> set[int]:
     return needed & set(old)
 
 
+#: Which documents are about these things, and which say anything of them?
+_ABOUT = "SELECT source, name FROM document WHERE subject {among}"
+_SPEAKING = f"{_ABOUT} OR id IN (SELECT document FROM record WHERE key {{among}})"
 #: In which transactions did values of these things begin?
 _VALUES_OF = """
     SELECT DISTINCT t_from FROM record WHERE body NOT IN ('{}', 'null') AND key {among}
