@@ -104,17 +104,17 @@ class _Then:
 def _fits(query: Query, row: SearchRow) -> bool:
     """Does a row hold every word, and the facets that are asked for?"""
     if not query.text.startswith("mlg://"):
-        texts = [" ".join(text.tokens(part)) for part in (row.name, row.words, row.description)]
+        texts = text.texts_of(row)
         phrases = [" ".join(text.tokens(word)) for word in query.words]
         if not all(any(_begins(phrase, told) for told in texts) for phrase in phrases if phrase):
             return False
     wanted = all(
-        row.facets.get(name, frozenset()) & values
+        row.facets.get(name, frozenset()) & set(map(text.held, values))
         for name, values in query.wanted.items()
         if name not in _JOINED
     )
     return wanted and not any(
-        row.facets.get(name, frozenset()) & values
+        row.facets.get(name, frozenset()) & set(map(text.held, values))
         for name, values in query.unwanted.items()
         if name not in _JOINED
     )

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from lineal.errors import InvalidQuery
 from lineal.search.rows import facets_of
 from lineal.shapes import Shapes
+from lineal.store.text import NUL
 
 #: The filters of every type, and what each asks for.
 FILTERS = {
@@ -83,7 +84,8 @@ def parse(text: str, shapes: Shapes) -> Query:
     words: list[str] = []
     rest: list[str] = []
     at = 0
-    trimmed = text.strip()
+    # As it lies in indexes.
+    trimmed = text.replace("\0", NUL).strip()
     while at < len(trimmed):
         token = _TOKEN.match(trimmed, at)
         if token is None:

@@ -15,6 +15,7 @@ from math import inf
 from lineal.model import Json, Uri
 from lineal.shapes import Attribute, EntityType, Shapes
 from lineal.store import Describe, SearchRow
+from lineal.store.text import held
 
 #: Attributes that are facets of everything, whatever its type says of them.
 OF_ALL = ("status", "domain", "environment", "stage")
@@ -63,14 +64,14 @@ def describing(shapes: Shapes) -> Describe:
         tags = attributes.get("tags")
         facets = {
             "type": frozenset((kind,)),
-            "platform": frozenset((platform,)),
+            "platform": frozenset((held(platform),)),
             "tag": _several(tags, inf) if tags else _NONE,
         }
         for key in found.facets.keys() & attributes.keys():
             facet, longest = found.facets[key]
             value = attributes[key]
             if isinstance(value, str) and _PART not in value:
-                values = frozenset((value,)) if value and len(value) <= longest else _NONE
+                values = frozenset((held(value),)) if value and len(value) <= longest else _NONE
             else:
                 values = _several(value, longest)
             if values:
@@ -124,9 +125,9 @@ def _several(value: Json, longest: float) -> frozenset[str]:
     for one in value if isinstance(value, list) else (value,):
         told = one if isinstance(one, str) else _told(one)
         if told and len(told) <= longest:
-            found.append(told)
+            found.append(held(told))
             if _PART in told:
-                found.append(told.partition(_PART)[0])
+                found.append(held(told.partition(_PART)[0]))
     return frozenset(found)
 
 

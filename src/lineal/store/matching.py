@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from lineal.store import schema
 from lineal.store.driver import Driver
 from lineal.store.slices import slices
-from lineal.store.text import OWN, PART, numbers_of, tokens
+from lineal.store.text import LONGEST_HELD, OWN, PART, held, numbers_of, tokens
 
 #: Full text and facets: on SQLite an FTS5 table, on PostgreSQL columns with inverted indexes.
 _SEARCH = sa.table(
@@ -88,10 +88,10 @@ def _steps(wanted: Wanted, finding: _Finding) -> Iterable[sa.Select[Any]]:
     """The queries whose results are candidates, best first."""
     name = schema.search_name
     if wanted.text:
-        end = wanted.text + LAST
-        fits = finding.named(name.c.key, wanted.text)
-        yield sa.select(name.c.key).where(name.c.folded == wanted.text, *fits)
-        within = (name.c.folded >= wanted.text, name.c.folded < end)
+        text = held(wanted.text)
+        fits = finding.named(name.c.key, text)
+        yield sa.select(name.c.key).where(name.c.folded == text, *fits)
+        within = (name.c.folded >= text, name.c.folded < text + LAST)
         yield sa.select(name.c.key).where(*within, *fits)
     phrases = [found for word in wanted.words if (found := tokens(word))]
     if phrases:
@@ -103,7 +103,7 @@ def _steps(wanted: Wanted, finding: _Finding) -> Iterable[sa.Select[Any]]:
 
 def _facets_called(connection: sa.Connection, name: str, values: Iterable[str]) -> list[int]:
     """Return the numbers of a facet's values; ``team`` is any of ``team::…`` too."""
-    value, ordered = schema.facet_value, sorted(values)
+    value, ordered = schema.facet_value, sorted(map(held, values))
     fits = [
         sa.and_(value.c.value >= one + PART, value.c.value < one + PART + LAST) for one in ordered
     ]
@@ -134,7 +134,8 @@ class _InFts5:
     lacking: Sequence[int]
 
     def named(self, key: sa.Column[int], text: str) -> list[sa.ColumnElement[bool]]:
-        asked = tokens(text)
+        # Of a long one the end is a digest, and in no text.
+        asked = tokens(text[: LONGEST_HELD // 2])
         named = [f"name : ({self._phrase(asked)})"] if asked else []
         return self._fitting(key, named)
 
@@ -267,8 +268,8 @@ def _of_type(key: Any, types: frozenset[str]) -> sa.ColumnElement[bool]:
 
 def having(driver: Driver, name: str, values: Collection[str]) -> set[int]:
     """Return the things that have one of these values of a facet, as their search rows say."""
-    rows = driver.among("SELECT id FROM facet_value WHERE name = ? AND value {among}", values, name)
-    found = set[int]()
+    query = "SELECT id FROM facet_value WHERE name = ? AND value {among}"
+    rows, found = driver.among(query, set(map(held, values)), name), set[int]()
     for (number,) in rows:
         if driver.is_sqlite:
             found.update(key for (key,) in driver.rows(_FACETED, f"facets : ({number})"))

@@ -33,7 +33,7 @@ assert TOMBSTONE == "null"
 
 #: In which way search rows are made. Raise it with a change of `describe` or of the tokens: every
 #: database is projected again when it is next opened.
-VERSION = 3
+VERSION = 4
 #: How many things one commit of a new projection takes.
 STEP = 2_000
 

@@ -24,7 +24,7 @@ from lineal.model import (
     State,
     Uri,
 )
-from lineal.store import matching, observed, recent, schema
+from lineal.store import matching, observed, recent, schema, text
 from lineal.store.facts import TOMBSTONE, response_of, together
 from lineal.store.findings import Found, findings_about
 from lineal.store.links import Links
@@ -111,7 +111,8 @@ class Reader(Links):
         """Which people and teams have this name, id or e-mail address?"""
         table, entity = schema.search_name, schema.entity
         folded = name.casefold().removeprefix("team-")
-        named = sa.select(table.c.key).where(table.c.folded.in_((name.casefold(), folded)))
+        called = text.held(name.casefold()), text.held(folded)
+        named = sa.select(table.c.key).where(table.c.folded.in_(called))
         query = sa.select(entity.c.key, entity.c.uri).where(entity.c.type.in_(("user", "team")))
         found = set(
             self._connection.scalars(

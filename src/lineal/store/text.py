@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from lineal.model import Json, Uri
 from lineal.store import schema
@@ -56,26 +57,42 @@ def tokens(text: str) -> list[str]:
     else:
         parts = unicodedata.normalize("NFKD", text)
         plain = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
-        found = _WORD.findall(plain.lower())
+        # One letter may stand for many.
+        return [word[:_LONGEST] for word in _WORD.findall(plain.lower())]
     return found if len(text) <= _LONGEST else [word[:_LONGEST] for word in found]
 
 
-def texts_of(row: SearchRow) -> tuple[str, str, str]:
+def texts_of(row: SearchRow) -> tuple[str, ...]:
     """Return the tokens of name, words and description, as FTS5 holds them."""
-    return told(row.name), told(row.words), told(row.description)
+    return told(row.name, row.words, row.description)
 
 
-def told(text: str) -> str:
-    """Return the tokens of a text as FTS5 holds them."""
-    return " ".join(tokens(text))
+def told(*texts: str) -> tuple[str, ...]:
+    """Return the tokens of the texts of one row as FTS5 holds them."""
+    return tuple(" ".join(some) for some in _tokens_of(*texts))
+
+
+def _tokens_of(*texts: str) -> list[list[str]]:
+    """Return the tokens of the texts of one row: as many as either database takes of it."""
+    found = [tokens(text) for text in texts]
+    if sum(map(len, texts)) > _SURELY:
+        room = _ROOM
+        for some in found:
+            for at, token in enumerate(some):
+                room -= len(token.encode()) + _PLACE
+                if room < 0:
+                    del some[at:]
+                    break
+    return found
 
 
 def _vector(row: SearchRow) -> str:
     """Return the tokens as a tsvector: those of the name weigh A, and phrases end with a text."""
     places: list[str] = []
     at = 0
-    for text, weight in ((row.name, "A"), (row.words, ""), (row.description, "")):
-        for token in tokens(text):
+    texts = _tokens_of(row.name, row.words, row.description)
+    for some, weight in zip(texts, ("A", "", ""), strict=True):
+        for token in some:
             at += 1
             places.append(f"'{token}':{min(at, _FARTHEST)}{weight}")
         at += 2
@@ -84,6 +101,36 @@ def _vector(row: SearchRow) -> str:
 
 #: The last position that a tsvector tells apart.
 _FARTHEST = 16_383
+#: So many bytes of tokens are found of one thing, each with its place: a tsvector takes 1,048,575.
+#: Texts of so few characters have fewer, whatever is in them.
+_ROOM, _PLACE, _SURELY = 1_000_000, 8, 15_000
+
+
+# ── Values ───────────────────────────────────────────────────────────────────────────────────────
+
+#: So many characters of a value or a name lie in an index as they are: PostgreSQL takes no entry of
+#: more than 2,704 bytes.
+LONGEST_HELD = 500
+#: What stands for a NUL, which is no text to PostgreSQL.
+NUL = "\N{SYMBOL FOR NULL}"
+
+
+def held(value: str) -> str:
+    r"""
+    Return a value as indexes hold it: of one that is very long its beginning and a digest.
+
+    What is held so already stays as it is.
+
+    >>> held("gold"), held("a\0b"), len(held("x" * 9_000))
+    ('gold', 'a␀b', 500)
+    """
+    if "\0" in value:
+        value = value.replace("\0", NUL)
+    if len(value) <= LONGEST_HELD:
+        return value
+    digest = blake2b(value.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return f"{value[: LONGEST_HELD - len(digest) - 1]}…{digest}"
+
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +252,7 @@ def write_rows(
 
 def name_of(row: SearchRow) -> tuple[str, bool]:
     """Return by which name a thing is found, and whether it is deleted."""
-    return row.name.casefold(), row.deleted
+    return held(row.name.casefold()), row.deleted
 
 
 def told_facets(facets: Iterable[int]) -> str:

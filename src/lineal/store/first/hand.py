@@ -98,7 +98,7 @@ class Hand:
         self._driver.many(
             text.INSERT_TEXT,
             [
-                (key, facets, text.told(name), text.told(words), text.told(description))
+                (key, facets, *text.told(name, words, description))
                 for key, facets, name, words, description in told.texts
             ],
         )
