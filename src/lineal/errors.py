@@ -32,6 +32,7 @@ translates into its own language by one table.
         ├── StorageFull     no room left
         ├── NewerSchema     written by a newer version of Lineal
         ├── Unreachable     the database server does not answer
+        ├── Unstorable      a value that the database cannot hold
         └── Damaged         the file is not a sound database
 """
 
@@ -44,8 +45,9 @@ class LinealError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, fix: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        # It may tell what a source answered, and is kept and shown as text, which has no NUL.
+        self.message = message.replace("\0", "\N{SYMBOL FOR NULL}")
+        super().__init__(self.message)
         self.fix = fix
 
     def __str__(self) -> str:
@@ -254,6 +256,12 @@ class Unreachable(StoreError):
     """The server of the database does not answer, or the connection to it broke."""
 
     code = "store_unreachable"
+
+
+class Unstorable(StoreError):
+    """The database cannot hold a value that it was given; what holds it can be left out."""
+
+    code = "unstorable"
 
 
 class Damaged(StoreError):

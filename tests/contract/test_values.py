@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from lineal.access import LOCAL
+from lineal.errors import SourceGarbled, StoreError, Unreachable, Unstorable
 from lineal.model import Json, Moment, Record
 from lineal.query import Questions
 from lineal.search import describing
 from lineal.shapes import Shapes
-from lineal.sources import Fetched, Key
-from lineal.store import Store
+from lineal.sources import Fetched, Key, Listed
+from lineal.store import Store, schema, work
 from tests.databases import fresh
 from tests.graphs import PLAYS, TITLES, Graph, said
 from tests.simulated import Clock, Rig, Thing, Tool, uri
@@ -38,6 +39,14 @@ class Teller(Tool):
 
     said: dict[str, dict[str, Json]] = field(default_factory=dict)
     about_edges: dict[str, Json] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
+    #: Comes after each version in a list.
+    mark: str = ""
+
+    def list(self) -> Iterator[Listed]:
+        """List everything."""
+        for one in super().list():
+            yield replace(one, version=f"{one.version}{self.mark}")
 
     def _answer(self, key: Key, thing: Thing, etag: str | None) -> Fetched:
         fetched = super()._answer(key, thing, etag)
@@ -45,7 +54,7 @@ class Teller(Tool):
             return fetched
         (statement,) = fetched.record.statements
         told = {**statement.attributes, **self.said.get(key.id, {})}
-        statement = statement._replace(attributes=told)
+        statement = statement._replace(attributes=told, valid_from=self.since.get(key.id))
         edges = tuple(one._replace(attributes=self.about_edges) for one in fetched.record.edges)
         record: Record = replace(fetched.record, statements=(statement,), edges=edges, raw=told)
         return replace(fetched, record=record)
@@ -137,6 +146,85 @@ def test_a_key_finds_what_is_tagged_by_it_however_long_the_rest_is(rig: Telling)
     assert rig.hits(f"tag:k::{LONG}x") == ["other"]
     (held,) = (value for value in rig.ask.search(LOCAL, "odd").value.facets["tag"] if value != "k")
     assert rig.hits(f'tag:"{held}"') == ["odd"], "as it is counted it can be asked for"
+
+
+def test_what_no_database_holds_is_put_aside_with_its_reason(rig: Telling) -> None:
+    assert isinstance(rig.tool, Teller)
+    for ident in ("a", "odd", "b", "c"):
+        rig.say(ident)
+    rig.tool.since["odd"] = -(1 << 70)
+
+    rig.work()
+
+    assert rig.known() == dict.fromkeys(("a", "b", "c"), 1)
+    with rig.store.looking() as driver:
+        (letter,) = work.dead_letters(driver)
+    assert (letter.document, letter.stage) == ("thing:odd", "commit")
+    assert letter.reason
+    assert rig.accounts()["tool"].pending == 0
+    assert rig.store.verify().sound
+
+
+def test_a_list_with_such_a_document_is_taken_in_but_for_that(rig: Telling) -> None:
+    assert isinstance(rig.tool, Teller)
+    rig.tool.lists_whole = rig.clock
+    rig.tool.since["odd"] = -(1 << 70)
+    for ident in ("a", "b", "odd", "z"):
+        rig.tool.put(ident, 1)
+
+    rig.ingest.sweep("tool")
+    rig.work()
+
+    assert rig.known() == dict.fromkeys(("a", "b", "z"), 1)
+    with rig.store.looking() as driver:
+        assert [one.document for one in work.dead_letters(driver)] == ["thing:odd"]
+
+
+def test_a_fault_and_a_version_may_hold_a_nul(rig: Telling) -> None:
+    assert isinstance(rig.tool, Teller)
+    rig.tool.faults = [SourceGarbled("so\0so")]
+    rig.tool.mark = "\0"
+    rig.say("odd")
+    rig.work()
+    rig.wait_and_work(3_600)
+    rig.tool.put("listed", 2)
+
+    rig.ingest.sweep("tool")
+    rig.work()
+    rig.tool.asked.clear()
+    rig.ingest.sweep("tool")
+    rig.work()
+
+    assert rig.known() == {"odd": 1, "listed": 2}
+    assert ("odd",) not in rig.tool.asked, "it is of the version that was listed before"
+
+
+#: What PostgreSQL says of values, and of itself, and what each of it means.
+_SAID: dict[str, type[StoreError]] = {
+    "54000": Unstorable, "22021": Unstorable, "22003": Unstorable,
+    "08006": Unreachable, "57P01": Unreachable, "58030": StoreError, "53200": StoreError,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "meaning"), _SAID.items())
+def test_a_server_that_refuses_a_value_is_not_taken_for_one_that_is_away(
+    engine: str, graph: Graph, code: str, meaning: type[StoreError]
+) -> None:
+    if engine == "sqlite":
+        pytest.skip("SQLite has no such codes")
+    raising = f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{code}'; END $$"
+    with pytest.raises(meaning) as raised, graph.store.working() as ledger:
+        ledger.driver.run(raising)
+
+    assert isinstance(raised.value, Unreachable) == (meaning is Unreachable)
+
+
+def test_a_value_that_an_index_cannot_hold_is_said_to_be_that(engine: str, graph: Graph) -> None:
+    if engine == "sqlite":
+        pytest.skip("SQLite holds any")
+    for value in (LONG, "a\0b"):
+        with pytest.raises(Unstorable), graph.store.working() as ledger:
+            ledger.insert(schema.facet_value, [(1, "tag", value)])
 
 
 def test_a_stage_is_read_beside_a_nul(graph: Graph) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from lineal.errors import LinealError, SourceDown, StoreError
+from lineal.errors import LinealError, SourceDown, StoreError, Unstorable
 from lineal.ingest.asking import Asked, in_our_words
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
@@ -107,9 +107,10 @@ class Settling:
         batch = Batch(said, "ingest", _cause(words), fences=fences, examined=examined)
         try:
             tally.add(self._store.commit(batch))
-        except StoreError:
-            raise
         except Exception as error:
+            # What ails the database ails every document of it.
+            if isinstance(error, StoreError) and not isinstance(error, Unstorable):
+                raise
             if len(words) > 1:
                 middle = len(words) // 2
                 self._commit(words[:middle], tally)

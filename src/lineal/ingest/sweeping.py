@@ -22,7 +22,7 @@ from lineal.ingest.tally import Progress, Swept
 from lineal.ingest.understanding import BATCH, chunks
 from lineal.points import reached
 from lineal.sources import Fetched, FetchedSource, Listed
-from lineal.store import Fence, Listing, Store, work
+from lineal.store import Fence, Listing, Store, text, work
 from lineal.store.work import Dirty, Examined, Standing
 
 log = structlog.get_logger("lineal.ingest")
@@ -260,4 +260,5 @@ class Sweeps:
 
 
 def _line(line: Listed) -> work.Line:
-    return work.Line(line.key.document, line.version, line.asked_at if line.whole else None)
+    version = None if line.version is None else text.held(line.version)
+    return work.Line(line.key.document, version, line.asked_at if line.whole else None)

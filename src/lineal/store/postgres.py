@@ -24,6 +24,7 @@ from lineal.errors import (
     StoreError,
     Undone,
     Unreachable,
+    Unstorable,
 )
 from lineal.points import reached
 from lineal.store.driver import Driver
@@ -174,16 +175,20 @@ def _parsed(url: str) -> sa.URL:
 #: What PostgreSQL's codes mean; the longest beginning that fits decides.
 _MEANINGS: dict[str, tuple[type[StoreError] | type[ConfigError], str]] = {
     "08": (Unreachable, "Start the server, or check the address; nothing acknowledged is lost."),
+    "22": (Unstorable, "Leave it out, or say it otherwise."),
     "25006": (ReadOnly, "Connect to the primary, or give the user the right to write."),
     "28": (ConfigError, "Check user and password in LINEAL_DB."),
     "3D000": (ConfigError, "Create the database first: createdb NAME."),
     "40": (Undone, "Another transaction was in the way; try again."),
     "42501": (ReadOnly, "Give the user the right to create and write tables."),
     "53100": (StorageFull, "Free some room on the server; nothing written so far is lost."),
+    "53": (StoreError, "The server lacks memory or room to work; its log says of what."),
     "53300": (Busy, "The server has too many connections; close some or allow more."),
+    "54": (Unstorable, "It is larger than the database takes: shorten it, or leave it out."),
     "55P03": (Busy, "Another writer held the clock for too long; try again."),
     "57014": (OutOfTime, "It took too long and was stopped; ask for less, or try again."),
     "57P": (Unreachable, "The server is stopping or starting; try again."),
+    "58": (StoreError, "The server's disk or system fails; its log says how."),
     "XX001": (Damaged, "Restore a backup; do not write to this database."),
     "XX002": (Damaged, "Rebuild the index (REINDEX), or restore a backup."),
 }
@@ -202,8 +207,11 @@ def translated(name: str) -> Iterator[None]:
             if code[:length] in _MEANINGS and len(code) >= length:
                 meaning, fix = _MEANINGS[code[:length]]
                 raise meaning(f"{name}: {text}.", fix=fix) from error
-        if isinstance(found, psycopg.OperationalError):
+        if isinstance(found, psycopg.OperationalError) and not code:
             raise _connection_error(name, text) from error
+        if isinstance(found, psycopg.DataError):
+            # The driver itself refuses some values, before the server sees them.
+            raise Unstorable(f"{name}: {text}.", fix=_MEANINGS["22"][1]) from error
         raise StoreError(f"{name}: {text}.", fix="Please report this.") from error
 
 

@@ -27,6 +27,7 @@ from lineal.errors import (
     ReadOnly,
     StorageFull,
     StoreError,
+    Unstorable,
 )
 from lineal.points import reached
 from lineal.store.owner import own
@@ -327,6 +328,7 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("not a database", Damaged, "Name a Lineal database by --db, or restore a backup."),
     ("could not decode", Damaged, "Restore a backup; do not write to this file."),
     ("unsupported file format", Damaged, "Restore a backup; do not write to this file."),
+    ("too big", Unstorable, "It is larger than the database takes: shorten it, or leave it out."),
     ("malformed", Damaged, "Restore a backup; do not write to this file."),
     ("disk i/o error", Damaged, "Check the disk, then restore a backup."),
     ("interrupted", OutOfTime, "Ask for less, or give it more time."),

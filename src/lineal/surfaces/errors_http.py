@@ -50,6 +50,7 @@ STATUS = {
     "busy": 503,
     "out_of_time": 503,
     "store_unreachable": 503,
+    "unstorable": 422,
     "read_only": 503,
     "storage_full": 507,
     "newer_schema": 503,

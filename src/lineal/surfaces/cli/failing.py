@@ -46,6 +46,7 @@ EXITS = {
     "store_unreachable": UNREACHABLE,
     "read_only": STORE,
     "storage_full": STORE,
+    "unstorable": STORE,
     "newer_schema": STORE,
     "damaged": STORE,
 }
