@@ -143,6 +143,16 @@ def test_no_commit_reads_a_whole_table(tmp_path: Path) -> None:
         assert scanned(lineal.store.path, heard) == {}
 
 
+def test_what_is_forgotten_is_found_and_sealed_without_reading_all(tmp_path: Path) -> None:
+    """But for the documents about it: what they are about has no index."""
+    with overheard() as heard, world.told(tmp_path) as lineal:
+        heard.clear()
+        lineal.store.excise([world.ALICE], reason="asked for it", actor="dpo")
+
+        assert len(heard) > 10
+        assert scanned(lineal.store.path, heard).keys() <= {"document"}
+
+
 def test_a_whole_read_is_heard(tmp_path: Path) -> None:
     with overheard() as heard, world.told(tmp_path) as lineal:
         heard.clear()

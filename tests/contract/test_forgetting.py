@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from psycopg.rows import tuple_row
 
 from lineal.access import LOCAL
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, NotFound
-from lineal.model import Json, Moment, Record, State, Statement, Uri
+from lineal.model import Json, Moment, Record, Response, State, Statement, Uri
 from lineal.shapes import Shapes
 from lineal.store import Policy, work
+from lineal.store.rows import unpack_feed
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, new, said
 
 ALICE = Uri("mlg://user/people/alice")
@@ -228,3 +236,125 @@ def test_only_occurrences_can_be_dropped(graph: Graph) -> None:
 
     with pytest.raises(ConfigError, match="dataset"):
         graph.store.drop(Policy(frozenset({"dataset"}), before=10**15), actor="clock")
+
+
+# ── What is read for it ──────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def counting_rows() -> Iterator[Counter[str]]:
+    """Count every row that the driver hands out."""
+    count: Counter[str] = Counter()
+
+    def of_sqlite(_: object, row: object) -> object:
+        count["rows"] += 1
+        return row
+
+    def of_postgres(cursor: Any) -> Any:
+        make = tuple_row(cursor)
+
+        def counted(values: Any) -> Any:
+            count["rows"] += 1
+            return make(values)
+
+        return counted
+
+    def watch(raw: Any, *_: object) -> None:
+        raw.row_factory = of_sqlite if isinstance(raw, sqlite3.Connection) else of_postgres
+
+    sa.event.listen(sa.pool.Pool, "checkout", watch)
+    try:
+        yield count
+    finally:
+        sa.event.remove(sa.pool.Pool, "checkout", watch)
+
+
+def _read_to_forget(engine: str, size: int) -> list[int]:
+    """Return how many rows are read to excise a person, and to drop a run, beside so many."""
+    with counting_rows() as count, new(engine) as graph:
+        things = [Uri.of("dataset", "lake", f"d{number}") for number in range(size)]
+        answer = Response("https://lake.example", "ab" * 32, 1_000)
+        words = [
+            replace(said(thing, [(thing, "derived_from", things[0])], rows=1), response=answer)
+            for thing in things
+        ]
+        for at in range(0, size, 100):
+            graph.say(*words[at : at + 100])
+        graph.say(said(ALICE, source="people", name="Alice"))
+        runs(graph, "one")
+        count.clear()
+        graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+        excised = count["rows"]
+        count.clear()
+        assert graph.store.drop(old(graph), actor="clock").things
+        return [excised, count["rows"]]
+
+
+def test_what_is_read_to_forget_does_not_grow_with_the_graph(engine: str) -> None:
+    small, large = _read_to_forget(engine, 200), _read_to_forget(engine, 2_000)
+
+    assert all(0 < one < 150 for one in small)
+    assert large == small
+
+
+def test_reasons_that_a_feed_does_not_tell_are_sealed_anew_too(engine: str) -> None:
+    """Another reason for an edge that stands changes no thing, and is a row all the same."""
+    second = Uri("mlg://ab-cell/exp/12/2")
+    with new(engine, rules=[RuleBook(builtin_rules())]) as graph:
+        graph.say(
+            said(VERSION, [(VERSION, "produced_by", RUN)], source="registry"),
+            said(RUN, [(RUN, "executed_for", CELL)], source="orc"),
+            said(CELL, [(CELL, "cell_of", TEST)], source="exp"),
+            said(second, [(second, "cell_of", TEST)], source="exp"),
+        )
+        both = [(RUN, "executed_for", CELL), (RUN, "executed_for", second)]
+        t = graph.say(said(RUN, both, source="orc", status="done")).t
+        with graph.store.looking() as driver:
+            ((src,),) = driver.rows("SELECT src FROM derivation WHERE t_from = ?", t)
+            ((feed,),) = driver.rows("SELECT changed FROM tx WHERE t = ?", t)
+        assert src not in unpack_feed(bytes(feed)), "else this tries nothing"
+
+        graph.store.excise([RUN], reason="asked for it", actor="dpo")
+
+        verdict = graph.store.verify()
+        assert verdict.sound, verdict.disagreements
+
+
+def test_an_answer_outlives_all_that_was_read_from_it(graph: Graph) -> None:
+    """Two runs of one transaction go one after the other; the answers of both stay sealed."""
+    answer = Response("https://orc.example", "ab" * 32, 1_000)
+    some = [Uri.of("run", "orc", name) for name in ("one", "two", "three")]
+    graph.say(*(replace(said(run, source="orc", name=run.name), response=answer) for run in some))
+
+    for _ in some:
+        assert len(graph.store.drop(old(graph), actor="clock", limit=1).things) == 1
+        verdict = graph.store.verify()
+        assert verdict.sound, verdict.disagreements
+
+
+def test_what_is_forgotten_twice_of_one_transaction_is_sealed_twice(graph: Graph) -> None:
+    graph.say(
+        said(ALICE, source="people", name="Alice"),
+        said(PLAYS, [(PLAYS, "owned_by", ALICE)], rows=1),
+        said(RUN, [(RUN, "reads", PLAYS)], source="orc", name="run"),
+    )
+    graph.say(said(PLAYS, [(PLAYS, "derived_from", TITLES)], rows=2))
+
+    graph.store.drop(old(graph), actor="clock")
+    graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+    graph.store.excise([PLAYS], reason="asked for it", actor="dpo")
+
+    verdict = graph.store.verify()
+    assert verdict.sound, verdict.disagreements
+
+
+def test_history_that_was_spoilt_can_be_forgotten_from_too(graph: Graph) -> None:
+    """What somebody has the right to see forgotten does not wait for a backup."""
+    graph.say(said(ALICE, source="people", name="Alice"), said(PLAYS, rows=1))
+    with graph.store.working() as ledger:
+        ledger.driver.run("UPDATE tx SET root = ?", b"other")
+
+    graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+
+    assert graph.thing(ALICE).attributes == {}
+    assert not graph.store.verify().sound

@@ -16,15 +16,12 @@ import sqlalchemy as sa
 from lineal.errors import NotFound
 from lineal.model import Instant, Uri
 from lineal.points import reached
-from lineal.store import schema, seals, text
-from lineal.store.basis import Basis
+from lineal.store import schema, sealed, seals, text
 from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
-from lineal.store.reading import Reader
+from lineal.store.resealing import Resealing
 from lineal.store.turns import Turn
-from lineal.store.verifying import Verification
-from lineal.store.writing import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Forgetting:
     def __init__(
         self, connection: sa.Connection, around: Surroundings, *, now: Callable[[], Instant]
     ) -> None:
-        self._connection, self._around = connection, around
+        self._around = around
         self._driver = Driver(connection)
         self._turn = Turn(self._driver, now)
         self._ledger = self._turn.ledger
@@ -83,15 +80,12 @@ class Forgetting:
         ts = {row[0] for row in self._driver.rows(_VALUES_OF, wanted)}
         ts |= {row[0] for row in self._driver.rows(_ATTRIBUTES_OUT, wanted)}
         ts |= {row[0] for row in self._driver.rows(_ATTRIBUTES_IN, wanted)}
+        anew = Resealing(self._driver, self._around.names, ts)
         rows = self._driver.run(
             "UPDATE record SET body = '{}' WHERE body NOT IN ('{}', 'null') AND key {among}", wanted
         )
-        for end in ("src", "dst"):
-            rows += self._driver.run(
-                f"UPDATE edge_out SET attributes = NULL WHERE attributes IS NOT NULL"
-                f" AND {end} {{among}}",
-                wanted,
-            )
+        for blanking in (_BLANK_OUT, _BLANK_IN):
+            rows += self._driver.run(blanking, wanted)
         self._forget_entries(wanted)
         self._forget_wordings(self._driver.rows(_SPEAKING, wanted, wanted))
         described = self._around.describe
@@ -100,7 +94,8 @@ class Forgetting:
             text.write_rows(self._ledger, self._around.facets, plain)
         self._note(keys.values(), "excised", reason)
         lines = [seals.forgotten_line(uri, "excised", reason) for uri in uris]
-        self._publish(keys, ts, lines, actor=actor, cause=f"excised {len(keys)} things: {reason}")
+        cause = f"excised {len(keys)} things: {reason}"
+        self._publish(keys, ts, anew, lines, actor=actor, cause=cause)
         return Forgotten(self._turn.t, tuple(sorted(keys)), rows)
 
     def _forget_entries(self, keys: object) -> None:
@@ -140,13 +135,15 @@ class Forgetting:
         wanted = self._driver.keys(keys)
         uris = self._around.names.uris(self._driver, keys)
         ts: set[int] = set()
-        rows = 0
-        for table, end in (("record", "key"), ("edge_out", "src"), ("derivation", "src")):
-            for began, ended in self._driver.rows(
-                f"SELECT DISTINCT t_from, t_to FROM {table} WHERE {end} {{among}}", wanted
-            ):
+        for table, end in sealed.TOLD.items():
+            query = f"SELECT DISTINCT t_from, t_to FROM {table} WHERE {end} {{among}}"
+            for began, ended in self._driver.rows(query, wanted):
                 ts |= {began} if ended is None else {began, ended}
-            rows += self._driver.run(f"DELETE FROM {table} WHERE {end} {{among}}", wanted)
+        anew = Resealing(self._driver, self._around.names, ts)
+        rows = sum(
+            self._driver.run(f"DELETE FROM {table} WHERE {end} {{among}}", wanted)
+            for table, end in sealed.TOLD.items()
+        )
         self._driver.run("DELETE FROM edge_in WHERE src {among}", wanted)
         self._drop_search(wanted)
         self._forget_entries(wanted)
@@ -155,9 +152,8 @@ class Forgetting:
         self._note(keys, "retention", reason)
         lines = [seals.forgotten_line(uris[key], "retention", reason) for key in keys]
         changed = {uris[key]: key for key in keys}
-        self._publish(
-            changed, ts, lines, actor=actor, cause=f"retention: {len(keys)} things dropped"
-        )
+        cause = f"retention: {len(keys)} things dropped"
+        self._publish(changed, ts, anew, lines, actor=actor, cause=cause)
         more = len(unneeded) > len(keys)
         return Forgotten(self._turn.t, tuple(sorted(changed)), rows, more)
 
@@ -176,18 +172,17 @@ class Forgetting:
         self,
         changed: dict[Uri, int],
         ts: set[int],
+        anew: Resealing,
         lines: Sequence[str],
         *,
         actor: str,
         cause: str,
     ) -> None:
         """Seal anew what lost rows, forget the old salts, and publish."""
-        basis = Basis(self._turn.t, self._turn.instant, self._turn.instant)
-        reader = Reader(self._connection, SYSTEM, basis, self._around.terms)
-        look = Verification(self._connection, reader, self._around.terms, describe=None)
-        sealed = look.sealed_again(ts)
+        salts = {t: seals.new_salt() for t in sorted(ts)}
+        roots = anew.roots(salts)
         self._blank_salts(ts)
-        rows = [(t, self._turn.t, salt, root) for t, (salt, root) in sorted(sealed.items())]
+        rows = [(t, self._turn.t, salts[t], root) for t, root in roots.items()]
         self._ledger.insert(schema.resealed, rows)
         told = [*lines, *(seals.resealed_line(t, root) for t, _, _, root in rows)]
         leaves = seals.Leaves(seals.new_salt())
@@ -260,9 +255,17 @@ _VALUES_OF = """
 _ATTRIBUTES_OUT = """
     SELECT DISTINCT t_from FROM edge_out WHERE attributes IS NOT NULL AND src {among}
 """
-_ATTRIBUTES_IN = """
-    SELECT DISTINCT t_from FROM edge_out WHERE attributes IS NOT NULL AND dst {among}
+#: By the other copy of an edge, which has no attributes, those to a thing are found.
+_IN = """
+    (src, kind, dst, document, t_from) IN
+    (SELECT src, kind, dst, document, t_from FROM edge_in WHERE dst {among})
 """
+_ATTRIBUTES_IN = f"SELECT DISTINCT t_from FROM edge_out WHERE attributes IS NOT NULL AND {_IN}"
+#: Let the attributes of edges from, and to, these things go.
+_BLANK_OUT = """
+    UPDATE edge_out SET attributes = NULL WHERE attributes IS NOT NULL AND src {among}
+"""
+_BLANK_IN = f"UPDATE edge_out SET attributes = NULL WHERE attributes IS NOT NULL AND {_IN}"
 #: When was each thing of a type last said to have changed?
 _AGES = """
     SELECT entity.key, max(record.valid_from) FROM entity

@@ -6,16 +6,15 @@ it. What disagrees is named. Nothing is mended here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from lineal.errors import Damaged, InvalidUri
 from lineal.model import Uri
-from lineal.store import digest, flow, ledger, schema, seals, text
+from lineal.store import digest, flow, ledger, schema, sealed, seals, text
 from lineal.store.driver import Driver, Row
-from lineal.store.facts import supports_of
 from lineal.store.projecting import is_complete, search_rows
 from lineal.store.reading import Reader
 from lineal.store.rows import unpack_feed
@@ -109,8 +108,6 @@ class Verification:
         self._owners: dict[int, seals.Owner] = {}
         self._words: dict[int, str] = {}
         self._born: dict[int, list[str]] = {}
-        #: Which rows of facts to seal: all, or those of some transactions.
-        self._of_some: tuple[str, tuple[object, ...]] = ("", ())
 
     # ── The story ────────────────────────────────────────────────────────────────────────────
 
@@ -233,61 +230,14 @@ class Verification:
 
     def _lines(self) -> Iterator[tuple[str, int, seals.Owner, str]]:
         """Yield table, transaction, document and seal of every beginning and ending."""
-        for table, lines in (
-            ("record", self._record_lines()),
-            ("edge_out", self._edge_lines()),
-            ("derivation", self._derivation_lines()),
-        ):
+        telling = sealed.Telling(self._uris, self._owners, self._words, self._found.add)
+        for table in sealed.TOLD:
+            query = f"SELECT {sealed.columns(schema.metadata.tables[table])} FROM {table}"
             try:
-                for t, owner, line in lines:
-                    yield table, t, owner, line
+                for line in telling.lines(table, self._rows(table, query)):
+                    yield table, *line
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 self._found.add(table, f"A row names what is not there: {error}.")
-
-    def _facts(self, table: sa.Table) -> Iterator[Row]:
-        where, values = self._of_some
-        text = f"SELECT {_names(table)} FROM {table.name}{where}"
-        return self._rows(table.name, text, *values)
-
-    def _record_lines(self) -> Iterator[tuple[int, seals.Owner, str]]:
-        for row in self._facts(schema.record):
-            key, document, t_from, t_to, valid_from, valid_to, said, ended_at, reason, body = row
-            owner, uri = self._owners[document], self._uris[key]
-            yield t_from, owner, seals.record_line(uri, valid_from, valid_to, said, body)
-            if t_to is not None:
-                yield t_to, owner, _ended("r", uri, t_from, ended_at, reason)
-            elif (ended_at, reason) != (None, None):
-                self._found.add("record", f"{uri} has ended and has not.")
-
-    def _edge_lines(self) -> Iterator[tuple[int, seals.Owner, str]]:
-        for row in self._facts(schema.edge_out):
-            src, kind, dst, document, t_from, t_to, *times = row
-            valid_from, valid_to, said, ended_at, reason, layer, attributes = times
-            edge = (self._uris[src], self._words[kind], self._uris[dst])
-            owner = self._owners[document]
-            line = seals.edge_line(
-                *edge, valid_from, valid_to, said, schema.LAYERS[layer], attributes
-            )
-            yield t_from, owner, line
-            if t_to is not None:
-                yield t_to, owner, _ended("e", "\n".join(edge), t_from, ended_at, reason)
-            elif (ended_at, reason) != (None, None):
-                self._found.add("edge_out", f"{' '.join(edge)} has ended and has not.")
-
-    def _derivation_lines(self) -> Iterator[tuple[int, seals.Owner, str]]:
-        for row in self._facts(schema.derivation):
-            src, kind, dst, document, mark, t_from, t_to, *times = row
-            valid_from, valid_to, said, ended_at, reason, kept, why = times
-            edge = (self._uris[src], self._words[kind], self._uris[dst])
-            owner, digest_ = self._owners[document], bytes(mark)
-            supports = [(self._uris[a], how, self._uris[b]) for a, how, b in supports_of(kept)]
-            line = seals.derivation_line(edge, digest_, valid_from, valid_to, supports, why)
-            yield t_from, owner, line
-            if t_to is not None:
-                name = "\n".join((*edge, digest_.hex()))
-                yield t_to, owner, _ended("d", name, t_from, ended_at, reason)
-            if said or (t_to is None and (ended_at, reason) != (None, None)):
-                self._found.add("derivation", f"{' '.join(edge)} has a life it cannot have.")
 
     def _chain(self, clock: Row, leaves: Mapping[int, seals.Leaves]) -> bytes:
         """Every transaction holds the hash of the one before, and wrote what it says it wrote."""
@@ -349,33 +299,6 @@ class Verification:
             found.setdefault(t, []).append(seals.forgotten_line(uri, how, reason))
         for t, at, root in self._driver.rows("SELECT t, at, root FROM resealed"):
             found.setdefault(at, []).append(seals.resealed_line(t, bytes(root)))
-        return found
-
-    def sealed_again(self, ts: Collection[int]) -> dict[int, tuple[bytes, bytes]]:
-        """
-        Seal these transactions over what is left of them: return a new salt and root of each.
-
-        Of the things that a transaction named first, and of what else it wrote, nothing is ever
-        forgotten.
-        """
-        self._named()
-        self._words = {row[0]: row[1] for row in self._driver.rows("SELECT id, text FROM term")}
-        for number, source, name in self._driver.rows("SELECT id, source, name FROM document"):
-            self._owners[number] = (source, name)
-        leaves = {t: seals.Leaves(seals.new_salt()) for t in ts}
-        some = self._driver.keys(ts)
-        self._of_some = (" WHERE t_from {among} OR t_to {among}", (some, some))
-        for _, t, owner, line in self._lines():
-            if t in leaves:
-                leaves[t].add(owner, line)
-        others = self._others()
-        feeds = self._driver.among("SELECT t, changed FROM tx WHERE t {among}", ts)
-        found = {}
-        for t, changed in feeds:
-            line = seals.feed_line(self._uris[key] for key in unpack_feed(bytes(changed)))
-            told = [*others.get(t, ()), line]
-            salt, sums = leaves[t].salt, leaves[t].sums()
-            found[t] = (salt, seals.root(salt, sums, self._born.get(t, ()), told))
         return found
 
     # ── Copies and projections ───────────────────────────────────────────────────────────────
@@ -474,14 +397,6 @@ DROPPED = (
 _MASK = (1 << 63) - 1
 #: The newest root of each transaction that was sealed anew.
 _RESEALED = "SELECT t, root FROM resealed ORDER BY t, at"
-
-
-def _names(table: sa.Table) -> str:
-    return ", ".join(column.name for column in table.columns)
-
-
-def _ended(what: str, name: str, t_from: int, ended_at: int, reason: int) -> str:
-    return seals.ended_line(what, name, t_from, ended_at, schema.REASONS[reason])
 
 
 def _truth(value: object) -> object:
