@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.model import Event, Json, Response, Uri
+from lineal.model import EdgeStatement, Event, Json, Response, Uri
 from lineal.shapes.examining import Finding
-from lineal.store import Policy, concluding, schema, work
+from lineal.store import Policy, concluding, digest, schema, work
 from lineal.store.driver import Driver
 from tests.graphs import PLAYS, RUN, TEAM, TITLES, Graph, gone, new, said
 
@@ -261,6 +262,43 @@ def test_reasons_that_come_in_a_piece_of_work_to_edges_that_stand_are_sealed(
         while graph.store.follow_rules():
             pass
         assert graph.store.verify().sound
+
+
+def _peak(engine: str, documents: int) -> int:
+    """Return how much memory a verification takes, of so many documents with 100 edges each."""
+    note = "x" * 2_000
+    with new(engine) as graph:
+        for number in range(documents):
+            thing = Uri.of("dataset", "lake", f"d{number}")
+            edges = tuple(
+                EdgeStatement(
+                    thing, "derived_from", Uri.of("dataset", "lake", f"s{end}"), {"a": note}
+                )
+                for end in range(100)
+            )
+            graph.say(replace(said(thing), edges=edges))
+        tracemalloc.start()
+        assert graph.store.verify().sound
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+
+def test_a_verification_does_not_hold_what_it_looks_at(engine: str) -> None:
+    """Of 40,000 kB of edges it holds little more than of 10,000."""
+    small, large = _peak(engine, 50), _peak(engine, 200)
+
+    assert large - small < 10_000_000
+
+
+def test_a_digest_is_the_same_however_much_is_sorted_at_once(
+    full: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = full.store.digest()
+    monkeypatch.setattr(digest, "PORTION", 300)
+    monkeypatch.setattr(digest, "TOGETHER", 2)
+
+    assert full.store.digest() == whole
 
 
 def _counts(driver: Driver) -> dict[str, int]:

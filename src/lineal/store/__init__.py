@@ -560,7 +560,7 @@ class Store:
         *expected* are hashes that earlier verdicts gave, by their transaction: against them a
         history that was written anew as a whole is found too.
         """
-        with self._reading() as connection:
+        with self._reading() as connection, exporting.sorting_on_disk(connection):
             try:
                 basis = basis_of(connection, NOW, self.now())
             except Damaged as error:

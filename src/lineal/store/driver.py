@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, count
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,6 +17,8 @@ import sqlalchemy as sa
 
 Row: TypeAlias = "tuple[Any, ...]"
 
+#: The numbers of cursors: several may be open at once.
+_cursors = count()
 #: From how many rows on PostgreSQL takes them faster as one COPY.
 _COPY_FROM = 20
 #: Up to how many keys are written out in a query.
@@ -40,7 +42,8 @@ class Driver:
 
     def each(self, text: str, *values: object) -> Iterator[Row]:
         """Yield the rows that a query finds, without holding all of them."""
-        cursor = self._raw.cursor() if self.is_sqlite else self._raw.cursor(f"each_{id(self)}")
+        name = () if self.is_sqlite else (f"each_{next(_cursors)}",)
+        cursor = self._raw.cursor(*name)
         try:
             yield from cursor.execute(_text(text, self.is_sqlite), values)
         finally:

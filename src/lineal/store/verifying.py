@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from math import inf
+from operator import itemgetter
 
 import sqlalchemy as sa
 
@@ -179,7 +182,8 @@ class Verification:
             self._uris[key] = uri
             self._born.setdefault(t_from, []).append(uri)
             try:
-                sound = Uri(uri) == uri and Uri(uri).type == kind
+                named = Uri(uri)
+                sound = named == uri and named.type == kind
             except InvalidUri:
                 sound = False
             if not sound:
@@ -221,11 +225,13 @@ class Verification:
             for t, salt in self._driver.rows("SELECT t, salt FROM resealed ORDER BY t, at")
         )
         leaves: dict[int, seals.Leaves] = {t: seals.Leaves(salt) for t, salt in salts.items()}
-        for table, t, owner, line in self._lines():
-            if t not in leaves:
-                self._found.add(table, f"A row of {' '.join(owner)} is of transaction {t}.")
-                continue
-            leaves[t].add(owner, line)
+        # As they come: `add` would hold nearly all of them until the end.
+        for (table, t, owner), some in groupby(self._lines(), key=itemgetter(0, 1, 2)):
+            if t in leaves:
+                leaves[t].add_all(owner, map(itemgetter(3), some))
+            else:
+                for _ in some:
+                    self._found.add(table, f"A row of {' '.join(owner)} is of transaction {t}.")
         return leaves
 
     def _lines(self) -> Iterator[tuple[str, int, seals.Owner, str]]:
@@ -242,6 +248,7 @@ class Verification:
     def _chain(self, clock: Row, leaves: Mapping[int, seals.Leaves]) -> bytes:
         """Every transaction holds the hash of the one before, and wrote what it says it wrote."""
         others = self._others()
+        answers = _Along(self._answers(), self._stray)
         latest = {row[0]: bytes(row[1]) for row in self._driver.rows(_RESEALED)}
         before, expected = seals.GENESIS, 1
         text = (
@@ -259,7 +266,7 @@ class Verification:
             except Damaged as error:
                 self._found.add("tx", f"Transaction {t}: {error}")
                 known = []
-            told = [*others.get(t, ()), seals.feed_line(known)]
+            told = [*answers.of(t), *others.get(t, ()), seals.feed_line(known)]
             found = leaves[t]
             made = seals.root(found.salt, found.sums(), self._born.get(t, ()), told)
             if made != latest.get(t, bytes(root)):
@@ -277,23 +284,31 @@ class Verification:
         for t in hashes.keys() & self._expected.keys():
             if hashes[t] != self._expected[t]:
                 self._found.add("tx", f"History up to {t} is not what it was when that was kept.")
+        answers.of(inf)
         for t in others.keys() - leaves.keys():
-            self._found.add("response", f"Something was written by transaction {t}, which is not.")
+            self._stray(t)
         if (expected - 1, instant) != (clock[1], clock[2]) and (expected, clock[1]) != (1, 0):
             self._found.add(
                 "clock", f"The last transaction is {expected - 1}; the clock says {clock[1]}."
             )
         return before
 
-    def _others(self) -> dict[int, list[str]]:
-        """What else each transaction wrote: answers of sources, what it forgot and sealed anew."""
-        found: dict[int, list[str]] = {}
-        for document, t, body in self._rows("response", "SELECT document, t, body FROM response"):
+    def _stray(self, t: int) -> None:
+        self._found.add("response", f"Something was written by transaction {t}, which is not.")
+
+    def _answers(self) -> Iterator[tuple[int, str]]:
+        """Yield what is sealed of the answers of sources, each with its transaction, in order."""
+        query = "SELECT t, document, body FROM response ORDER BY t"
+        for t, document, body in self._rows("response", query):
             owner = self._owners.get(document)
             if owner is None:
                 self._found.add("response", f"There is no document {document}.")
                 continue
-            found.setdefault(t, []).append(seals.response_line(owner, body))
+            yield t, seals.response_line(owner, body)
+
+    def _others(self) -> dict[int, list[str]]:
+        """What else did each transaction write: what it forgot, and what it sealed anew?"""
+        found: dict[int, list[str]] = {}
         for key, t, how, reason in self._driver.rows("SELECT key, t, how, reason FROM forgotten"):
             uri = self._uris.get(key, "?")
             found.setdefault(t, []).append(seals.forgotten_line(uri, how, reason))
@@ -386,6 +401,26 @@ class Verification:
                 self._found.add(
                     "flow", f"{account.missing} notices of {account.source} are unaccounted for."
                 )
+
+
+class _Along:
+    """Lines in the order of the transactions that wrote them, taken along with those."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]], stray: Callable[[int], None]) -> None:
+        self._lines, self._stray = lines, stray
+        self._next = next(lines, None)
+
+    def of(self, t: float) -> list[str]:
+        """Return those of a transaction; what comes before it and was not taken is of none."""
+        found = []
+        while self._next is not None and self._next[0] <= t:
+            of, line = self._next
+            if of == t:
+                found.append(line)
+            else:
+                self._stray(of)
+            self._next = next(self._lines, None)
+        return found
 
 
 _CHUNK = 1_000
