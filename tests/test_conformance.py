@@ -389,6 +389,19 @@ def test_a_log_that_hangs_on_the_order_of_its_entries_is_found_out() -> None:
     assert verdicts(report)["tells entries apart"] == "broken"
 
 
+class Forgetful(OpenLineage):
+    """Says of its entries that none but the last one matters."""
+
+    def lasting(self, key: Key, entries: Any) -> set[int]:
+        return {len(entries) - 1}
+
+
+def test_a_log_that_lets_go_of_what_matters_is_found_out() -> None:
+    report = examine_log(Forgetful("openlineage"), entries(), shapes=Shapes.builtin())
+
+    assert verdicts(report)["folds a set"] == "broken"
+
+
 def test_source_test_tells_events_and_artifacts_again(tmp_path):
     (tmp_path / "log").mkdir()
     (tmp_path / "log/events.jsonl").write_text("\n".join(map(json.dumps, entries())))

@@ -11,7 +11,7 @@ A source is a tool as *reporter* of records. Three ways to be one:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -184,6 +184,24 @@ class LogSource(Protocol):
         A pure function of the *set* of entries: neither order nor repetition matters.
         None: the entries say nothing of it.
         """
+
+    @property
+    def way(self) -> str:
+        """How it folds; under another name other entries may matter, and all are read again."""
+
+    def order(self, entry: Mapping[str, Json]) -> tuple[int, str]:
+        """Return what orders an entry among others: its own time, then its hash."""
+
+    def lasting(self, key: Key, entries: Sequence[Mapping[str, Json]]) -> Collection[int]:
+        """
+        Return which of these entries still matter, by their places.
+
+        Folded with any that are later than all of these, they give the record that all give. Each
+        call may get what a call before it returned, and entries later than those.
+        """
+
+    def needs_all(self, key: Key, entries: Sequence[Mapping[str, Json]]) -> bool:
+        """Say whether, as these entries tell, what lasts is not enough, and all must be read."""
 
 
 __all__ = [

@@ -8,19 +8,21 @@ Source: https://openlineage.io/spec/2-0-2/OpenLineage.json and the facets beside
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from lineal import normalise
+from lineal import __version__, normalise
 from lineal.errors import InvalidUri
 from lineal.model import Instant, Json, Layer, Record, Uri
 from lineal.sources import Key, Marked
+from lineal.sources.openlineage import lasting
 from lineal.sources.openlineage.data_sets import draft_data_set, mentions, named
 from lineal.sources.openlineage.draft import Draft
-from lineal.sources.openlineage.events import Entry, Fault, check, hash_of, ordered
+from lineal.sources.openlineage.events import Entry, Fault, check, hash_of, ordered, time_of
 from lineal.sources.openlineage.files import read_events, read_paths
 from lineal.sources.openlineage.jobs import draft_job
 from lineal.sources.openlineage.naming import Names, key_of, subject_of
-from lineal.sources.openlineage.runs import draft_run
+from lineal.sources.openlineage.runs import draft_run, has_snapshots
 from lineal.sources.rewriting import with_rewrites
 
 
@@ -95,22 +97,56 @@ class OpenLineage:
         record = draft.record(self._name, key.document, observed_at=observed_at, said_at=last)
         return with_rewrites(record, self._names.platforms)
 
+    # ── What still matters ───────────────────────────────────────────────────────────────────
+
+    @property
+    def way(self) -> str:
+        """How events are folded: by this version, with names that have these aliases."""
+        text = repr((__version__, sorted(self._names.platforms.aliases.items())))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def order(self, entry: Mapping[str, Json]) -> tuple[int, str]:
+        """Return what orders an event: its own time in nanoseconds, then its hash."""
+        return time_of(entry), hash_of(entry)
+
+    def lasting(self, key: Key, entries: Sequence[Mapping[str, Json]]) -> set[int]:
+        """Return the places of those events that still matter; see `openlineage.lasting`."""
+        places = {hash_of(body): place for place, body in enumerate(entries)}
+        subject = subject_of(key)
+        known = self._speaking(key.resource, subject, ordered(entries))
+        if key.resource == "run":
+            found = lasting.of_run(self._names, known)
+        elif key.resource == "job":
+            found = lasting.of_job(self._names, known)
+        else:
+            found = lasting.of_data_set(self._names, known, subject)
+        return {places[known[place].hash] for place in found}
+
+    def needs_all(self, key: Key, entries: Sequence[Mapping[str, Json]]) -> bool:
+        """Say whether it is a run whose job tells snapshots: a later one may end any window."""
+        return key.resource == "run" and has_snapshots(ordered(entries))
+
+    # ── Writing ──────────────────────────────────────────────────────────────────────────────
+
     def _fill(self, draft: Draft, resource: str, entries: list[Entry]) -> Instant | None:
         """Fill the draft from the entries that speak of it; return the time of the last."""
-        if resource == "run":
-            known = [entry for entry in entries if self._run(entry) == draft.subject]
-            write = draft_run
-        elif resource == "job":
-            known = [entry for entry in entries if self._job(entry) == draft.subject]
-            write = draft_job
-        else:
-            found = mentions(self._names, entries, draft.subject)
+        known = self._speaking(resource, draft.subject, entries)
+        if resource in ("dataset", "model"):
+            found = mentions(self._names, known, draft.subject)
             if found:
                 draft_data_set(draft, found)
             return found[-1].at if found else None
         if known:
-            write(draft, known)
+            (draft_run if resource == "run" else draft_job)(draft, known)
         return known[-1].at if known else None
+
+    def _speaking(self, resource: str, subject: Uri, entries: list[Entry]) -> list[Entry]:
+        """Leave out the entries of other runs and jobs."""
+        if resource == "run":
+            return [entry for entry in entries if self._run(entry) == subject]
+        if resource == "job":
+            return [entry for entry in entries if self._job(entry) == subject]
+        return entries
 
     def _run(self, entry: Entry) -> Uri | None:
         return self._names.run(entry.job, entry.run.get("runId")) if entry.run else None

@@ -75,7 +75,7 @@ def ordered(bodies: Iterable[Mapping[str, Json]]) -> list[Entry]:
     """Return the set of entries in their one order: by event time, then hash, each once."""
     entries = {hash_of(body): body for body in bodies}
     return sorted(
-        (Entry(_time(body), digest, body) for digest, body in entries.items()),
+        (Entry(time_of(body), digest, body) for digest, body in entries.items()),
         key=lambda entry: (entry.time, entry.hash),
     )
 
@@ -89,7 +89,7 @@ def check(body: Json | Mapping[str, Json]) -> Mapping[str, Json]:
     """
     if not isinstance(body, Mapping):
         raise Fault("", f"an event is an object, not {_kind(body)}")
-    _time(body)
+    time_of(body)
     if body.get("run") is not None:
         _check_run(body)
     elif body.get("job") is None and body.get("dataset") is None:
@@ -150,7 +150,8 @@ def _check_facets(item: Mapping[str, Json], path: str, keys: Iterable[str]) -> N
             raise Fault(f"{path}.{key}", f"an object is needed, not {_kind(facets)}")
 
 
-def _time(body: Mapping[str, Json]) -> int:
+def time_of(body: Mapping[str, Json]) -> int:
+    """Return when an event happened, in nanoseconds since 1970; raises `Fault`."""
     when = body.get("eventTime")
     if when is None:
         raise Fault("eventTime", "missing")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lineal import normalise
@@ -57,6 +57,13 @@ def fold(said: Iterable[tuple[Instant, Json]]) -> dict[str, Facet]:
             else:
                 folded[name] = Facet(value, at)
     return folded
+
+
+def words(facets: Json) -> Iterator[tuple[str, dict[str, Json] | None]]:
+    """Go through facets with what counts of each; None: it is removed."""
+    for name, value in normalise.mapping(facets).items():
+        if isinstance(value, Mapping):
+            yield name, None if value.get("_deleted") is True else _content(value)
 
 
 def _content(value: Mapping[str, Json]) -> dict[str, Json]:

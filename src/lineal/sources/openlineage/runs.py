@@ -197,9 +197,8 @@ def _data_sets(draft: Draft, entries: Sequence[Entry], worker: Worker, began: In
 
 def _counted(entries: Sequence[Entry]) -> list[Entry]:
     """Return the events whose data sets count: all, or the last of each window of snapshots."""
-    facets = faceted.fold((entry.at, entry.job.get("facets")) for entry in entries)
-    pattern = normalise.mapping(facets.get("jobType", NOTHING).value.get("emissionPattern"))
-    if normalise.text(pattern.get("eventContentMode")) != "COMPLETE_SNAPSHOT":
+    pattern = _pattern(entries)
+    if not _says_snapshots(pattern):
         return list(entries)
     seconds = normalise.number(pattern.get("windowDuration"))
     width = int(seconds * 1_000_000_000) if seconds and seconds > 0 else None
@@ -208,6 +207,20 @@ def _counted(entries: Sequence[Entry]) -> list[Entry]:
         if any(entry.states(side) for side in SIDES):
             windows[entry.time // width if width else 0] = entry
     return sorted(windows.values(), key=lambda entry: (entry.time, entry.hash))
+
+
+def has_snapshots(entries: Sequence[Entry]) -> bool:
+    """Say whether the job of these events says that each is a complete snapshot."""
+    return _says_snapshots(_pattern(entries))
+
+
+def _pattern(entries: Sequence[Entry]) -> Mapping[str, Json]:
+    facets = faceted.fold((entry.at, entry.job.get("facets")) for entry in entries)
+    return normalise.mapping(facets.get("jobType", NOTHING).value.get("emissionPattern"))
+
+
+def _says_snapshots(pattern: Mapping[str, Json]) -> bool:
+    return normalise.text(pattern.get("eventContentMode")) == "COMPLETE_SNAPSHOT"
 
 
 def touched(names: Names, entries: Sequence[Entry], side: str) -> list[Touched]:
@@ -230,11 +243,13 @@ def touched(names: Names, entries: Sequence[Entry], side: str) -> list[Touched]:
 
 def _parts(references: Iterable[Mapping[str, Json]]) -> list[str]:
     """Return which partitions and files of a data set were named, in the place of the whole."""
-    found = {
-        normalise.member(str(reference["namespace"]), str(reference["name"]))
-        for reference in references
-    }
+    found = {member(reference) for reference in references}
     return sorted(part for part in found if part is not None)[:PARTS_LIMIT]
+
+
+def member(reference: Mapping[str, Json]) -> str | None:
+    """Return which partition or file of its data set is named in the place of the whole."""
+    return normalise.member(str(reference["namespace"]), str(reference["name"]))
 
 
 def _read(draft: Draft, item: Touched, models: set[Uri], began: Instant) -> Uri:
