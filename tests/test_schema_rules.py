@@ -93,6 +93,7 @@ def test_every_table_is_a_fact_a_projection_or_work() -> None:
     work = {
         *("clock", "tx", "document", "registered", "watch", "inbox"),
         *("log_entry", "log_body", "dead_letter", "raw", "flow", "standing", "deed"),
+        *("log_checkpoint", "log_since"),
         *("term", "facet_value", "response", "forgotten", "resealed", "ledger", "projection"),
         *("rule", "rule_work", "finding"),
     }

@@ -45,6 +45,8 @@ def fill(graph: Graph) -> None:
         for name in ("a", "b"):
             work.mark(ledger, "orc", name, deleted=False, due_at=0)
             work.keep(ledger, "log", name, {"entry": name}, [f"job:{name}"], 5)
+            folded = work.Settled("log", f"job:{name}", "way", None, frozenset(), (), frozenset())
+            work.settle(ledger, folded)
             work.bury_event(ledger, Event("orc", {"bad": name}, 1), ValueError(name), 3)
         work.stand(ledger, "orc", failures=2, reason="down")
         work.stand(ledger, "exp", held=3, held_at=5)

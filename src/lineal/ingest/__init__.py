@@ -7,10 +7,10 @@ the kept entries of a log source). A fetch takes the mark's number before it ask
 counts only if no later answer was written: so order, repetition and overlap change nothing, and a
 sweep finds what no event told. An error of a source never removes anything.
 
-The rooms: `receiving` and `understanding` of events, `asking` of sources, `judging` and
-`settling` of answers, `examining` of what does not fit, `patience` with sources that fail,
-`referring` to what nobody described, `sweeping`, the `guard` against mass removal, `loading` of
-snapshots, `rebuilding` from what was kept.
+The rooms: `receiving` and `understanding` of events, `asking` of sources, `folding` of
+logs, `judging` and `settling` of answers, `examining` of what does not fit, `patience` with sources
+that fail, `referring` to what nobody described, `sweeping`, the `guard` against mass removal,
+`loading` of snapshots, `rebuilding` from what was kept.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import structlog
 
 from lineal.errors import InvalidEvent, Overloaded, StoreError
-from lineal.ingest.asking import Answers, Fold, Lane, Workers, threads
+from lineal.ingest.asking import Answers, Lane, Workers, threads
 from lineal.ingest.examining import Examining
+from lineal.ingest.folding import Fold
 from lineal.ingest.guard import HELD_COUNT, HELD_FLOOR, HELD_SHARE
 from lineal.ingest.judging import GRACE, TRIES, Dead, Word
 from lineal.ingest.loading import Loading, Snapshot

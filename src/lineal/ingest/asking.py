@@ -20,14 +20,11 @@ import structlog
 
 from lineal.errors import LinealError, SourceDown, SourceGarbled
 from lineal.points import reached
-from lineal.sources import Fetched, FetchedSource, Key, LogSource
-from lineal.store import Store, work
+from lineal.sources import Fetched, FetchedSource, Key
 from lineal.store.work import Dirty
 
 log = structlog.get_logger("lineal.ingest")
 
-#: So many documents of a log source are folded in one turn.
-FOLDED = 500
 #: A lane holds questions for so many seconds, and at most so many for each place; what has waited
 #: longer than `STALE` is given back.
 AHEAD, MOST, STALE = 0.5, 32, 30.0
@@ -296,31 +293,3 @@ def in_our_words(error: Exception, dirty: Dirty) -> LinealError:
         return error
     log.exception("source failed", source=dirty.source, document=dirty.document)
     return SourceGarbled(f"{dirty.source} {dirty.document}: {error!r}.")
-
-
-class Fold:
-    """The way to a log source: its answers are folded from what is kept, here and now."""
-
-    places, batch, asked, appetite, is_busy = 1, FOLDED, 0, 1, False
-    asking: tuple[Dirty, ...] = ()
-
-    def __init__(self, source: LogSource, answers: Answers, store: Store) -> None:
-        self._source, self._answers, self._store = source, answers, store
-
-    def ask(self, some: Sequence[Dirty], most: int) -> list[Dirty]:
-        """Fold documents; their answers are there at once."""
-        self._answers.put([Asked(dirty, self._one(dirty)) for dirty in some])
-        return []
-
-    def _one(self, dirty: Dirty) -> Fetched | LinealError:
-        key = Key.of(dirty.document)
-        try:
-            with self._store.looking() as driver:
-                entries = work.entries(driver, dirty.source, dirty.document)
-            return Fetched(key, self._source.fold(key, entries, observed_at=self._store.now()))
-        except Exception as error:
-            return in_our_words(error, dirty)
-
-    def close(self, until: float) -> list[Dirty]:
-        """Nothing is open."""
-        return []

@@ -57,6 +57,7 @@ class Rebuilding:
         """
         if name in self._logs:
             with self._store.working() as ledger:
+                work.unsettle_all(ledger, name)
                 return Rebuilt(work.mark_all(ledger, name, self._store.now()), 0)
         if name not in self._fetched:
             known = ", ".join(sorted({*self._fetched, *self._logs})) or "none"

@@ -22,6 +22,7 @@ from lineal.store.driver import Driver, Row
 from lineal.store.facts import supports_of
 from lineal.store.resealing import Resealing
 from lineal.store.turns import Turn
+from lineal.store.work.entries import unsettle
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Forgetting:
             where = "source = ? AND document = ?"
             entries = self._ledger.find(schema.log_entry, where, source, name)
             self._ledger.delete(schema.log_entry, entries)
+            unsettle(self._driver, source, name)
             for entry in entries:
                 self._drop_body(entry[2])
 

@@ -9,8 +9,8 @@ Four families, told apart because they may be spread over machines differently o
   in the same commit and can be made again from them;
 * **references** (``term``, ``facet_value``) are small and joined by everything;
 * **work** (``clock``, ``tx``, ``document``, ``response``, ``watch``, ``inbox``, ``log_entry``,
-  ``dead_letter``, ``raw``, ``flow``, ``standing``, ``deed``, ``registered``, ``rule``,
-  ``rule_work``) needs one order or row locks, and stays in one place.
+  ``log_checkpoint``, ``log_since``, ``dead_letter``, ``raw``, ``flow``, ``standing``, ``deed``,
+  ``registered``, ``rule``, ``rule_work``) needs one order or row locks, and stays in one place.
 
 Times are microseconds since 1970 UTC. ``t`` is the number of a transaction. Every fact row has
 ``[t_from, t_to)``, when we held it, and ``[valid_from, valid_to)``, when it was so; a row that
@@ -369,6 +369,31 @@ log_body = Table(
     Column("source", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+)
+
+#: Up to where a document of a log was folded: by which way, after how many of its notices, and
+#: which of those entries still matter, as JSON. It follows from them; see `store.work.entries`.
+log_checkpoint = Table(
+    "log_checkpoint",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("way", Text, nullable=False),
+    Column("told", BigInteger, nullable=False),
+    Column("lasting", Text, nullable=False),
+    #: The sum of the seals of this row and of those in `log_since`.
+    Column("seal", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Which entries of a document came since its checkpoint.
+log_since = Table(
+    "log_since",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 dead_letter = Table(

@@ -23,6 +23,7 @@ from lineal.store.reading import Reader
 from lineal.store.rows import unpack_feed
 from lineal.store.terms import Terms
 from lineal.store.text import Describe
+from lineal.store.work.entries import damaged
 
 #: How many disagreements of one sort are named; the rest are counted.
 NAMED = 20
@@ -127,6 +128,7 @@ class Verification:
             # Search rows are made from facts: they are looked at once those are sound.
             self._searchable()
         self._in_place()
+        self._checkpoints()
         for table in schema.metadata.sorted_tables:
             if table.name not in self._counts:
                 self._counts[table.name] = self._count(table.name)
@@ -401,6 +403,13 @@ class Verification:
                 self._found.add(
                     "flow", f"{account.missing} notices of {account.source} are unaccounted for."
                 )
+
+    def _checkpoints(self) -> None:
+        """What logs were folded up to is as it was written, with all that came since."""
+        for source, document in damaged(self._driver):
+            self._found.add(
+                "log_checkpoint", f"That of {document!r} of {source!r} is not as it was written."
+            )
 
 
 class _Along:

@@ -16,7 +16,17 @@ from lineal.store.findings import (
     note_findings,
 )
 from lineal.store.flow import Account, accounts, depth, pending
-from lineal.store.work.entries import entries, keep
+from lineal.store.work.entries import (
+    Checkpoint,
+    Kept,
+    Reading,
+    Settled,
+    entries,
+    keep,
+    recent,
+    settle,
+    unsettle_all,
+)
 from lineal.store.work.inbox import Waiting, done, receive, waiting
 from lineal.store.work.letters import (
     DeadLetter,
@@ -82,16 +92,20 @@ from lineal.store.work.sweeps import (
 
 __all__ = [
     "Account",
+    "Checkpoint",
     "Counted",
     "DeadLetter",
     "Deed",
     "Dirty",
     "Examined",
     "Found",
+    "Kept",
     "Line",
     "Mark",
     "Raw",
+    "Reading",
     "Row",
+    "Settled",
     "SourceHealth",
     "Standing",
     "Taking",
@@ -145,8 +159,10 @@ __all__ = [
     "put_off",
     "ready",
     "receive",
+    "recent",
     "replay_document",
     "said_when",
+    "settle",
     "stand",
     "standing",
     "standings",
@@ -155,6 +171,7 @@ __all__ = [
     "undescribed",
     "unfit_subjects",
     "unlisted",
+    "unsettle_all",
     "waiting",
     "which_live",
     "with_letters",
