@@ -17,7 +17,16 @@ from psycopg.rows import tuple_row
 from lineal.access import LOCAL
 from lineal.enrich.rules import RuleBook, builtin_rules
 from lineal.errors import ConfigError, NotFound
-from lineal.model import Json, Moment, Record, Response, State, Statement, Uri
+from lineal.model import (
+    EdgeStatement,
+    Json,
+    Moment,
+    Record,
+    Response,
+    State,
+    Statement,
+    Uri,
+)
 from lineal.shapes import Shapes
 from lineal.store import Policy, work
 from lineal.store.rows import unpack_feed
@@ -118,6 +127,30 @@ def test_what_was_excised_is_not_taken_in_again(graph: Graph) -> None:
 
     assert graph.thing(ALICE).attributes == {}
     assert graph.edges(ALICE) == {("member_of", TEAM)}
+    assert graph.store.verify().sound
+
+
+def test_what_was_excised_of_edges_is_not_taken_in_again(graph: Graph) -> None:
+    """Of those that begin at the thing and of those that lead to it, whoever states them."""
+
+    def stated(role: str) -> tuple[Record, Record]:
+        own = EdgeStatement(ALICE, "member_of", TEAM, {"role": role})
+        other = EdgeStatement(PLAYS, "owned_by", ALICE, {"since": role})
+        return (
+            replace(said(ALICE, source="people", name="Alice"), edges=(own,)),
+            replace(said(PLAYS, rows=1), edges=(other,)),
+        )
+
+    graph.say(*stated("analyst"))
+    graph.store.excise([ALICE], reason="asked for it", actor="dpo")
+    again = graph.say(*stated("analyst"))
+    graph.say(*stated("lead"))
+    with graph.store.looking() as driver:
+        kept = driver.rows("SELECT attributes FROM edge_out WHERE attributes IS NOT NULL")
+
+    assert kept == []
+    assert again.t is None
+    assert graph.edges(ALICE) == {("member_of", TEAM), ("owns", PLAYS)}
     assert graph.store.verify().sound
 
 

@@ -102,13 +102,14 @@ class Forgetting:
     def _forget_entries(self, keys: object) -> None:
         """Kept events of the documents about these things hold values too."""
         self._ledger.hold_marks()
+        dropped: set[str] = set()
         for source, name in self._driver.rows(_ABOUT, keys):
             where = "source = ? AND document = ?"
             entries = self._ledger.find(schema.log_entry, where, source, name)
             self._ledger.delete(schema.log_entry, entries)
             unsettle(self._driver, source, name)
-            for entry in entries:
-                self._drop_body(entry[2])
+            dropped.update(entry[2] for entry in entries)
+        self._drop_bodies(dropped)
 
     def _forget_wordings(self, names: Iterable[Row]) -> None:
         """So does what these documents were worded from, or could not be."""
@@ -119,10 +120,12 @@ class Forgetting:
             raws = self._ledger.find(schema.raw, where, source, name)
             self._ledger.delete(schema.raw, raws)
 
-    def _drop_body(self, digest: str) -> None:
-        """Drop a kept event that no document needs any more."""
-        if not self._driver.rows("SELECT 1 FROM log_entry WHERE digest = ?", digest):
-            bodies = self._ledger.find(schema.log_body, "digest = ?", digest)
+    def _drop_bodies(self, digests: set[str]) -> None:
+        """Drop those of these kept events that no document needs any more."""
+        if digests:
+            # Entries are not found by what they hold: all are gone through, so once for all.
+            needed = {digest for (digest,) in self._driver.among(_NEEDED, digests)}
+            bodies = self._ledger.find_among(schema.log_body, "digest {among}", digests - needed)
             self._ledger.delete(schema.log_body, bodies)
 
     # ── Old occurrences ──────────────────────────────────────────────────────────────────────
@@ -246,6 +249,8 @@ def _supporting(driver: Driver, old: Collection[int]) -> set[int]:
     return needed & set(old)
 
 
+#: Which of these kept events does any document rest on?
+_NEEDED = "SELECT DISTINCT digest FROM log_entry WHERE digest {among}"
 #: Which documents are about these things, and which say anything of them?
 _ABOUT = "SELECT source, name FROM document WHERE subject {among}"
 _SPEAKING = f"{_ABOUT} OR id IN (SELECT document FROM record WHERE key {{among}})"

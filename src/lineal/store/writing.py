@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from lineal.model import Instant, Json, Record, Removal, Statement, Uri, Viewer
+from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Statement, Uri, Viewer
 from lineal.points import reached
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
@@ -345,7 +345,7 @@ class Transaction:
         self._begin_statements(
             word, {uri: facts.begun_of(one, record) for uri, one in said.items()}
         )
-        edges = facts.edges_of(record)
+        edges = self._edges_of(record)
         self._begin_edges(
             word, {name: facts.begun_edge(one, record) for name, one in edges.items()}
         )
@@ -371,7 +371,7 @@ class Transaction:
         self._end_statements(word, ended)
         self._things.update(begun)
         self._begin_statements(word, begun)
-        said = facts.edges_of(record)
+        said = self._edges_of(record)
         ended_edges, begun_edges = facts.edge_difference(links, said, record, nature)
         self._end_edges(word, ended_edges)
         self._begin_edges(word, begun_edges)
@@ -383,6 +383,19 @@ class Transaction:
         return {
             uri: Statement(uri, {}, one.valid_from) if self._keys[uri] in self._excised else one
             for uri, one in said.items()
+        }
+
+    def _edges_of(self, record: Record) -> dict[facts.EdgeId, EdgeStatement]:
+        """Return a record's edges; at things whose values were removed on purpose without any."""
+        edges = facts.edges_of(record)
+        if not self._excised:
+            return edges
+        keys, excised = self._keys, self._excised
+        return {
+            name: edge
+            if excised.isdisjoint((keys[edge.start], keys[edge.end]))
+            else edge._replace(attributes={})
+            for name, edge in edges.items()
         }
 
     def _begin_statements(self, word: Word, begun: Mapping[Uri, facts.BegunStatement]) -> None:
