@@ -28,7 +28,7 @@ def _but(**fields: object) -> bytes:
 
 _CLOUD = {"specversion": "1.0", "id": "1", "source": "tool", "type": "changed"}
 POISON: dict[str, bytes] = {
-    "nothing": b"",
+    "a NUL alone": b"\x00",
     "blanks": b" \n\t ",
     "no JSON": b"{not json",
     "half of an event": _but()[:20],

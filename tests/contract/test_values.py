@@ -206,12 +206,11 @@ _SAID: dict[str, type[StoreError]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 @pytest.mark.parametrize(("code", "meaning"), _SAID.items())
 def test_a_server_that_refuses_a_value_is_not_taken_for_one_that_is_away(
-    engine: str, graph: Graph, code: str, meaning: type[StoreError]
+    graph: Graph, code: str, meaning: type[StoreError]
 ) -> None:
-    if engine == "sqlite":
-        pytest.skip("SQLite has no such codes")
     raising = f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{code}'; END $$"
     with pytest.raises(meaning) as raised, graph.store.working() as ledger:
         ledger.driver.run(raising)
@@ -219,9 +218,8 @@ def test_a_server_that_refuses_a_value_is_not_taken_for_one_that_is_away(
     assert isinstance(raised.value, Unreachable) == (meaning is Unreachable)
 
 
-def test_a_value_that_an_index_cannot_hold_is_said_to_be_that(engine: str, graph: Graph) -> None:
-    if engine == "sqlite":
-        pytest.skip("SQLite holds any")
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_value_that_an_index_cannot_hold_is_said_to_be_that(graph: Graph) -> None:
     for value in (LONG, "a\0b"):
         with pytest.raises(Unstorable), graph.store.working() as ledger:
             ledger.insert(schema.facet_value, [(1, "tag", value)])

@@ -176,9 +176,9 @@ class Runner:
         deeds: list[tuple[str, dict[str, object]]] = [("/sources/faulty/sweep", {})]
         if point == "letters-purged":
             self.senders.throw_away()
-            deeds.append(("/dead-letters/purge", {"reason": "tried"}))
+            deeds.append(("/dead-letters/purge", {"all": True, "reason": "tried"}))
         elif point == "letters-replayed" or self.dice.random() < 0.2:
-            deeds.append(("/dead-letters/replay", {}))
+            deeds.append(("/dead-letters/replay", {"all": True}))
         try:
             with httpx2.Client(timeout=5, trust_env=False) as http:
                 for path, body in deeds:

@@ -210,7 +210,7 @@ class Senders:
         if answer.status_code == 503:
             self.refused += 1
             return False
-        assert answer.status_code in (201, 202), answer.text
+        assert answer.status_code in (201, 202), (answer.status_code, answer.text)
         return True
 
 

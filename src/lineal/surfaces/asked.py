@@ -13,9 +13,11 @@ _TRANSACTION = re.compile(r"t:([0-9]{1,15})")
 _FIX = "Write a time as 2026-11-23T06:40Z, or a transaction as t:123."
 
 
-def moment(known_at: str | None = None, valid_at: str | None = None) -> Moment:
+def moment(known_at: str | None = None, valid_at: str | None = None, *, before: str = "") -> Moment:
     """
     Return the two times of a question; what is empty is now.
+
+    *before* is what the names of the arguments begin with.
 
     >>> moment("t:7")
     Moment(known_t=7, known_at=None, valid_at=None, pinned=False)
@@ -27,10 +29,10 @@ def moment(known_at: str | None = None, valid_at: str | None = None) -> Moment:
     if not known and not valid:
         return NOW
     transaction = _TRANSACTION.fullmatch(known)
-    at = _instant("valid_at", valid)
+    at = _instant(f"{before}valid_at", valid)
     if transaction:
         return Moment(known_t=int(transaction[1]), valid_at=at)
-    return Moment(known_at=_instant("known_at", known), valid_at=at)
+    return Moment(known_at=_instant(f"{before}known_at", known), valid_at=at)
 
 
 def _instant(name: str, text: str) -> Instant | None:

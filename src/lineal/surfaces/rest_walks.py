@@ -52,7 +52,7 @@ async def earlier(
         raise InvalidQuery(
             "It is not said from when on.", fix="Give from_known_at, from_valid_at, or both."
         )
-    return asked.moment(from_known_at, from_valid_at)
+    return asked.moment(from_known_at, from_valid_at, before="from_")
 
 
 Earlier = Annotated[Moment, Depends(earlier)]
