@@ -164,8 +164,12 @@ def test_every_rule_says_what_it_means_and_when_it_is_wrong() -> None:
 
 
 @EACH_CASE
-def test_a_fixture_holds_in_every_order_of_its_statements(name: str, case: Case) -> None:
-    for order in islice(permutations(records_of(case)), 24):
+def test_a_fixture_holds_in_every_order_of_its_statements(
+    engine: str, name: str, case: Case
+) -> None:
+    # What follows from which order is no matter of the database; to make one takes a while there.
+    most = 24 if engine == "sqlite" else 3
+    for order in islice(permutations(records_of(case)), most):
         with graph(RULES[name]) as one:
             for record in order:
                 one.commit(replace(record, said_at=None))
