@@ -229,8 +229,8 @@ def _with_depths(found: Found) -> Iterable[str]:
             "Targets beside stored peers are of peers that tell depths, as Lineal does; the best"
             " above may tell ids only. Of those that tell depths, in times of Lineal's:"
             f" {'; '.join(told)}. Where that misses too, the peer takes fewer times of C's than"
-            " that by which the target was set: SQLite 156 for a typical table and 78 for three hops,"
-            " Kùzu 37 for a hub, 20 for the widest and 31 for Q7."
+            " that by which the target was set: SQLite 156 for a typical table and 78 for three"
+            " hops, Kùzu 37 for a hub, 20 for the widest and 31 for Q7."
         )
         yield ""
 
