@@ -383,9 +383,38 @@ def _profiles(found: Found) -> Iterable[str]:
         " it, counts for the function that calls it."
     )
     yield ""
+    for part, why in _WHY.items():
+        if any(part in what for what in found.profiles):
+            yield why
+            yield ""
     for what, shares in sorted(found.profiles.items()):
         yield f"* {what}: " + ", ".join(f"{_plain(name)} {share:.0%}" for name, share in shares)
     yield ""
+
+
+#: Why a target is missed, by a part of what is measured.
+_WHY = {
+    "a mask of kinds": (
+        "*A mask of kinds* looks up the kind of each edge of a row, also of those that do not"
+        " count; the lean walk beside it goes over rows that hold nothing but the edges of the"
+        " answer."
+    ),
+    "moved edges, hub": (
+        "*A hub over rows made anew* lies in two arrays: at each step the walk looks whether a row"
+        " was made anew, and puts what it reached together from both in one order."
+    ),
+    "until a typical walk shows it": (
+        "*Until a walk shows an upsert*: the engine stands at the commit in half a millisecond. The"
+        " walk that comes to the changed rows first has them made anew, for which the database is"
+        " asked what is said now; later walks find them made."
+    ),
+    "closure of a typical": (
+        "*A closure over HTTP*: three quarters are the answer itself. Its page tells of a hundred"
+        " things what is said of them, from the database, with names, owners and stages; the walk"
+        " and its counts are a small part. The way in and out through the web framework is what the"
+        " least that can be asked takes."
+    ),
+}
 
 
 def _plain(name: str) -> str:
