@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from lineal.enrich.rules import RuleBook, builtin_rules
-from lineal.model import EdgeStatement, Event, Json, Response, Uri
+from lineal.model import EdgeStatement, Event, Json, Response, Statement, Uri
 from lineal.shapes.examining import Finding
 from lineal.store import Policy, concluding, digest, schema, work
 from lineal.store.driver import Driver
@@ -125,6 +125,66 @@ def test_a_sound_graph_is_found_sound(full: Graph) -> None:
     assert set(verdict.counts) == set(TABLES)
     assert verdict.digest == full.store.digest()
     assert all(verdict.counts[name] for name in TABLES), "a table is empty: nothing is tried on it"
+
+
+def _by_one_of_two(graph: Graph) -> None:
+    """Two documents speak of a thing, and one says something else."""
+    graph.say(said(PLAYS, tags=["gold"]), said(PLAYS, source="lake", tags=["a::b"]))
+    graph.say(said(PLAYS, tags=["silver"]))
+
+
+def _by_another_document(graph: Graph) -> None:
+    """A document says something else of what another one is about."""
+    part = Statement(TITLES, {"name": "All titles"})
+    graph.say(said(TITLES, tags=["gold"]), said(PLAYS, source="lake", parts=[part]))
+    graph.say(said(PLAYS, source="lake", parts=[Statement(TITLES, {"name": "Some titles"})]))
+
+
+def _after_its_first_source(graph: Graph) -> None:
+    """The source that is to speak of a thing first has deleted it, and another says more."""
+    graph.store.register({("dataset", "lake"): "lake"})
+    graph.say(said(PLAYS, name="Plays"), said(PLAYS, source="lake", name="All plays"))
+    graph.say(gone(said(PLAYS, source="lake")))
+    graph.say(said(PLAYS, name="More plays"))
+
+
+def _before_its_first_source(graph: Graph) -> None:
+    """A source speaks of a thing that another one is to speak of first, and never did."""
+    graph.say(said(PLAYS, name="Plays"))
+    graph.store.register({("dataset", "lake"): "lake"})
+    graph.say(said(PLAYS, name="More plays"))
+
+
+def _from_hand_to_hand(graph: Graph) -> None:
+    """In one transaction one document stops to speak of a thing, and another begins."""
+    part = Statement(TITLES, {"name": "Titles"})
+    graph.say(said(PLAYS, parts=[part]), said(RUN, source="orc"))
+    other = Statement(TITLES, {"name": "All titles"})
+    graph.say(said(PLAYS), said(RUN, source="orc", parts=[other]))
+    graph.say(said(PLAYS, parts=[other]), said(RUN, source="orc", parts=[part]))
+
+
+def _what_was_excised(graph: Graph) -> None:
+    """A thing of which values were forgotten on purpose goes, and comes again."""
+    graph.say(said(TEAM, name="Data people"))
+    graph.store.excise([TEAM], reason="left the company", actor="dpo")
+    graph.say(gone(said(TEAM)))
+    graph.say(said(TEAM, name="Data people again"))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        _by_one_of_two, _by_another_document, _after_its_first_source, _before_its_first_source,
+        _from_hand_to_hand, _what_was_excised,
+    ],
+)  # fmt: skip
+def test_what_is_found_is_what_all_documents_together_say(
+    graph: Graph, history: Callable[[Graph], None]
+) -> None:
+    history(graph)
+
+    assert graph.store.verify().sound
 
 
 @pytest.mark.parametrize("table", TABLES)

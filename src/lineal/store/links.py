@@ -264,6 +264,9 @@ class Links(Snapshot):
 
     def joins(self, keys: Iterable[int]) -> list[Link]:
         """Which claims join these things to other names of them, and those to others again?"""
+        if not self._supposed and not self.kinds(IDENTITY):
+            # Nothing was ever said to be one with another.
+            return []
         seen = set(keys)
         frontier, found = set(seen), set[Link]()
         while frontier:

@@ -110,16 +110,20 @@ _NEXT = """
 
 
 def said_alone(
-    words: Iterable[Record | Removal], new: Collection[Uri]
+    words: Iterable[Record | Removal], new: Collection[Uri], known: Collection[Uri]
 ) -> dict[Uri, Mapping[str, Json]]:
-    """Return what is said of new things of which one statement, or none, speaks."""
+    """
+    Return what is said of things of which one statement speaks, or none of what is *new*.
+
+    Of what is *known* no document says anything but these, not even that it is gone.
+    """
     alone: dict[Uri, Mapping[str, Json]] = {uri: {} for uri in new}
     met: set[Uri] = set()
     for word in words:
         for statement in word.statements if isinstance(word, Record) else ():
             if statement.uri in met:
                 alone.pop(statement.uri, None)
-            elif statement.uri in alone:
+            elif statement.uri in alone or statement.uri in known:
                 alone[statement.uri] = statement.attributes
             met.add(statement.uri)
     return alone
@@ -145,19 +149,18 @@ def search_rows(
     """
     Return the search row of each of these things that may have another, as it is now.
 
-    *alone* is what is said of things that are new, *before* what was said of those of which one
-    statement was replaced.
+    *alone* is what is said of things of which nothing else is said, *before* what was said of those
+    of which one statement was replaced.
     """
+    said: dict[Uri, Mapping[str, Json]] = {uri: alone[uri] for uri in alone if uri in keys}
+    others, single = {uri: key for uri, key in keys.items() if uri not in said}, set(said)
+    if others:
+        read, singly = _said(driver, reader, others)
+        said.update(read)
+        single |= singly
     made = Projected({}, {})
-    for uri, attributes in alone.items():
-        if uri in keys:
-            made.rows[keys[uri]] = describe(uri, attributes, False)
-    others = {uri: key for uri, key in keys.items() if key not in made.rows}
-    if not others:
-        return made
-    said, single = _said(driver, reader, others)
     for uri, attributes in said.items():
-        key, row = others[uri], describe(uri, attributes, False)
+        key, row = keys[uri], describe(uri, attributes, False)
         if uri in single and uri in before:
             told = together([msgspec.json.decode(before[uri])])
             made.old[key] = describe(uri, told, False)

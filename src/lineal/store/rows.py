@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from operator import sub
 from typing import Any, NamedTuple
@@ -190,6 +191,7 @@ def _key_of_ending(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return row[3:]
 
 
+@lru_cache(maxsize=8)
 def _ending(table: sa.Table) -> str:
     where = " AND ".join(f"{column.name} = ?" for column in table.primary_key)
     return f"UPDATE {table.name} SET t_to = ?, ended_at = ?, reason = ? WHERE {where}"

@@ -20,6 +20,7 @@ from lineal.store import observed, schema
 from lineal.store.basis import Basis
 from lineal.store.driver import Driver
 from lineal.store.meter import Meter, MeteredDriver, WholeDriver
+from lineal.store.names import Names
 from lineal.store.terms import Terms
 
 
@@ -34,9 +35,14 @@ class Snapshot:
         terms: Terms,
         *,
         keys: dict[Uri, int] | None = None,
+        names: Names | None = None,
         meter: Meter | None = None,
     ) -> None:
-        """*keys* are those that a transaction knows already, and goes on to learn."""
+        """
+        *keys* are those that a transaction knows already, and goes on to learn.
+
+        *names* are what its store remembers of others.
+        """
         if not isinstance(viewer, Viewer):
             raise TypeError("Nothing is read without a viewer.")
         self._connection, self._terms = connection, terms
@@ -48,7 +54,9 @@ class Snapshot:
         self.meter = meter
         self._driver = Driver(connection) if meter is None else MeteredDriver(connection, meter)
         self._keys: dict[Uri, int] = {} if keys is None else keys
-        self._uris: dict[int, Uri] = {}
+        self._learns = keys is not None
+        self._uris: dict[int, Uri] = {key: uri for uri, key in self._keys.items()}
+        self._names = Names() if names is None else names
         self._registered: dict[tuple[str, str], str] | None = None
         #: What an open transaction changed and cannot yet be found by its search rows.
         self.unindexed: Collection[Uri] = frozenset()
@@ -127,11 +135,9 @@ class Snapshot:
         wanted = set(uris)
         missing = {one for one in wanted if one not in self._keys}
         if missing:
-            rows = self._driver.among("SELECT uri, key FROM uri WHERE uri {among}", missing)
-            for text, key in rows:
-                uri = str.__new__(Uri, text)
-                self._keys[uri] = key
-                self._uris[key] = uri
+            found = self._names.keys(self._driver, missing)
+            self._keys.update(found)
+            self._uris.update(zip(found.values(), found, strict=True))
         return {uri: self._keys[uri] for uri in wanted if uri in self._keys}
 
     def uris(self, keys: Iterable[int]) -> dict[int, Uri]:
@@ -139,8 +145,10 @@ class Snapshot:
         wanted = set(keys)
         missing = {one for one in wanted if one not in self._uris}
         if missing:
-            rows = self._driver.among("SELECT key, uri FROM entity WHERE key {among}", missing)
-            self._uris.update((key, str.__new__(Uri, text)) for key, text in rows)
+            found = self._names.uris(self._driver, missing)
+            self._uris.update(found)
+            if self._learns:
+                self._keys.update(zip(found.values(), found, strict=True))
         return {key: self._uris[key] for key in wanted}
 
     def types(self, keys: Iterable[int]) -> dict[int, str]:

@@ -239,7 +239,7 @@ def write_rows(
         key
         for key in ordered
         if key not in before
-        or texts[key] != texts_of(before[key])
+        or _is_other_text(rows[key], before[key], texts[key])
         or set(pairs[key]) != set(pairs_of(before[key]))
     ]
     if driver.is_sqlite:
@@ -248,6 +248,12 @@ def write_rows(
         driver.many(text, [(key, told_facets(listed[key]), *texts[key]) for key in moved])
     else:
         driver.many(_REPLACE_VECTOR, [(key, _vector(rows[key]), listed[key]) for key in moved])
+
+
+def _is_other_text(row: SearchRow, old: SearchRow, texts: tuple[str, ...]) -> bool:
+    """Are the tokens of a row, which are *texts*, other than those of another?"""
+    told = (row.name, row.words, row.description)
+    return told != (old.name, old.words, old.description) and texts != texts_of(old)
 
 
 def name_of(row: SearchRow) -> tuple[str, bool]:

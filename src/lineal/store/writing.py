@@ -57,6 +57,8 @@ class Transaction:
         self._named: list[Uri] = []
         self._responses: list[str] = []
         self._excised: set[int] = set()
+        #: Those of which nobody but the documents of this transaction said anything.
+        self._sole: set[Uri] = set()
         #: What was said of those things of which just one statement was replaced.
         self._before: dict[Uri, str] = {}
         self._things: set[Uri] = set()
@@ -243,8 +245,9 @@ class Transaction:
         if self._read is None:
             basis = Basis(self.t, self.instant, self.instant)
             self._read = Reader(
-                self._connection, SYSTEM, basis, self._around.terms, keys=self._keys
-            )
+                self._connection, SYSTEM, basis, self._around.terms,
+                keys=self._keys, names=self._around.names,
+            )  # fmt: skip
         return self._read
 
     def _keep_raw(self, words: Sequence[Word]) -> None:
@@ -307,14 +310,16 @@ class Transaction:
             return _Standing([], [])
         documents = {row.id for row in rows}
         touched = {key for row in rows for key in row.touched}
-        records, edges = (
-            [row for row in self._driver.among(text, touched) if row[place] in documents]
-            for text, place in ((_STANDING_RECORDS, 1), (_STANDING_EDGES, 3))
-        )
+        spoken = self._driver.among(_STANDING_RECORDS, touched)
+        records = [row for row in spoken if row[1] in documents]
+        claimed = self._driver.among(_STANDING_EDGES, touched)
+        edges = [row for row in claimed if row[3] in documents]
         # Most of it is said again, and by its key each name is found sooner than by itself.
         keys = touched.union([row[2] for row in edges])
         self._uris = self._around.names.uris(self._driver, keys)
         self._keys.update(zip(self._uris.values(), self._uris, strict=True))
+        shared = {row[0] for row in spoken if row[1] not in documents}
+        self._sole = {self._uris[key] for key in touched - shared}
         return _Standing(records, edges)
 
     def _said(self, rows: Sequence[Row]) -> dict[int, dict[Uri, Standing]]:
@@ -480,14 +485,13 @@ class Transaction:
         describe = self._around.describe
         if describe is None or not self._things:
             return
-        keys = self._keys_of(self._things)
+        reader, keys = self._reader(), self._keys_of(self._things)
+        # Of what was excised less is kept than is said.
+        sole = () if self._excised else self._sole
+        said = (word.word for word in words)
+        alone = projecting.said_alone(said, self._named, sole)
         made = projecting.search_rows(
-            self._driver,
-            self._reader(),
-            describe,
-            keys,
-            alone=projecting.said_alone((word.word for word in words), self._named),
-            before=self._before,
+            self._driver, reader, describe, keys, alone=alone, before=self._before
         )
         new = [keys[uri] for uri in self._named if uri in keys]
         text.write_rows(self._ledger, self._around.facets, made.rows, new=new, old=made.old)
