@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -258,3 +259,39 @@ def test_a_reason_ends_as_its_support_did_and_not_as_a_life_of_it_that_never_was
 
         assert (first, parted, again) == (True, False, True)
         assert until(graph, rivals, 115, 250, 300, 1_500) == [False, True, False, False]
+
+
+# ── Memory ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def left_for_the_collector() -> Iterator[list[str]]:
+    """Fill in, at the end, the kinds of our own values that only the collector could free."""
+    found: list[str] = []
+    gc.collect()
+    gc.disable()
+    try:
+        yield found
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kinds = {type(one) for one in gc.garbage}
+        found += sorted(one.__qualname__ for one in kinds if one.__module__.startswith("lineal."))
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+def test_what_a_commit_read_and_wrote_is_free_when_it_is_over(engine: str) -> None:
+    """Else the collector looks for it, ever so often and for a quarter of a second."""
+    with by(engine, *RULES.values()) as graph:
+        graph.say(made(1, 2), ran(T, 1), states("test", ("ab-cell c", "cell_of", T)))
+        with left_for_the_collector() as left:
+            graph.say(made(1, 3), ran(OTHER, 1), describes(V, name="v"))
+            graph.say(states("names", (V, "same_as", "model-version w")))
+            graph.store.switch_rule("trained_for", enabled=False)
+            while graph.store.follow_rules():
+                pass
+            graph.edges(uri(V))
+
+        assert left == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -52,7 +53,10 @@ class Transaction:
         #: What the keys of the rows that stood are called.
         self._uris: dict[int, Uri] = {}
         self._documents: Counter[str] = Counter()
-        self._rows = Rows(self._driver, self.t, self._number)
+        # Nothing of a transaction holds the transaction: a circle of all that it read and wrote
+        # would lie about until the collector stops everybody to look for it.
+        number = partial(around.terms.number, self._ledger)
+        self._rows = Rows(self._driver, self.t, number)
         #: The things that this transaction is the first to name.
         self._named: list[Uri] = []
         self._responses: list[str] = []
@@ -235,10 +239,6 @@ class Transaction:
         )
         self._named.extend(missing)
         self._things.update(missing)
-
-    def _number(self, word: str) -> int:
-        """Return the number of a kind."""
-        return self._around.terms.number(self._ledger, word)
 
     def _reader(self) -> Reader:
         """Return the reader of this transaction, as it is so far; the same one each time."""
