@@ -133,7 +133,7 @@ _SAID_NOW = """
 """
 #: After how many new documents commits are followed by a piece of upkeep, and how many of them one
 #: counts for that changed: it lies at a place of its own.
-TIDY_AFTER, A_CHANGE = 1_400, 3
+TIDY_AFTER, A_CHANGE = 2_800, 6
 
 
 def clock_now() -> Instant:

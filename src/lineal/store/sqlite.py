@@ -44,7 +44,7 @@ _PRAGMAS = (
 )
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
 #: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
-_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=8000", "PRAGMA cache_size=-524288")
+_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=20000", "PRAGMA cache_size=-524288")
 #: How many pages of the full-text index one piece of upkeep merges.
 _MERGE = 300
 
