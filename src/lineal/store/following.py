@@ -80,7 +80,9 @@ class Following:
             fringe = starts if by_start else self._leading_to(starts)
             derivations = self._standing_derivations(fringe, starts, by_start)
             edges = self._standing_edges(fringe, starts, by_start)
-        begun = [name for name, each in wanted.items() if not self._has(derivations, name, each)]
+        begun: Iterable[_Name] = wanted
+        if derivations:
+            begun = [one for one, each in wanted.items() if not self._has(derivations, one, each)]
         gone = [name for name, row in derivations.items() if not self._is_still(row, wanted, name)]
         changed = self._changed(edges, concluded, conclusion.layer)
         uris = self._uris(begun, gone, changed, wanted)

@@ -42,9 +42,8 @@ def conclude_all(
     def concluded(step: _Step) -> int:
         with database.writing() as connection:
             transaction = Transaction(connection, around, now=now)
-            begun = transaction.conclude(step, actor=actor, cause=cause)
-        transaction.learned()
-        return begun
+            # Nothing is named by it that *around* does not know.
+            return transaction.conclude(step, actor=actor, cause=cause)
 
     begun = concluded(Concluding.all_done)
     for after in range(0, last if kinds else 0, STEP):

@@ -69,6 +69,8 @@ class Hand:
         self._facets = 0
         self._indexes = self._put_off_indexes()
         self._gather(_GATHERED)
+        # One for all: a page that is met again and again is written once.
+        self._raw.execute("BEGIN")
 
     def _put_off_indexes(self) -> list[str]:
         found = self._raw.execute(
@@ -85,7 +87,6 @@ class Hand:
 
     def take(self, told: Told) -> None:
         """Write what the records of one transaction say."""
-        self._raw.execute("BEGIN")
         turn = Turn(self._driver, lambda: told.instant)
         named, keys = self._name(told.named, turn)
         self._remember(told, turn)
@@ -111,7 +112,6 @@ class Hand:
             named=named,
             others=[seals.response_line(self._owners[id_], body) for id_, body in told.responses],
         )
-        self._raw.execute("COMMIT")
 
     def _name(self, uris: Sequence[str], turn: Turn) -> tuple[list[Uri], range]:
         """Write the things that are named first; return them and their keys."""
@@ -173,6 +173,7 @@ class Hand:
 
     def finish(self) -> None:
         """Make what was put off. Whoever ordered the file sees it to the disk."""
+        self._raw.execute("COMMIT")
         for setting in _SORTING:
             self._raw.execute(setting).fetchall()
         # Names of documents came in no order and left room in each page: what is free is used next.
