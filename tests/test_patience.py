@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from lineal.errors import InvalidEvent, SourceDown, SourceGarbled
-from lineal.ingest import GRACE, TRIES, Tally, state
+from lineal.ingest import GRACE, TRIES, Ingest, Tally, state
 from lineal.ingest.patience import WORN, Breaker
-from lineal.sources import Fetched, Habits, Key
+from lineal.model import Instant, Json, Record
+from lineal.sources import Fetched, Habits, Key, Listed
+from lineal.sources.openlineage import OpenLineage
 from lineal.store import work
 from tests.databases import ENGINES, fresh
 from tests.simulated import SECOND, Rig, Tool
@@ -155,6 +157,18 @@ class Faulty(Tool):
         self._may_fail("subject")
         return super().subject(key)
 
+    def list(self) -> Iterator[Listed]:
+        self._may_fail("list")
+        return super().list()
+
+    def reword(self, key: Key, raw: Any, at: Instant) -> Record:
+        self._may_fail("reword")
+        return super().reword(key, raw, at)
+
+    def _whole(self, key: Key, thing: Any) -> Fetched:
+        self._may_fail("whole")
+        return super()._whole(key, thing)
+
     def _may_fail(self, part: str) -> None:
         if self.fails == part:
             raise KeyError(part)
@@ -241,6 +255,89 @@ def test_a_source_that_fails_to_tell_what_a_document_is_about_stops_no_other(
         assert rig.known() == {"a": 1, "b": 1}
         assert [(one.document, one.stage) for one in letters(rig)] == [("thing:a", "fetch")]
         assert "KeyError('subject')" in letters(rig)[0].reason
+
+
+def test_a_list_that_a_source_fails_to_give_is_said_and_given_again(place: Path | str) -> None:
+    with rigged(place, Faulty("faulty")) as rig:
+        faulty = rig.tool
+        faulty.put("a", 1)
+        faulty.fails = "list"  # type: ignore[attr-defined]
+        with pytest.raises(SourceGarbled, match="KeyError"):
+            rig.ingest.sweep("faulty")
+        said = standing(rig, "faulty").sweep_error or ""
+        faulty.fails = ""  # type: ignore[attr-defined]
+        rig.ingest.sweep("faulty")
+        rig.work()
+
+        assert "KeyError('list')" in said
+        assert rig.known() == {"a": 1}
+        assert standing(rig, "faulty").sweep_error is None
+
+
+def test_what_a_source_fails_to_read_in_its_list_is_asked_for(place: Path | str) -> None:
+    """Of what was not listed before, and of what was."""
+    with rigged(place, Faulty("faulty")) as rig:
+        faulty = rig.tool
+        faulty.lists_whole = rig.clock
+        faulty.fails = "whole"  # type: ignore[attr-defined]
+        known = []
+        for value in (1, 2):
+            for ident in "ab":
+                faulty.put(ident, value)
+            rig.ingest.sweep("faulty")
+            rig.work()
+            known.append(rig.known())
+            rig.clock.wait(60)
+
+        assert known == [{"a": 1, "b": 1}, {"a": 2, "b": 2}]
+        assert letters(rig) == []
+
+
+def test_what_a_source_fails_to_word_anew_is_asked_for(place: Path | str) -> None:
+    with rigged(place, Faulty("faulty")) as rig:
+        faulty = rig.tool
+        faulty.put("a", 1)
+        rig.tell("a")
+        rig.work()
+        faulty.fails = "reword"  # type: ignore[attr-defined]
+        done = rig.ingest.rebuild("faulty", Tally())
+        faulty.put("a", 2)
+        rig.work()
+
+        assert (done.reworded, done.left) == (0, 1)
+        assert rig.known() == {"a": 2}
+
+
+class Unhashed(OpenLineage):
+    """A log that cannot tell one of its entries from others."""
+
+    def entry_hash(self, body: Any) -> str:
+        if body["run"]["runId"].endswith("1"):
+            raise KeyError("entry_hash")
+        return super().entry_hash(body)
+
+
+def test_an_entry_that_a_log_fails_to_tell_from_others_is_put_aside(place: Path | str) -> None:
+    def event(run: int) -> dict[str, Json]:
+        return {
+            "eventTime": "2026-03-01T00:00:00Z",
+            "run": {"runId": f"0198aaaa-0000-7000-8000-00000000000{run}"},
+            "job": {"namespace": "etl", "name": "load"},
+        }
+
+    with rigged(place) as rig:
+        ingest = Ingest(rig.store, {}, {"log": Unhashed("log")}, gather=0)
+        ingest.receive("log", [event(0), event(1), event(2)])
+        while ingest.turn():
+            pass
+        refused = list(ingest.take_log("log", [event(1)]))
+        uris = {row[0] for row in rig.rows("SELECT uri FROM entity WHERE type = 'run'")}
+        rig.accounts()
+        ingest.close()
+
+        assert {uri[-1] for uri in uris} == {"0", "2"}
+        assert ["KeyError('entry_hash')" in one.reason for one in letters(rig)] == [True]
+        assert isinstance(refused[0], InvalidEvent)
 
 
 # ── What counts as being down ────────────────────────────────────────────────────────────────────

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lineal.errors import LinealError, NotFound
+from lineal.errors import NotFound
+from lineal.ingest.asking import in_our_words
 from lineal.ingest.examining import Examining
 from lineal.ingest.judging import Dead, Word, accepted
 from lineal.ingest.tally import Progress
@@ -91,7 +92,8 @@ class Rebuilding:
             raw = kept[dirty.document]
             try:
                 record = source.reword(Key.of(dirty.document), raw.body, raw.at)
-            except LinealError:
+            except Exception as error:
+                in_our_words(error, dirty)
                 unfit.append(dirty)
                 continue
             fence = dirty.fence(etag=dirty.etag)._replace(

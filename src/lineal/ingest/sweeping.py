@@ -7,12 +7,20 @@ removed until a person lets it go, or a later sweep finds it again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import structlog
 
-from lineal.errors import Busy, Invalid, LinealError, NotFound, SourceError, SourceMoved
+from lineal.errors import (
+    Busy,
+    Invalid,
+    LinealError,
+    NotFound,
+    SourceError,
+    SourceGarbled,
+    SourceMoved,
+)
 from lineal.ingest.examining import Examining
 from lineal.ingest.guard import too_many
 from lineal.ingest.judging import Dead, Word, accepted
@@ -105,7 +113,7 @@ class Sweeps:
 
     def _list(self, source: FetchedSource, sweep: Standing, progress: Progress | None) -> None:
         count = 0
-        lists = ahead(chunks(source.list(), BATCH), f"list-{source.name}")
+        lists = ahead(chunks(_lines(source), BATCH), f"list-{source.name}")
         with Behind(self._write, f"write-{source.name}") as behind, closing(lists):
             for lines in lists:
                 count += len(lines)
@@ -158,10 +166,8 @@ class Sweeps:
 
     def _word(self, source: str, line: Listed, listing: Listing) -> Word | None:
         """Word a line that came whole, if it can be read and may be stored."""
-        assert line.whole is not None
-        try:
-            fetched = line.whole()
-        except LinealError:
+        fetched = _fetched(source, line)
+        if fetched is None:
             return None
         examined = self._examined(fetched)
         if examined.policy != "store":
@@ -180,11 +186,8 @@ class Sweeps:
         listed = {line.key.document: line for line in lines}
         words, unfit = list[Word | Dead](), list[Dirty]()
         for dirty in taken:
-            whole = listed[dirty.document].whole
-            assert whole is not None
-            try:
-                fetched = whole()
-            except LinealError:
+            fetched = _fetched(dirty.source, listed[dirty.document])
+            if fetched is None:
                 unfit.append(dirty)
                 continue
             assert fetched.record is not None
@@ -257,6 +260,32 @@ class Sweeps:
             )  # fmt: skip
         log.warning("removals released", source=name, actor=actor, count=len(documents))
         return len(documents)
+
+
+def _lines(source: FetchedSource) -> Iterator[Listed]:
+    """Yield what a source lists; where its own code fails, its list is of no use."""
+    try:
+        yield from source.list()
+    except LinealError:
+        raise
+    except Exception as error:
+        log.exception("listing failed", source=source.name)
+        raise SourceGarbled(
+            f"{source.name} fails to list: {error!r}.", fix="The log tells where. Mend the source."
+        ) from error
+
+
+def _fetched(source: str, line: Listed) -> Fetched | None:
+    """Return what came whole with a list; None where it cannot be read."""
+    assert line.whole is not None
+    try:
+        return line.whole()
+    except LinealError:
+        return None
+    except Exception:
+        # It is asked for, and says what is wrong with it.
+        log.exception("reading a list failed", source=source, document=line.key.document)
+        return None
 
 
 def _line(line: Listed) -> work.Line:

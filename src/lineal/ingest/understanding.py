@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -110,32 +110,39 @@ class Understanding:
     def _one(self, ledger: Ledger, marks: Marks, waiting: Waiting, now: Instant) -> None:
         event = waiting.event
         try:
-            found = _understood(self._of(event.source), event.body)
+            read = self._read(event.source, event.body)
         except InvalidEvent as error:
             work.bury_waiting(ledger, waiting, error, now)
             return
-        self._take(ledger, marks, event, found, waiting.notices, now)
+        self._take(ledger, marks, event, read, waiting.notices, now)
+
+    def _read(self, name: str, body: Mapping[str, Json]) -> _Read:
+        """Return what an event says to its source; raises `InvalidEvent`."""
+        source = self._of(name)
+        found = _understood(source, body)
+        log_of = self._logs.get(name) if found else None
+        return _Read(found, None if log_of is None else _entry_hash(log_of, body))
 
     def _take(
         self,
         ledger: Ledger,
         marks: Marks,
         event: Event,
-        found: Sequence[Marked],
+        read: _Read,
         notices: int,
         now: Instant,
     ) -> None:
         """Keep the entry of a log, and add the marks; account for each notice."""
+        found = read.marks
         flow, worth = ledger.flow, len(found) or 1
         # The file of the source may be another one since the event was accepted.
         flow.add(event.source, "accepted", worth - notices)
         if not found:
             flow.add(event.source, "applied", 1, now)
             return
-        if event.source in self._logs:
-            digest = self._logs[event.source].entry_hash(event.body)
+        if read.entry is not None:
             documents = [marked.key.document for marked in found]
-            if not work.keep(ledger, event.source, digest, event.body, documents, now):
+            if not work.keep(ledger, event.source, read.entry, event.body, documents, now):
                 flow.add(event.source, "superseded", worth, now)
                 return
             reached("entry-kept")
@@ -148,7 +155,6 @@ class Understanding:
         self, name: str, events: Iterable[Mapping[str, Json]]
     ) -> Iterator[InvalidEvent | None]:
         """Take entries of a log in bulk; yields for each None, or why it was refused."""
-        source = self._logs[name]
         for some in chunks(iter(events), BATCH):
             outcomes: list[InvalidEvent | None] = []
             with self._store.working() as ledger:
@@ -156,12 +162,12 @@ class Understanding:
                 marks = Marks(ledger, now)
                 for body in some:
                     try:
-                        found = _understood(source, body)
+                        read = self._read(name, body)
                     except InvalidEvent as error:
                         outcomes.append(error)
                         continue
                     ledger.flow.add(name, "events", 1, now)
-                    self._take(ledger, marks, Event(name, body, now), found, 0, now)
+                    self._take(ledger, marks, Event(name, body, now), read, 0, now)
                     outcomes.append(None)
                 marks.write()
             yield from outcomes
@@ -187,7 +193,7 @@ class Understanding:
                 try:
                     source = self._addressee(letter)
                     event = Event(source, letter.json, letter.first_at)
-                    found = _understood(self._of(source), event.body)
+                    read = self._read(source, event.body)
                 except InvalidEvent as error:
                     work.again(ledger, row, letter, error, now)
                     continue
@@ -197,7 +203,7 @@ class Understanding:
                     # What a door took for nobody is now its source's to account for.
                     ledger.flow.add(letter.source, "superseded", notices, now)
                     notices = 0
-                self._take(ledger, marks, event, found, notices, now)
+                self._take(ledger, marks, event, read, notices, now)
                 left += 1
             marks.write()
             reached("letters-replayed")
@@ -211,6 +217,13 @@ class Understanding:
         return source
 
 
+class _Read(NamedTuple):
+    """What an event says to its source: what it marks, and where it is an entry of a log, which."""
+
+    marks: Sequence[Marked]
+    entry: str | None
+
+
 def _understood(source: FetchedSource | LogSource, body: Mapping[str, Json]) -> Sequence[Marked]:
     """Return what an event marks: where a source's own code fails, the event makes no sense."""
     try:
@@ -218,11 +231,25 @@ def _understood(source: FetchedSource | LogSource, body: Mapping[str, Json]) -> 
     except InvalidEvent:
         raise
     except Exception as error:
-        log.exception("understanding failed", source=source.name)
-        raise InvalidEvent(
-            f"{source.name} fails to understand this event: {error!r}.",
-            fix="The log tells where. Mend the source; the event can be replayed then.",
-        ) from error
+        raise _failed(source, error) from error
+
+
+def _entry_hash(source: LogSource, body: Mapping[str, Json]) -> str:
+    """Return what tells an entry of a log from others, as `_understood` what it marks."""
+    try:
+        return source.entry_hash(body)
+    except InvalidEvent:
+        raise
+    except Exception as error:
+        raise _failed(source, error) from error
+
+
+def _failed(source: FetchedSource | LogSource, error: Exception) -> InvalidEvent:
+    log.exception("understanding failed", source=source.name)
+    return InvalidEvent(
+        f"{source.name} fails to understand this event: {error!r}.",
+        fix="The log tells where. Mend the source; the event can be replayed then.",
+    )
 
 
 def chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
