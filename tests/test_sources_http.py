@@ -623,7 +623,8 @@ def test_pages_by_link(address):
 @pytest.mark.parametrize(
     "address",
     ["http://evil.example.com/api/things?p=2", "//evil.example.com/x", "/other?p=2", "/api/../x",
-     "http://tool.example.com:81/api/things", "https://tool.example.com/api/things", "file:///etc"],
+     "http://tool.example.com:81/api/things", "https://tool.example.com/api/things", "file:///etc",
+     "/api/%2e%2e/admin", "/api/things/..%2F..%2Fadmin", "/api/%252E%252e/admin"],
 )  # fmt: skip
 def test_a_link_that_leads_elsewhere_is_garbled(address):
     def page(params: dict[str, str]) -> httpx2.Response:

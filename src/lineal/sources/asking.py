@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpcore2
 import httpx2
@@ -166,7 +166,8 @@ class Client:
             raise self._garbled(
                 self._base + around, f"the list goes on at {address[:200]!r}, which is no address"
             ) from error
-        if not str(url).startswith(base + "/"):
+        # Whoever answers may take dots for a step up however they are written.
+        if not str(url).startswith(base + "/") or ".." in unquote(url.path).split("/"):
             raise SourceGarbled(
                 f"{self._plan.name}: the list goes on at {address[:200]!r}, elsewhere than it "
                 "began.",
