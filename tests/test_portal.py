@@ -12,6 +12,8 @@ from starlette.testclient import TestClient
 from lineal.app import Lineal
 from lineal.model import Budget, Json, Uri
 from lineal.query import Ask, Questions
+from lineal.search import parse
+from lineal.shapes import Shapes
 from lineal.store import Batch
 from lineal.surfaces.portal import finding
 from lineal.surfaces.portal.words import markdown
@@ -535,10 +537,14 @@ def test_files_are_kept_by_their_version_and_nothing_else_is_served(client):
 
 @pytest.mark.parametrize(
     ("text", "name", "value"),
-    [("", "tag", "a::b"), ("ranking", "owner", "Data Platform"), ("a -tag:b", "type", "model")],
-)
-def test_a_filter_that_is_added_can_be_removed(text, name, value):
-    assert finding.without(finding.adding(text, name, value), name, value) == text
+    [("", "tag", "a::b"), ("ranking", "owner", "Data Platform"), ("a -tag:b", "type", "model"),
+     ("", "tag", '7" disk'), ("a", "tag", '"'), ("a", "tag", 'x""y'), ("", "tag", "")],
+)  # fmt: skip
+def test_a_filter_that_is_added_is_understood_and_can_be_removed(text, name, value):
+    added = finding.adding(text, name, value)
+
+    assert value in parse(added, Shapes.builtin()).wanted[name]
+    assert finding.without(added, name, value) == text
 
 
 def test_removing_a_filter_leaves_words_that_look_like_it():

@@ -85,6 +85,8 @@ def test_plain_text_is_words(text: str, words: tuple[str, ...]) -> None:
         ("artifact_uri:/x", {"artifact_uri": {"/x"}}, {}),
         ("owner:mlg://team/people/rank", {"owner": {"mlg://team/people/rank"}}, {}),
         ("owner:alice@example.com", {"owner": {"alice@example.com"}}, {}),
+        ('tag:"7"" disk" -tag:""""', {"tag": {'7" disk'}}, {"tag": {'"'}}),
+        ('tag:""', {"tag": {""}}, {}),
     ],
 )
 def test_filters_are_understood(

@@ -2,7 +2,7 @@
 
 ``type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5``: words that must all
 occur (each may be the beginning of one), quoted phrases, ``filter:value`` pairs, and ``-`` before
-a filter for what must not hold. A ``filter:`` twice means one or the other. Every attribute that
+a filter for what must not hold. In quotes, two quotation marks are one of the value. A ``filter:`` twice means one or the other. Every attribute that
 the shapes mark `facet` is a filter under its own name.
 """
 
@@ -40,7 +40,7 @@ FILTERS = {
 
 _TOKEN = re.compile(
     r"""\s*(?P<minus>-)?(?:(?P<name>[a-z][a-z0-9_]*):(?!:|//))?"""
-    r"""(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))"""
+    r"""(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^\s"]+))"""
 )
 #: What stands before a colon and is no filter: ``sha256:…``, ``dbfs:/…``.
 _TEXT = re.compile(r"[a-z_]*[0-9].*|.*:/.*")
@@ -95,12 +95,13 @@ def parse(text: str, shapes: Shapes) -> Query:
             )
         at = token.end()
         name = token["name"]
-        value = token["quoted"] if token["quoted"] is not None else token["plain"]
+        is_quoted = token["quoted"] is not None
+        value = token["quoted"].replace('""', '"') if is_quoted else token["plain"]
         if name is not None and name not in filters and _TEXT.fullmatch(f"{name}:{value}"):
             name, value = None, f"{name}:{value}"
         if name is None:
             found = _words(value, minus=bool(token["minus"]))
-            words.extend([" ".join(found)] if token["quoted"] is not None and found else found)
+            words.extend([" ".join(found)] if is_quoted and found else found)
             rest.append(value)
         elif name not in filters:
             raise _unknown(name, value, filters)

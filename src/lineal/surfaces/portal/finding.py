@@ -22,11 +22,15 @@ def written(name: str, value: str, *, minus: bool = False) -> str:
     """
     Return a filter as it is written.
 
-    >>> written("tag", "tier::1"), written("owner", "Data Platform")
-    ('tag:tier::1', 'owner:"Data Platform"')
+    >>> written("tag", "tier::1"), written("owner", "Data Platform"), written("tag", '7" disk')
+    ('tag:tier::1', 'owner:"Data Platform"', 'tag:"7"" disk"')
     """
-    quoted = f'"{value}"' if re.search(r"\s", value) or not value else value
-    return f"{'-' if minus else ''}{name}:{quoted}"
+    told = _quoted(value) if re.search(r'[\s"]', value) or not value else value
+    return f"{'-' if minus else ''}{name}:{told}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
 
 
 def adding(text: str, name: str, value: str) -> str:
@@ -41,7 +45,7 @@ def without(text: str, name: str, value: str) -> str:
     >>> without('ranking type:"model" v5', "type", "model")
     'ranking v5'
     """
-    plain, quoted = re.escape(value), re.escape(f'"{value}"')
+    plain, quoted = re.escape(value), re.escape(_quoted(value))
     found = re.sub(rf"(?:^|(?<=\s))-?{re.escape(name)}:(?:{quoted}|{plain})(?=\s|$)", "", text)
     return re.sub(r"\s+", " ", found).strip()
 
