@@ -2,8 +2,9 @@
 
 ``type:model-version owner:team-rank -tag:deprecated "weekly ranking" v5``: words that must all
 occur (each may be the beginning of one), quoted phrases, ``filter:value`` pairs, and ``-`` before
-a filter for what must not hold. In quotes, two quotation marks are one of the value. A ``filter:`` twice means one or the other. Every attribute that
-the shapes mark `facet` is a filter under its own name.
+a filter for what must not hold. In quotes, two quotation marks are one of the value. A ``filter:``
+twice means one or the other. Every attribute that the shapes mark `facet` is a filter under its own
+name.
 """
 
 from __future__ import annotations
