@@ -164,6 +164,14 @@ def _from_hand_to_hand(graph: Graph) -> None:
     graph.say(said(PLAYS, parts=[other]), said(RUN, source="orc", parts=[part]))
 
 
+def _gone_by_one_and_said_by_another(graph: Graph) -> None:
+    """In one transaction the first source of things deletes them, and another speaks of them."""
+    graph.store.register({("dataset", "lake"): "lake"})
+    graph.say(said(PLAYS, name="Plays"), said(PLAYS, source="lake", name="All plays"))
+    graph.say(gone(said(PLAYS, source="lake")), said(PLAYS, name="More plays"))
+    graph.say(gone(said(TITLES, source="lake")), said(TITLES, name="Titles"))
+
+
 def _what_was_excised(graph: Graph) -> None:
     """A thing of which values were forgotten on purpose goes, and comes again."""
     graph.say(said(TEAM, name="Data people"))
@@ -176,7 +184,7 @@ def _what_was_excised(graph: Graph) -> None:
     "history",
     [
         _by_one_of_two, _by_another_document, _after_its_first_source, _before_its_first_source,
-        _from_hand_to_hand, _what_was_excised,
+        _from_hand_to_hand, _gone_by_one_and_said_by_another, _what_was_excised,
     ],
 )  # fmt: skip
 def test_what_is_found_is_what_all_documents_together_say(

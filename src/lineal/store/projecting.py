@@ -120,7 +120,12 @@ def said_alone(
     alone: dict[Uri, Mapping[str, Json]] = {uri: {} for uri in new}
     met: set[Uri] = set()
     for word in words:
-        for statement in word.statements if isinstance(word, Record) else ():
+        if isinstance(word, Removal):
+            # Whoever deletes a thing may be its first source.
+            alone.pop(word.subject, None)
+            met.add(word.subject)
+            continue
+        for statement in word.statements:
             if statement.uri in met:
                 alone.pop(statement.uri, None)
             elif statement.uri in alone or statement.uri in known:
