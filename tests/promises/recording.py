@@ -80,6 +80,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     told = [value for name, value in report.user_properties if name == "promises"]
     if not told or os.environ.get("PYTEST_XDIST_WORKER"):
         return
+    if report.when == "setup" and report.passed:
+        # What was only prepared did not run: who breaks a session off leaves such a test.
+        return
     before = _results.get(report.nodeid, {"outcome": "passed", "seconds": 0.0})
     outcome = min(before["outcome"], report.outcome, key=_WORST.index)
     tried = [value for name, value in report.user_properties if name == "ran"]

@@ -93,6 +93,7 @@ class Rebuilding:
             try:
                 record = source.reword(Key.of(dirty.document), raw.body, raw.at)
             except Exception as error:
+                # What is no word of the source's but a fault of its code is logged.
                 in_our_words(error, dirty)
                 unfit.append(dirty)
                 continue

@@ -120,8 +120,9 @@ class Understanding:
         """Return what an event says to its source; raises `InvalidEvent`."""
         source = self._of(name)
         found = _understood(source, body)
-        log_of = self._logs.get(name) if found else None
-        return _Read(found, None if log_of is None else _entry_hash(log_of, body))
+        if not found or name not in self._logs:
+            return _Read(found, None)
+        return _Read(found, _asked(name, self._logs[name].entry_hash, body))
 
     def _take(
         self,
@@ -226,30 +227,21 @@ class _Read(NamedTuple):
 
 def _understood(source: FetchedSource | LogSource, body: Mapping[str, Json]) -> Sequence[Marked]:
     """Return what an event marks: where a source's own code fails, the event makes no sense."""
+    return _asked(source.name, source.understand, body)
+
+
+def _asked(name: str, ask: Callable[[Mapping[str, Json]], Item], body: Mapping[str, Json]) -> Item:
+    """Return what a source's own code says of an event; raises `InvalidEvent` where it fails."""
     try:
-        return source.understand(body)
+        return ask(body)
     except InvalidEvent:
         raise
     except Exception as error:
-        raise _failed(source, error) from error
-
-
-def _entry_hash(source: LogSource, body: Mapping[str, Json]) -> str:
-    """Return what tells an entry of a log from others, as `_understood` what it marks."""
-    try:
-        return source.entry_hash(body)
-    except InvalidEvent:
-        raise
-    except Exception as error:
-        raise _failed(source, error) from error
-
-
-def _failed(source: FetchedSource | LogSource, error: Exception) -> InvalidEvent:
-    log.exception("understanding failed", source=source.name)
-    return InvalidEvent(
-        f"{source.name} fails to understand this event: {error!r}.",
-        fix="The log tells where. Mend the source; the event can be replayed then.",
-    )
+        log.exception("understanding failed", source=name)
+        raise InvalidEvent(
+            f"{name} fails to understand this event: {error!r}.",
+            fix="The log tells where. Mend the source; the event can be replayed then.",
+        ) from error
 
 
 def chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
