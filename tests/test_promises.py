@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from tests.promises import PROMISES
+from tests.promises import PROMISES, recording
 from tests.promises.page import KEPT, PAGE, Row, rows, text
 from tests.promises.recording import load
 
@@ -88,3 +88,26 @@ def test_the_page_is_made_of_the_results_that_are_kept() -> None:
     assert [name for name in PROMISES if f"| [{name}](#{name.lower()}) |" not in page] == []
     for test in listed:
         assert f"`{test.partition('[')[0].removeprefix('tests/')}`" in page
+
+
+def test_what_was_only_set_up_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever breaks a session off leaves a test that began and never passed."""
+    monkeypatch.setattr(recording, "_results", {})
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+    def report(
+        name: str,
+        when: Literal["setup", "call"],
+        outcome: Literal["passed", "failed"],
+    ) -> None:
+        told = pytest.TestReport(name, ("", 0, ""), {}, outcome, None, when)
+        told.user_properties = [("promises", ["P1"])]
+        recording.pytest_runtest_logreport(told)
+
+    report("broken off", "setup", "passed")
+    report("done", "setup", "passed")
+    report("done", "call", "passed")
+    report("not set up", "setup", "failed")
+
+    found = {name: one["outcome"] for name, one in recording._results.items()}
+    assert found == {"done": "passed", "not set up": "failed"}
