@@ -183,8 +183,8 @@ def test_sixteen_writers_leave_one_history_without_a_gap(place: str, tmp_path: P
         assert verdict.sound, verdict.disagreements
         assert verdict.t == len({t for some in written for t in some})
         assert all(some == sorted(some) for some in written)
-        assert len(onlookers.answers) > 20
-        assert len({t for t, *_ in onlookers.answers}) > 10
+        assert len(onlookers.answers) > 10
+        assert len({t for t, *_ in onlookers.answers}) > 5
         for t, asked, told, known in onlookers.answers:
             assert (answers_at(store, t, asked), known_at(place, t)) == (told, known), t
         for feed in onlookers.feeds:
