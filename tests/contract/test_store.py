@@ -24,6 +24,8 @@ from lineal.model import (
     Uri,
 )
 from lineal.store import Batch, Committed, Fence, work
+from lineal.store.basis import last_by
+from lineal.store.driver import Driver
 from lineal.store.rows import unpack_feed
 from tests.graphs import (
     HOURS,
@@ -67,6 +69,65 @@ def test_the_order_in_which_a_document_lists_things_is_no_difference(graph: Grap
     graph.say(said(PLAYS, edges, a=1, b=2))
 
     assert graph.say(said(PLAYS, edges[::-1], b=2, a=1)).t is None
+
+
+EDGES = [(PLAYS, "owned_by", TEAM), (PLAYS, "derived_from", TITLES)]
+
+
+def test_of_a_document_that_says_the_same_of_edges_none_is_read(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph.say(said(PLAYS, EDGES, rows=1))
+    asked, among = list[str](), Driver.among
+    monkeypatch.setattr(
+        Driver, "among", lambda self, text, *args: asked.append(text) or among(self, text, *args)
+    )
+
+    done = graph.say(said(PLAYS, EDGES[::-1], rows=2))
+    assert [text for text in asked if "edge_out" in text] == []
+    assert (done.begun, done.ended) == (1, 1)
+    assert graph.edges(PLAYS) == {("owned_by", TEAM), ("derived_from", TITLES)}
+
+    other = graph.say(said(PLAYS, [*EDGES, (PLAYS, "derived_from", RUN)], rows=2))
+    assert [text for text in asked if "edge_out" in text]
+    assert (other.begun, other.ended) == (1, 0)
+
+
+def test_a_document_that_comes_again_says_its_edges_again(graph: Graph) -> None:
+    word = said(PLAYS, EDGES, rows=1)
+    graph.say(word)
+    graph.say(gone(word))
+    assert graph.edges(PLAYS) == set()
+
+    graph.say(said(PLAYS, EDGES, at=3_000, rows=2))
+    assert graph.edges(PLAYS) == {("owned_by", TEAM), ("derived_from", TITLES)}
+
+
+def test_an_edge_that_was_said_to_begin_later_begins_anew_once_it_has(graph: Graph) -> None:
+    """A time later than the observation is not believed until it has come; both words say it."""
+    edge = EdgeStatement(PLAYS, "owned_by", TEAM, valid_from=5_000)
+    first, second = (
+        graph.say(replace(said(PLAYS, at=at, rows=at), edges=(edge,))) for at in (1_000, 9_000)
+    )
+
+    assert (first.begun, first.ended) == (2, 0)
+    assert (second.begun, second.ended) == (2, 2)
+
+
+def test_a_digest_of_before_tells_what_it_can(engine: str) -> None:
+    """Schema 0006 had none of edges alone: what is the same is the same, all else is looked at."""
+    with new(engine) as graph:
+        graph.say(said(PLAYS, EDGES, rows=1), said(TITLES, [(TITLES, "owned_by", TEAM)], rows=1))
+        with graph.store.working() as ledger:
+            ledger.driver.run("UPDATE document SET digest = substr(digest, 1, 16)")
+
+        again = graph.say(said(PLAYS, EDGES, rows=1))
+        changed = graph.say(said(PLAYS, EDGES[:1], rows=2), said(TITLES, rows=1))
+
+        assert (again.t, dict(again.documents)) == (None, {"same": 1})
+        assert (dict(changed.documents), changed.begun, changed.ended) == ({"changed": 2}, 1, 3)
+        assert graph.edges(PLAYS) == {("owned_by", TEAM)}
+        assert graph.edges(TITLES) == set()
 
 
 def test_a_document_is_replaced_whole(graph: Graph) -> None:
@@ -442,6 +503,20 @@ def test_an_instant_that_is_over_answers_alike_once_what_was_being_written_is_th
     assert meanwhile == [1]
     assert rows() == 1
     assert graph.thing(PLAYS).attributes["rows"] == 2
+
+
+def test_at_each_instant_the_last_transaction_by_then_is_found(graph: Graph) -> None:
+    """There is no index by instant: the span in which it lies is narrowed (`last_by`)."""
+    for rows in range(120):
+        graph.clock.at += rows % 7 * 500
+        graph.say(said(PLAYS, rows=rows))
+
+    with graph.store.looking() as driver:
+        for t, instant in transactions(graph):
+            assert last_by(driver, instant - 1) == t - 1
+            assert last_by(driver, instant) == t
+        assert last_by(driver, 0) == 0
+        assert last_by(driver, graph.clock.at + 1_000_000) == t
 
 
 def test_asking_by_time_under_a_clock_gone_back_finds_what_was_known(graph: Graph) -> None:

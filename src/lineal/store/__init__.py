@@ -489,12 +489,14 @@ class Store:
             if len(ahead) == LOADED and self.is_blank():
                 left = self._load_first(items, actor, cause, progress, loaded)
             told = loaded.count + len(left)
-            with self._database.hurried():
-                items = chain(left, items)
-                while some := list(islice(items, LOADED)):
-                    loaded.add(len(some), self._commit(Batch(some, actor, cause)))
-                    if progress is not None and loaded.count > told:
-                        progress(loaded.count)
+            items = chain(left, items)
+            if some := list(islice(items, LOADED)):
+                with self._database.hurried():
+                    while some:
+                        loaded.add(len(some), self._commit(Batch(some, actor, cause)))
+                        if progress is not None and loaded.count > told:
+                            progress(loaded.count)
+                        some = list(islice(items, LOADED))
         return loaded
 
     def _load_first(

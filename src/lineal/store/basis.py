@@ -40,7 +40,7 @@ def basis_of(connection: sa.Connection, moment: Moment, now: Instant) -> Basis:
         t, known_at = moment.known_t, _instant_of(connection, moment.known_t)
     elif moment.known_at is not None:
         known_at = moment.known_at
-        t = _last_before(connection, known_at)
+        t = last_by(Driver(connection), known_at)
     else:
         t, known_at = published, max(now, instant)
     valid_at = known_at if moment.valid_at is None else moment.valid_at
@@ -59,8 +59,27 @@ def _instant_of(connection: sa.Connection, t: int) -> Instant:
     return 0 if found is None else int(found)
 
 
-def _last_before(connection: sa.Connection, at: Instant) -> int:
-    found = connection.scalar(
-        sa.select(sa.func.max(schema.tx.c.t)).where(schema.tx.c.instant <= at)
-    )
-    return 0 if found is None else int(found)
+def last_by(driver: Driver, at: Instant) -> int:
+    """
+    Return the number of the last transaction by an instant; 0 where there was none yet.
+
+    Instants ascend with the numbers of transactions, so the span in which it lies is narrowed by
+    looking at some places of it: an index by instant would have to be kept up by every commit.
+    """
+    low, high = 0, driver.rows("SELECT published FROM clock WHERE id = 1")[0][0]
+    while high - low > _NEAR:
+        step = (high - low) // (_PLACES + 1)
+        found = driver.among(_INSTANTS, range(low + step, high - step + 1, step))
+        by_then = [t for t, instant in found if instant <= at]
+        later = [t - 1 for t, instant in found if instant > at]
+        low, high = max(by_then, default=low), min(later, default=high)
+        if not found:
+            break
+    ((t,),) = driver.rows(_LAST_BY, low, high, at)
+    return low if t is None else int(t)
+
+
+#: At how many places a span is looked at, and how long one is that is looked at whole.
+_PLACES, _NEAR = 7, 32
+_INSTANTS = "SELECT t, instant FROM tx WHERE t {among}"
+_LAST_BY = "SELECT max(t) FROM tx WHERE t > ? AND t <= ? AND instant <= ?"

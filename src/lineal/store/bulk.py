@@ -22,7 +22,7 @@ from lineal.lineage.engine.thinning import Rule, occurrences, thinned
 from lineal.model import Instant
 from lineal.shapes import Shapes
 from lineal.store import schema
-from lineal.store.basis import Basis
+from lineal.store.basis import Basis, last_by
 from lineal.store.driver import Driver
 from lineal.store.rows import unpack_feed
 
@@ -105,7 +105,7 @@ class _Rows:
 
     def past(self, since: Instant) -> Past:
         """Return the claims that are not so, but may have been at a moment since then."""
-        (t,) = self._driver.row(_LAST_BY, since) or (0,)
+        t = last_by(self._driver, since)
         basis, driver = self._basis, self._driver
         text = _ENDED.format(kinds=_among(self.kinds))
         corrected = schema.REASONS.index("corrected")
@@ -286,8 +286,6 @@ ALIVE = f"""
     AND (t_to IS NULL OR t_to > ? OR (reason <> {schema.REASONS.index("corrected")}
     AND ended_at > ?))
 """
-#: What was the last transaction by an instant?
-_LAST_BY = "SELECT COALESCE(max(t), 0) FROM tx WHERE instant <= ?"
 #: Which claims are not so now, but may have been?
 _ENDED = f"""
     SELECT {_PACKED}, {_MADE}, valid_from, {_UNTIL}, COALESCE(t_to, {NEVER}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lineal.model import Instant, Record, Removal
-from lineal.store import seals
+from lineal.store import facts, seals
 from lineal.store.driver import Row
 from lineal.store.rows import unpack
 
@@ -38,6 +38,8 @@ class Word:
     kept: set[int] = field(default_factory=set)
     #: True once rows began by it.
     wrote: bool = False
+    #: True where all its edges stand as they are said, and need not be looked at.
+    edges_stand: bool = False
 
     @property
     def name(self) -> seals.Owner:
@@ -51,9 +53,7 @@ def outcome(word: Record | Removal, row: Document | None, digest: bytes) -> str:
         return "new" if isinstance(word, Record) else "removed"
     if isinstance(word, Removal):
         return "removed" if row.live else "same"
-    if row.live and row.digest == digest:
-        return "same"
-    return "changed"
+    return "same" if row.live and facts.is_same(digest, row.digest) else "changed"
 
 
 def older(word: Record | Removal, said_at: Instant | None) -> bool:

@@ -67,9 +67,12 @@ def _merged(one: Statement, other: Statement) -> Statement:
 
 def edges_of(record: Record) -> dict[EdgeId, EdgeStatement]:
     """Return a record's edges, several of one kind between two things joined into one."""
-    joined: dict[EdgeId, EdgeStatement] = {}
-    for edge in record.edges:
-        name = (edge.start, edge.kind, edge.end)
+    names = [(edge.start, edge.kind, edge.end) for edge in record.edges]
+    joined = dict(zip(names, record.edges, strict=True))
+    if len(joined) == len(names):
+        return joined
+    joined.clear()
+    for name, edge in zip(names, record.edges, strict=True):
         known = joined.get(name)
         joined[name] = edge if known is None else _joined(known, edge)
     return joined
@@ -91,12 +94,12 @@ def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
 
 def digest_of(record: Record) -> bytes:
     """Return the digest of what a record says, whenever and however it was observed."""
-    lines = [
+    statements = [
         statement_line(statement, canonical(statement.attributes))
         for statement in statements_of(record).values()
     ]
-    lines += [edge_line(edge, attributes_of(edge)) for edge in edges_of(record).values()]
-    return digest_of_lines(record.subject, lines)
+    edges = [edge_line(edge, attributes_of(edge)) for edge in edges_of(record).values()]
+    return digest_of_lines(record.subject, statements, edges)
 
 
 def statement_line(statement: Statement, body: str) -> str:
@@ -117,11 +120,27 @@ def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
     ))  # fmt: skip
 
 
-def digest_of_lines(subject: Uri, lines: list[str]) -> bytes:
+#: How many bytes of a digest are of all that a document says; the rest are of its edges alone.
+_WHOLE = 16
+
+
+def digest_of_lines(subject: Uri, statements: list[str], edges: list[str]) -> bytes:
     """Return the digest of a document about *subject* that says these lines, in any order."""
-    lines.sort()
+    lines = sorted(statements + edges)
     lines.append(subject)
-    return blake2b("\x00".join(lines).encode(), digest_size=16).digest()
+    whole = blake2b("\x00".join(lines).encode(), digest_size=_WHOLE).digest()
+    edges.sort()
+    return whole + blake2b("\x00".join(edges).encode(), digest_size=8).digest()
+
+
+def is_same(digest: bytes, before: bytes) -> bool:
+    """Is the same said as *before*? Before schema 0007 there was no digest of edges alone."""
+    return digest[:_WHOLE] == before[:_WHOLE]
+
+
+def has_same_edges(digest: bytes, before: bytes) -> bool:
+    """Is the same said of edges as *before*, as far as that is known?"""
+    return len(before) > _WHOLE and digest[_WHOLE:] == before[_WHOLE:]
 
 
 def is_fine(record: Record, parts: Collection[str]) -> bool:

@@ -229,8 +229,8 @@ tx = Table(
     Column("root", LargeBinary, nullable=False),
     #: The digest of this row and of the transaction before: the chain.
     Column("hash", LargeBinary, nullable=False),
-    UniqueConstraint("token", name="tx_token"),
-    Index("tx_by_instant", "instant", "t"),
+    # In a file most have none, and write no entry.
+    Index("tx_token", "token", unique=True, sqlite_where=text("token IS NOT NULL")),
 )
 
 document = Table(
@@ -247,7 +247,8 @@ document = Table(
     Column("fine", Boolean, nullable=False),
     #: The keys of the things it states, as packed 64-bit integers; NULL: its subject alone.
     Column("touched", LargeBinary),
-    UniqueConstraint("source", "name", name="document_name"),
+    # No constraint: a first load makes the index at its end.
+    Index("document_name", "source", "name", unique=True),
 )
 
 #: The answers of sources that documents were read from: of the rows that began at *t*.

@@ -51,8 +51,16 @@ def edge_line(
     """Return what is sealed of a claim that began."""
     # Joined, not formatted: to format a URI takes several times as long.
     return "\n".join((
-        "+e", start, kind, end, str(valid_from), str(valid_to), "1" if said else "0", layer,
-        attributes or "",
+        "+e", start, kind, end, edge_tail(valid_from, valid_to, said, layer, attributes),
+    ))  # fmt: skip
+
+
+def edge_tail(
+    valid_from: int, valid_to: int | None, said: int, layer: str, attributes: str | None
+) -> str:
+    """Return what is alike in the lines of most edges of a document."""
+    return "\n".join((
+        str(valid_from), str(valid_to), "1" if said else "0", layer, attributes or "",
     ))  # fmt: skip
 
 

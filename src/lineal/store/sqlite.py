@@ -192,7 +192,7 @@ class SqliteDatabase:
         Let commits of this block be durable, and full text merged, only at its end.
 
         *alone*: nobody else knows the file, and it is thrown away where the block fails; so it
-        keeps no journal meanwhile.
+        keeps no journal meanwhile. Its text was merged by whoever wrote it.
         """
         if alone:
             self._set("PRAGMA journal_mode=OFF")
@@ -205,8 +205,9 @@ class SqliteDatabase:
             self._set("PRAGMA synchronous=FULL")
         if alone:
             self._set("PRAGMA journal_mode=WAL")
-        with self.writing() as connection:
-            connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
+        else:
+            # This commit makes all before it durable too.
+            self._optimize()
         self.tidy()
         if alone:
             with self.path.open("rb") as file:
@@ -267,11 +268,15 @@ class SqliteDatabase:
 
         What was deleted is in no page of it afterwards, and in no part of the search index.
         """
-        with self.writing() as connection:
-            connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
+        self._optimize()
         # Outside of any transaction, where alone this is allowed.
         self._set("VACUUM")
         self._set("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _optimize(self) -> None:
+        """Merge all full text into one."""
+        with self.writing() as connection:
+            connection.exec_driver_sql("INSERT INTO search (search) VALUES ('optimize')")
 
     def tidy(self) -> None:
         """

@@ -170,8 +170,25 @@ class Transaction:
                 self._date(word, row)
             if found in ("new", "changed", "removed"):
                 fine = isinstance(word, Record) and facts.is_fine(word, parts)
-                changed.append(Word(word, row, digest, fine, said_at))
+                new = Word(word, row, digest, fine, said_at)
+                new.edges_stand = self._do_edges_stand(new)
+                changed.append(new)
         return changed
+
+    def _do_edges_stand(self, word: Word) -> bool:
+        """
+        Does a document say of edges what stands of it already?
+
+        What was forgotten no longer stands, and when an edge began may turn out later.
+        """
+        said, row = word.word, word.row
+        return (
+            row is not None
+            and isinstance(said, Record)
+            and facts.has_same_edges(word.digest, row.digest)
+            and not self._turn.forgot
+            and all(edge.valid_from is None for edge in said.edges)
+        )
 
     def _last_words(
         self, words: Sequence[Record | Removal], known: Mapping[tuple[str, str], Document]
@@ -222,9 +239,9 @@ class Transaction:
             uris.add(word.word.subject)
             if isinstance(word.word, Record):
                 uris.update(statement.uri for statement in word.word.statements)
-                for edge in word.word.edges:
-                    uris.add(edge.start)
-                    uris.add(edge.end)
+                uris.update(edge.start for edge in word.word.edges)
+                if not word.edges_stand:
+                    uris.update(edge.end for edge in word.word.edges)
         unknown = {uri for uri in uris if uri not in self._keys}
         self._keys.update(self._around.names.keys(self._driver, unknown))
         missing = sorted(uri for uri in unknown if uri not in self._keys)
@@ -312,8 +329,7 @@ class Transaction:
         touched = {key for row in rows for key in row.touched}
         spoken = self._driver.among(_STANDING_RECORDS, touched)
         records = [row for row in spoken if row[1] in documents]
-        claimed = self._driver.among(_STANDING_EDGES, touched)
-        edges = [row for row in claimed if row[3] in documents]
+        edges = self._standing_edges(words)
         # Most of it is said again, and by its key each name is found sooner than by itself.
         keys = touched.union([row[2] for row in edges])
         self._uris = self._around.names.uris(self._driver, keys)
@@ -321,6 +337,16 @@ class Transaction:
         shared = {row[0] for row in spoken if row[1] not in documents}
         self._sole = {self._uris[key] for key in touched - shared}
         return _Standing(records, edges)
+
+    def _standing_edges(self, words: Sequence[Word]) -> list[Row]:
+        """Which claims of these documents stand, of those that may say another now?"""
+        rows = [word.row for word in words if word.row is not None and not word.edges_stand]
+        if not rows:
+            return []
+        documents = {row.id for row in rows}
+        touched = {key for row in rows for key in row.touched}
+        found = self._driver.among(_STANDING_EDGES, touched)
+        return [row for row in found if row[3] in documents]
 
     def _said(self, rows: Sequence[Row]) -> dict[int, dict[Uri, Standing]]:
         """Which statements stand, by document?"""
@@ -376,6 +402,8 @@ class Transaction:
         self._end_statements(word, ended)
         self._things.update(begun)
         self._begin_statements(word, begun)
+        if word.edges_stand:
+            return
         said = self._edges_of(record)
         ended_edges, begun_edges = facts.edge_difference(links, said, record, nature)
         self._end_edges(word, ended_edges)

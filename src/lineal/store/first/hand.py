@@ -152,10 +152,13 @@ class Hand:
         edges: list[tuple[int, int, int, int, int, int]]
         edges = [*zip(*[iter(numbers)] * EDGE, strict=True)]
         uris, kinds, line = self._uris, self._kinds, seals.edge_line
+        tails: dict[tuple[int, int], str] = {}
         for a, kind, b, document, at, said in edges:
-            lines[document].append(
-                line(uris[a], kinds[kind], uris[b], at, None, said & 1, LAYERS[said >> 1], None)
-            )
+            tail = tails.get((at, said))
+            if tail is None:
+                tail = seals.edge_tail(at, None, said & 1, LAYERS[said >> 1], None)
+                tails[at, said] = tail
+            lines[document].append("\n".join(("+e", uris[a], kinds[kind], uris[b], tail)))
         for a, kind, b, document, at, said, end, body in told.others:
             told_so = line(
                 uris[a], kinds[kind], uris[b], at, end, said & 1, LAYERS[said >> 1], body
@@ -173,17 +176,16 @@ class Hand:
 
     def finish(self) -> None:
         """Make what was put off. Whoever ordered the file sees it to the disk."""
+        self._gather(_DEFAULT)
+        # What it frees is used by what is made after it.
+        self._raw.execute("INSERT INTO search (search) VALUES ('optimize')")
         self._raw.execute("COMMIT")
         for setting in _SORTING:
             self._raw.execute(setting).fetchall()
-        # Names of documents came in no order and left room in each page: what is free is used next.
-        self._raw.execute("REINDEX document")
         self._raw.execute(_OTHER_WAY)
         self._raw.execute("INSERT INTO uri (uri, key) SELECT uri, key FROM entity ORDER BY uri")
         for sql in self._indexes:
             self._raw.execute(sql)
-        self._gather(_DEFAULT)
-        self._raw.execute("INSERT INTO search (search) VALUES ('optimize')")
         self._ledger.write()
         self._driver.connection.close()
         self._raw.close()

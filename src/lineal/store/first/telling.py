@@ -85,10 +85,11 @@ class Telling:
         self._next_document += 1
         subject = keys.get(record.subject) or self._key(record.subject)
         touched = {subject}
-        lines: list[str] = []
+        statements: list[str] = []
+        edges: list[str] = []
         for uri, statement in facts.statements_of(record).items():
             body = facts.canonical(statement.attributes)
-            lines.append(facts.statement_line(statement, body))
+            statements.append(facts.statement_line(statement, body))
             begins = facts.since(statement.valid_from, record)
             key = keys.get(uri) or self._key(uri)
             touched.add(key)
@@ -98,7 +99,7 @@ class Telling:
         fine, line, kinds = False, facts.edge_line, self._kinds
         for (start, kind, end), edge in facts.edges_of(record).items():
             attributes = facts.attributes_of(edge) if edge.attributes else None
-            lines.append(line(edge, attributes))
+            edges.append(line(edge, attributes))
             at, said = unsaid if edge.valid_from is None else facts.since(edge.valid_from, record)
             src = keys.get(start) or self._key(start)
             touched.add(src)
@@ -118,7 +119,7 @@ class Telling:
                 fine = start.type in self._parts and end.type in self._parts
         self._rows.append((
             document, str(record.source), str(record.document), subject,
-            facts.digest_of_lines(record.subject, lines), record.said_at, True, fine,
+            facts.digest_of_lines(record.subject, statements, edges), record.said_at, True, fine,
             None if len(touched) == 1 else pack(touched),
         ))  # fmt: skip
         if record.raw is not None:
