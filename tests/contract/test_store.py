@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ from lineal.model import (
 )
 from lineal.store import Batch, Committed, Fence, work
 from lineal.store.basis import last_by
-from lineal.store.driver import Driver
+from lineal.store.driver import Driver, Row
 from lineal.store.rows import unpack_feed
 from tests.graphs import (
     HOURS,
@@ -79,9 +80,12 @@ def test_of_a_document_that_says_the_same_of_edges_none_is_read(
 ) -> None:
     graph.say(said(PLAYS, EDGES, rows=1))
     asked, among = list[str](), Driver.among
-    monkeypatch.setattr(
-        Driver, "among", lambda self, text, *args: asked.append(text) or among(self, text, *args)
-    )
+
+    def noted(self: Driver, text: str, *values: Any) -> list[Row]:
+        asked.append(text)
+        return among(self, text, *values)
+
+    monkeypatch.setattr(Driver, "among", noted)
 
     done = graph.say(said(PLAYS, EDGES[::-1], rows=2))
     assert [text for text in asked if "edge_out" in text] == []
