@@ -381,6 +381,24 @@ def test_planned_sweeps_are_done_in_the_background(tmp_path: Path) -> None:
     assert [hit.name for hit in said][:1] != []
 
 
+def test_what_somebody_asks_for_is_listed_at_once(tmp_path: Path) -> None:
+    """And not when it is next looked at what is planned, which may be an hour from now."""
+    with small() as estate:
+        config = Config(
+            db=tmp_path / "graph.db", sources=(SOURCES,), variables={"ESTATE_URL": estate.url},
+            index=False,
+        )  # fmt: skip
+        clock = Clock()
+        with Lineal.open(config, clock=clock, pace=Pace(idle=0.02, sweeps=3_600)) as lineal:
+            lineal.start()
+            wait_for_sweeps(lineal, since=0)
+            clock.wait(1)
+            for name in lineal.sources:
+                lineal.sweep_soon(name)
+            wait_for_sweeps(lineal, since=clock.at)
+            lineal.stop()
+
+
 def wait_for_sweeps(lineal: Lineal, since: int) -> None:
     """Wait until every source was listed whole since then."""
     for _ in range(3_000):

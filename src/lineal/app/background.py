@@ -73,8 +73,9 @@ class Background:
         #: Sources that are being listed, and when those that could not be are tried again.
         self._sweepers: dict[str, threading.Thread] = {}
         self._again: dict[str, float] = {}
-        #: What somebody asked for.
+        #: What somebody asked for, and that it is to be looked at what is due.
         self._wanted: set[str] = set()
+        self._look = threading.Event()
         self._places = threading.BoundedSemaphore(pace.listed)
 
     @property
@@ -106,15 +107,17 @@ class Background:
         """Stop after the turn that is being done; wait for it until then, by the steady clock."""
         threads, self._threads = self._threads, []
         self._stopping.set()
+        self._look.set()
         self._ingest.stir()
         until = time.monotonic() + PATIENCE if until is None else until
         for thread in (*threads, *self._sweepers.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def sweep_soon(self, name: str) -> None:
-        """List a source at the next look at what is due, planned or not."""
+        """List a source now, planned or not; if it is being listed, once more after that."""
         self._again.pop(name, None)
         self._wanted.add(name)
+        self._look.set()
 
     # ── Turns ────────────────────────────────────────────────────────────────────────────────
 
@@ -156,7 +159,9 @@ class Background:
                     self._sweepers[name].start()
             except LinealError as error:
                 log.warning("sweeps cannot be planned", error=str(error))
-            stopping.wait(self._pace.sweeps)
+            self._look.wait(self._pace.sweeps)
+            # Before it is looked again, so that nothing that is asked for then has to wait.
+            self._look.clear()
 
     def _due(self) -> list[str]:
         now, standings = self._now(), self._standings()
