@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from lineal.digests import digest_of
 from lineal.errors import SourceDown, SourceGarbled
 from lineal.model import Json, Response
 from lineal.shapes import Shapes
@@ -165,6 +167,19 @@ def test_it_finds_what_does_not_fit_the_shapes(plan, wording):
     for one in found:
         assert one.record is not None
         assert one.findings == examiner.examine(one.record)
+
+
+def test_it_makes_the_digest_that_the_store_would(plan, wording):
+    with Beside(plan, wording) as beside:
+        lines = list(beside.listed(until_ready(beside, BEFORE)))
+
+    told = [fetched(line).record for number, line in enumerate(lines) if number % 10 != 3]
+    records = [one for one in told if one is not None]
+    here, there = records[: len(records) // 2], records[len(records) // 2 :]
+    assert {one.digest for one in here} == {None}
+    # What is made of a record says something else, and is digested anew.
+    assert [one.digest for one in there] == [digest_of(replace(one)) for one in there]
+    assert {replace(one).digest for one in there} == {None}
 
 
 def test_a_short_list_needs_no_second_process(plan, wording):

@@ -279,6 +279,9 @@ class Record:
     response: Response | None = None
     #: What it was worded from: the fields of the source's document that are mapped.
     raw: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
+    #: The digest of what it says, where somebody made it already (`lineal.digests`). A record that
+    #: is made from this one by `dataclasses.replace` says something else, and has none.
+    digest: bytes | None = field(init=False, default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

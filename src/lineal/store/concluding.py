@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from lineal.digests import EdgeId
 from lineal.model import Json, Uri
 from lineal.store import facts, pending, schema
 from lineal.store.batches import Surroundings
@@ -19,7 +20,6 @@ from lineal.store.conclusions import (
     Rules,
     Step,
 )
-from lineal.store.facts import EdgeId
 from lineal.store.following import Following
 from lineal.store.ledger import Ledger
 from lineal.store.reading import Reader

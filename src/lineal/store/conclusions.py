@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
+from lineal.digests import EdgeId
 from lineal.model import Instant, Json, Uri
-from lineal.store.facts import EdgeId
 from lineal.store.reading import Reader
 
 #: How a support is called that is no edge: both ends have an equal value of these attributes.

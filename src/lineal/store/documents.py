@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lineal import digests
 from lineal.model import Instant, Record, Removal
-from lineal.store import facts, seals
+from lineal.store import seals
 from lineal.store.driver import Row
 from lineal.store.rows import unpack
 
@@ -53,7 +54,7 @@ def outcome(word: Record | Removal, row: Document | None, digest: bytes) -> str:
         return "new" if isinstance(word, Record) else "removed"
     if isinstance(word, Removal):
         return "removed" if row.live else "same"
-    return "same" if row.live and facts.is_same(digest, row.digest) else "changed"
+    return "same" if row.live and digests.is_same(digest, row.digest) else "changed"
 
 
 def older(word: Record | Removal, said_at: Instant | None) -> bool:

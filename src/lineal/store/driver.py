@@ -21,6 +21,8 @@ Row: TypeAlias = "tuple[Any, ...]"
 _cursors = count()
 #: From how many rows on PostgreSQL takes them faster as one COPY.
 _COPY_FROM = 20
+#: So many rows are one statement to SQLite: after each, Python lets other threads go first.
+_TOGETHER = 32
 #: Up to how many keys are written out in a query.
 _FEW = 8
 
@@ -120,7 +122,12 @@ class Driver:
         if not rows:
             return
         if self.is_sqlite or len(rows) < _COPY_FROM:
-            self._cursor.executemany(_text(_insertion(table), self.is_sqlite), rows)
+            together = len(rows) - len(rows) % _TOGETHER if self.is_sqlite else 0
+            for at in range(0, together, _TOGETHER):
+                some = rows[at : at + _TOGETHER]
+                self._cursor.execute(_insertion(table, _TOGETHER), [*chain.from_iterable(some)])
+            rest = rows[together:] if together else rows
+            self._cursor.executemany(_text(_insertion(table), self.is_sqlite), rest)
             return
         with self._cursor.copy(f"COPY {_columns(table)} FROM STDIN") as copy:
             for row in rows:
@@ -149,7 +156,7 @@ def _columns(table: sa.Table) -> str:
     return f'"{table.name}" ({", ".join(column.name for column in table.columns)})'
 
 
-@lru_cache(maxsize=64)
-def _insertion(table: sa.Table) -> str:
+@lru_cache(maxsize=128)
+def _insertion(table: sa.Table, rows: int = 1) -> str:
     marks = ", ".join("?" for _ in table.columns)
-    return f"INSERT INTO {_columns(table)} VALUES ({marks})"
+    return f"INSERT INTO {_columns(table)} VALUES {', '.join([f'({marks})'] * rows)}"

@@ -8,32 +8,16 @@ was so), ``deleted`` (its document is gone at the source).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from lineal.digests import EdgeId, attributes_of, canonical
 from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Response, Statement, Uri
 from lineal.store.rows import BegunEdge, Standing
 
 #: Tells "event" from "state" for a kind and the types at its two ends.
 Nature: TypeAlias = Callable[[str, str, str], str]
-EdgeId: TypeAlias = "tuple[Uri, str, Uri]"
-
-
-def _plain(value: object) -> str:
-    """A URI is text to JSON."""
-    if isinstance(value, Uri):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not JSON.")
-
-
-_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
-
-
-def canonical(value: object) -> str:
-    """Return *value* as JSON with sorted keys."""
-    return _encoder.encode(value).decode()
 
 
 def response_text(response: Response | None) -> str | None:
@@ -48,99 +32,6 @@ def response_text(response: Response | None) -> str | None:
 def response_of(text: str | None) -> Response | None:
     """Return what `response_text` kept."""
     return None if text is None else msgspec.json.decode(text.encode(), type=Response)
-
-
-def statements_of(record: Record) -> dict[Uri, Statement]:
-    """Return a record's statements, several about one thing joined into one."""
-    if len(record.statements) == 1:
-        return {record.statements[0].uri: record.statements[0]}
-    joined: dict[Uri, Statement] = {}
-    for statement in record.statements:
-        known = joined.get(statement.uri)
-        joined[statement.uri] = statement if known is None else _merged(known, statement)
-    return joined
-
-
-def _merged(one: Statement, other: Statement) -> Statement:
-    return Statement(one.uri, {**one.attributes, **other.attributes}, one.valid_from)
-
-
-def edges_of(record: Record) -> dict[EdgeId, EdgeStatement]:
-    """Return a record's edges, several of one kind between two things joined into one."""
-    names = [(edge.start, edge.kind, edge.end) for edge in record.edges]
-    joined = dict(zip(names, record.edges, strict=True))
-    if len(joined) == len(names):
-        return joined
-    joined.clear()
-    for name, edge in zip(names, record.edges, strict=True):
-        known = joined.get(name)
-        joined[name] = edge if known is None else _joined(known, edge)
-    return joined
-
-
-def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
-    starts = [edge.valid_from for edge in (one, other) if edge.valid_from is not None]
-    open_ended = one.valid_to is None or other.valid_to is None
-    return EdgeStatement(
-        one.start,
-        one.kind,
-        one.end,
-        {**one.attributes, **other.attributes},
-        min(one.layer, other.layer, key=list(type(one.layer)).index),
-        min(starts) if starts else None,
-        None if open_ended else max(one.valid_to or 0, other.valid_to or 0),
-    )
-
-
-def digest_of(record: Record) -> bytes:
-    """Return the digest of what a record says, whenever and however it was observed."""
-    statements = [
-        statement_line(statement, canonical(statement.attributes))
-        for statement in statements_of(record).values()
-    ]
-    edges = [edge_line(edge, attributes_of(edge)) for edge in edges_of(record).values()]
-    return digest_of_lines(record.subject, statements, edges)
-
-
-def statement_line(statement: Statement, body: str) -> str:
-    """Return what a digest holds of a statement; *body* are its attributes."""
-    return f"{statement.uri}\n{statement.valid_from}\n{body}"
-
-
-def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
-    """Return what a digest holds of an edge."""
-    # Joined, not formatted: to format a URI or a layer takes several times as long.
-    if edge.valid_from is None and edge.valid_to is None:
-        return "\n".join((
-            edge.start, edge.kind, edge.end, edge.layer, "None\nNone", attributes or "",
-        ))  # fmt: skip
-    return "\n".join((
-        edge.start, edge.kind, edge.end, edge.layer, str(edge.valid_from), str(edge.valid_to),
-        attributes or "",
-    ))  # fmt: skip
-
-
-#: How many bytes of a digest are of all that a document says; the rest are of its edges alone.
-_WHOLE = 16
-
-
-def digest_of_lines(subject: Uri, statements: list[str], edges: list[str]) -> bytes:
-    """Return the digest of a document about *subject* that says these lines, in any order."""
-    lines = sorted(statements + edges)
-    lines.append(subject)
-    whole = blake2b("\x00".join(lines).encode(), digest_size=_WHOLE).digest()
-    edges.sort()
-    return whole + blake2b("\x00".join(edges).encode(), digest_size=8).digest()
-
-
-def is_same(digest: bytes, before: bytes) -> bool:
-    """Is the same said as *before*? Before schema 0007 there was no digest of edges alone."""
-    return digest[:_WHOLE] == before[:_WHOLE]
-
-
-def has_same_edges(digest: bytes, before: bytes) -> bool:
-    """Is the same said of edges as *before*, as far as that is known?"""
-    return len(before) > _WHOLE and digest[_WHOLE:] == before[_WHOLE:]
 
 
 def is_fine(record: Record, parts: Collection[str]) -> bool:
@@ -288,11 +179,6 @@ def begun_edge(statement: EdgeStatement, record: Record, old: Standing | None = 
         statement.layer,
         attributes_of(statement),
     )
-
-
-def attributes_of(statement: EdgeStatement) -> str | None:
-    """Return the attributes of an edge as they lie in a row."""
-    return canonical(statement.attributes) if statement.attributes else None
 
 
 def _only_ends(old: Standing, statement: EdgeStatement) -> bool:

@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from lineal.digests import canonical
 from lineal.model import Instant, Uri
 from lineal.shapes.examining import Finding
 from lineal.store import schema
 from lineal.store.driver import Driver
-from lineal.store.facts import canonical
 from lineal.store.ledger import Ledger
 
 #: The source and name of a document.

@@ -14,12 +14,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from lineal import digests
+from lineal.digests import EdgeId
 from lineal.lineage import IDENTITY, SAME, joining
 from lineal.model import Instant, Json, Uri
 from lineal.store import facts, schema
 from lineal.store.conclusions import EQUAL, Concluded, Conclusion, Derivation, Support
 from lineal.store.driver import Driver, Row
-from lineal.store.facts import EdgeId
 from lineal.store.reading import Reader
 from lineal.store.rows import BegunEdge, Rows, Standing
 from lineal.store.seals import Owner
@@ -335,7 +336,7 @@ def _kept(supports: Sequence[Support]) -> str:
 
 
 def _told(about: Mapping[str, Json] | None) -> str | None:
-    return facts.canonical(about) if about else None
+    return digests.canonical(about) if about else None
 
 
 def _digest(supports: Iterable[tuple[Uri, str, Uri]]) -> bytes:

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from lineal import digests
 from lineal.errors import ConfigError, Damaged, InvalidUri
 from lineal.model import Uri
-from lineal.store import facts, lines, projecting, schema, seals
+from lineal.store import lines, projecting, schema, seals
 from lineal.store.batches import Surroundings
 from lineal.store.driver import Driver
 from lineal.store.exporting import AT_ONCE, REMEMBERED, WORK, Moved
@@ -321,7 +322,7 @@ class _Import:
         kept = [[self._key(start), kind, self._key(end)] for start, kind, end in said.supports]
         rows.begin_derivation(
             owner, document, ends, edge, digest=bytes.fromhex(said.digest),
-            span=(said.valid_from, said.valid_to), kept=facts.canonical(kept), why=said.why,
+            span=(said.valid_from, said.valid_to), kept=digests.canonical(kept), why=said.why,
             supports=[(_uri(start), kind, _uri(end)) for start, kind, end in said.supports],
         )  # fmt: skip
 

@@ -178,19 +178,25 @@ def chained(
 def row_seal(values: Iterable[object]) -> int:
     """Return a number that changes when one of a row's values does, of 63 bits."""
     text = "\x1f".join([
-        value if isinstance(value, str) else str(value) if type(value) is int
-        else "\x00" if value is None else _plain(value)
+        value if type(value) is str else "\x00" if value is None
+        else str(value) if type(value) is int else _plain(value)
         for value in values
     ])  # fmt: skip
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+    # Copied, not made: that takes two thirds of the time.
+    digest = _ROW.copy()
+    digest.update(text.encode())
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+_ROW = blake2b(digest_size=8)
 
 
 def _plain(value: object) -> str:
     """Write a value alike on every database, which differ in how they give truth and bytes."""
-    if type(value) is int:
-        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
-    return "\x00" if value is None else str(value)
+    return str(value)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from lineal import digests
 from lineal.model import EdgeStatement, Instant, Json, Record, Removal, Statement, Uri, Viewer
 from lineal.points import reached
 from lineal.store import facts, projecting, schema, seals, text
@@ -163,7 +164,7 @@ class Transaction:
         changed = []
         for word, said_at in self._last_words(words, known):
             row = known.get((word.source, word.document))
-            digest = facts.digest_of(word) if isinstance(word, Record) else b""
+            digest = digests.digest_of(word) if isinstance(word, Record) else b""
             found = outcome(word, row, digest)
             self._documents[found] += 1
             if found == "same" and row is not None:
@@ -185,7 +186,7 @@ class Transaction:
         return (
             row is not None
             and isinstance(said, Record)
-            and facts.has_same_edges(word.digest, row.digest)
+            and digests.has_same_edges(word.digest, row.digest)
             and not self._turn.forgot
             and all(edge.valid_from is None for edge in said.edges)
         )
@@ -357,10 +358,10 @@ class Transaction:
             found.setdefault(document, {})[uris[key]] = row
         return found
 
-    def _stated(self, rows: Sequence[Row]) -> dict[int, dict[facts.EdgeId, Standing]]:
+    def _stated(self, rows: Sequence[Row]) -> dict[int, dict[digests.EdgeId, Standing]]:
         """Which claims stand, by document?"""
         uris = self._uris
-        found: dict[int, dict[facts.EdgeId, Standing]] = {}
+        found: dict[int, dict[digests.EdgeId, Standing]] = {}
         for src, kind, dst, document, t_from, valid_from, valid_to, said, layer, body in rows:
             key = (src, kind, dst, document, t_from)
             word = schema.LAYERS[layer]
@@ -371,7 +372,7 @@ class Transaction:
 
     def _say(self, word: Word, record: Record) -> None:
         """Begin all that a document says that was never heard before."""
-        said = self._without_excised(facts.statements_of(record))
+        said = self._without_excised(digests.statements_of(record))
         self._things.update(said)
         self._begin_statements(
             word, {uri: facts.begun_of(one, record) for uri, one in said.items()}
@@ -385,7 +386,7 @@ class Transaction:
         self,
         word: Word,
         current: Mapping[Uri, Standing],
-        links: Mapping[facts.EdgeId, Standing],
+        links: Mapping[digests.EdgeId, Standing],
     ) -> None:
         nature = self._around.grammar.nature
         if isinstance(word.word, Removal):
@@ -397,7 +398,7 @@ class Transaction:
             self._begin_statements(word, {word.word.subject: facts.tombstone(word.word)})
             return
         record = word.word
-        said_of = self._without_excised(facts.statements_of(record))
+        said_of = self._without_excised(digests.statements_of(record))
         ended, begun = facts.record_difference(current, said_of, record)
         self._end_statements(word, ended)
         self._things.update(begun)
@@ -418,9 +419,9 @@ class Transaction:
             for uri, one in said.items()
         }
 
-    def _edges_of(self, record: Record) -> dict[facts.EdgeId, EdgeStatement]:
+    def _edges_of(self, record: Record) -> dict[digests.EdgeId, EdgeStatement]:
         """Return a record's edges; at things whose values were removed on purpose without any."""
-        edges = facts.edges_of(record)
+        edges = digests.edges_of(record)
         if not self._excised:
             return edges
         keys, excised = self._keys, self._excised
@@ -439,7 +440,7 @@ class Transaction:
             )  # fmt: skip
         word.wrote = word.wrote or bool(begun)
 
-    def _begin_edges(self, word: Word, begun: Mapping[facts.EdgeId, BegunEdge]) -> None:
+    def _begin_edges(self, word: Word, begun: Mapping[digests.EdgeId, BegunEdge]) -> None:
         name, keys, begin = word.name, self._keys, self._rows.begin_edge
         self._edges.update(begun)
         for edge, row in begun.items():
@@ -457,7 +458,7 @@ class Transaction:
             self._things.add(uri)
             self._rows.end_record(word.name, uri, row, at, reason)
 
-    def _end_edges(self, word: Word, ended: Mapping[facts.EdgeId, facts.Ending]) -> None:
+    def _end_edges(self, word: Word, ended: Mapping[digests.EdgeId, facts.Ending]) -> None:
         for edge, (row, at, reason) in ended.items():
             self._edges.add(edge)
             self._rows.end_edge(word.name, edge, row, at, reason)

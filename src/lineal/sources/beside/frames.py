@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from lineal.digests import digest_of, with_digest
 from lineal.errors import SourceGarbled
 from lineal.model import EdgeStatement, Json, Layer, Record, Response, Statement, Uri
 from lineal.shapes.examining import Examiner, Finding
@@ -49,6 +50,8 @@ class _Whole(NamedTuple):
     unmapped: tuple[str, ...] | None
     #: What of it does not fit the shapes: sort, name and text; None where nobody knows shapes.
     findings: list[tuple[str, str, str]] | None
+    #: The digest of what it says.
+    digest: bytes
 
 
 # ── The first process: it asks, and reads the answer ─────────────────────────────────────────────
@@ -112,6 +115,7 @@ def _fetched(
         ]),
         response.at, whole.said_at, response, whole.raw,
     )  # fmt: skip
+    with_digest(record, whole.digest)
     findings = whole.findings
     found = None if findings is None else tuple([Finding(*one) for one in findings])
     return Fetched(key, record, None, whole.version, whole.unmapped, found)
@@ -168,6 +172,7 @@ def _line(line: Listed, names: _Names, examiner: Examiner | None) -> _Line:
         [(names[one.start], one.kind, names[one.end], *_rest(one)) for one in record.edges],
         record.said_at, None if record.raw is None else dict(record.raw), fetched.version,
         fetched.unmapped, None if examiner is None else _found(examiner, record),
+        digest_of(record),
     )  # fmt: skip
     return line.key.id, line.version, tuple(whole), None
 

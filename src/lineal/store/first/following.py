@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeAlias
 
+from lineal.digests import EdgeId
 from lineal.model import Instant
 from lineal.store import pending, projecting
 from lineal.store.batches import Surroundings
@@ -12,7 +13,6 @@ from lineal.store.concluding import Concluding
 from lineal.store.conclusions import Program, Rules
 from lineal.store.database import Database
 from lineal.store.driver import Driver
-from lineal.store.facts import EdgeId
 from lineal.store.ledger import Ledger
 from lineal.store.slices import slices
 from lineal.store.writing import Transaction

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Any
 
+from lineal import digests
 from lineal.model import Instant, Layer, Record, Statement, Uri
 from lineal.store import facts, schema
 from lineal.store.first.frames import EDGE, Told
@@ -87,18 +88,18 @@ class Telling:
         touched = {subject}
         statements: list[str] = []
         edges: list[str] = []
-        for uri, statement in facts.statements_of(record).items():
-            body = facts.canonical(statement.attributes)
-            statements.append(facts.statement_line(statement, body))
+        for uri, statement in digests.statements_of(record).items():
+            body = digests.canonical(statement.attributes)
+            statements.append(digests.statement_line(statement, body))
             begins = facts.since(statement.valid_from, record)
             key = keys.get(uri) or self._key(uri)
             touched.add(key)
             self._statements.append((key, document, begins.at, begins.said, body))
             self._said[key] = None if key in self._said else statement
         unsaid = facts.since(None, record)
-        fine, line, kinds = False, facts.edge_line, self._kinds
-        for (start, kind, end), edge in facts.edges_of(record).items():
-            attributes = facts.attributes_of(edge) if edge.attributes else None
+        fine, line, kinds = False, digests.edge_line, self._kinds
+        for (start, kind, end), edge in digests.edges_of(record).items():
+            attributes = digests.attributes_of(edge) if edge.attributes else None
             edges.append(line(edge, attributes))
             at, said = unsaid if edge.valid_from is None else facts.since(edge.valid_from, record)
             src = keys.get(start) or self._key(start)
@@ -119,11 +120,11 @@ class Telling:
                 fine = start.type in self._parts and end.type in self._parts
         self._rows.append((
             document, str(record.source), str(record.document), subject,
-            facts.digest_of_lines(record.subject, statements, edges), record.said_at, True, fine,
+            digests.digest_of_lines(record.subject, statements, edges), record.said_at, True, fine,
             None if len(touched) == 1 else pack(touched),
         ))  # fmt: skip
         if record.raw is not None:
-            raw = facts.canonical(record.raw)
+            raw = digests.canonical(record.raw)
             self._raws.append((str(record.source), str(record.document), raw))
         answer = facts.response_text(record.response)
         if answer is not None:

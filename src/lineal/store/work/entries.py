@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from lineal.digests import canonical
 from lineal.model import Instant, Json
 from lineal.store import schema
 from lineal.store.driver import Driver, Row
-from lineal.store.facts import canonical
 from lineal.store.ledger import Ledger
 from lineal.store.seals import row_seal
 

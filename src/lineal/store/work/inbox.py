@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lineal.digests import canonical
 from lineal.model import Event
 from lineal.store import schema
 from lineal.store.driver import Row
-from lineal.store.facts import canonical
 from lineal.store.ledger import Ledger
 
 

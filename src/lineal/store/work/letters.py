@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lineal.digests import canonical
 from lineal.model import Event, Instant, Json
 from lineal.points import reached
 from lineal.store import schema
 from lineal.store.driver import Driver, Row
-from lineal.store.facts import canonical
 from lineal.store.findings import Name
 from lineal.store.ledger import Ledger
 from lineal.store.work import marks, outcomes
