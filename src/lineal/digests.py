@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -55,6 +56,13 @@ def edges_of(record: Record) -> dict[EdgeId, EdgeStatement]:
     return joined
 
 
+def distinct_edges(record: Record) -> Collection[EdgeStatement]:
+    """Return a record's edges as `edges_of` does, without their names."""
+    edges = record.edges
+    # Where no two end at the same thing, no two are one: that is soon seen.
+    return edges if len({edge.end for edge in edges}) == len(edges) else edges_of(record).values()
+
+
 def _joined(one: EdgeStatement, other: EdgeStatement) -> EdgeStatement:
     starts = [edge.valid_from for edge in (one, other) if edge.valid_from is not None]
     open_ended = one.valid_to is None or other.valid_to is None
@@ -77,7 +85,7 @@ def digest_of(record: Record) -> bytes:
         statement_line(statement, canonical(statement.attributes))
         for statement in statements_of(record).values()
     ]
-    edges = [edge_line(edge, attributes_of(edge)) for edge in edges_of(record).values()]
+    edges = [edge_line(edge, attributes_of(edge)) for edge in distinct_edges(record)]
     return digest_of_lines(record.subject, statements, edges)
 
 
@@ -107,15 +115,19 @@ def edge_line(edge: EdgeStatement, attributes: str | None) -> str:
 
 #: How many bytes of a digest are of all that a document says; the rest are of its edges alone.
 _WHOLE = 16
+_OF_ALL, _OF_EDGES = blake2b(digest_size=_WHOLE), blake2b(digest_size=8)
 
 
 def digest_of_lines(subject: Uri, statements: list[str], edges: list[str]) -> bytes:
     """Return the digest of a document about *subject* that says these lines, in any order."""
     lines = sorted(statements + edges)
     lines.append(subject)
-    whole = blake2b("\x00".join(lines).encode(), digest_size=_WHOLE).digest()
     edges.sort()
-    return whole + blake2b("\x00".join(edges).encode(), digest_size=8).digest()
+    # Copied, not made: that takes two thirds of the time.
+    whole, alone = _OF_ALL.copy(), _OF_EDGES.copy()
+    whole.update("\x00".join(lines).encode())
+    alone.update("\x00".join(edges).encode())
+    return whole.digest() + alone.digest()
 
 
 def is_same(digest: bytes, before: bytes) -> bool:

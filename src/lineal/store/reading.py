@@ -130,6 +130,11 @@ class Reader(Links):
 
     # ── What rules look at ───────────────────────────────────────────────────────────────────
 
+    def may_hold(self, attribute: str) -> bool:
+        """Return False where `holding` finds nothing, whatever values it is asked for."""
+        row = "SELECT 1 FROM facet_value WHERE name = ? LIMIT 1"
+        return bool(self.unindexed) or self._driver.row(row, attribute) is not None
+
     def holding(
         self, types: Collection[str], attribute: str, values: Collection[str]
     ) -> dict[str, set[int]]:

@@ -178,6 +178,8 @@ class Matching:
         That the two are equal is so since both are known: when a value was first said of a thing
         is not looked up, and what else is said of it must not move it.
         """
+        if not self._reader.may_hold(values[1]):
+            return
         here = self._values(set(map(_AT, ways)), values[0])
         there = self._reader.holding(types, values[1], {v for some in here.values() for v in some})
         since = self._reader.first_heard(

@@ -88,17 +88,19 @@ class Telling:
         touched = {subject}
         statements: list[str] = []
         edges: list[str] = []
+        unsaid = facts.since(None, record)
         for uri, statement in digests.statements_of(record).items():
             body = digests.canonical(statement.attributes)
             statements.append(digests.statement_line(statement, body))
-            begins = facts.since(statement.valid_from, record)
+            stated = statement.valid_from
+            at, said = unsaid if stated is None else facts.since(stated, record)
             key = keys.get(uri) or self._key(uri)
             touched.add(key)
-            self._statements.append((key, document, begins.at, begins.said, body))
+            self._statements.append((key, document, at, said, body))
             self._said[key] = None if key in self._said else statement
-        unsaid = facts.since(None, record)
-        fine, line, kinds = False, digests.edge_line, self._kinds
-        for (start, kind, end), edge in digests.edges_of(record).items():
+        fine, line, kinds, parts = False, digests.edge_line, self._kinds, self._parts
+        for edge in digests.distinct_edges(record):
+            start, kind, end = edge.start, edge.kind, edge.end
             attributes = digests.attributes_of(edge) if edge.attributes else None
             edges.append(line(edge, attributes))
             at, said = unsaid if edge.valid_from is None else facts.since(edge.valid_from, record)
@@ -117,7 +119,7 @@ class Telling:
             else:
                 self._others.append((*numbers, edge.valid_to, attributes))
             if kind == "derived_from" and not fine:
-                fine = start.type in self._parts and end.type in self._parts
+                fine = start.type in parts and end.type in parts
         self._rows.append((
             document, str(record.source), str(record.document), subject,
             digests.digest_of_lines(record.subject, statements, edges), record.said_at, True, fine,
@@ -148,7 +150,7 @@ class Telling:
                 self.rest.add(key)
                 continue
             row = self._describe(statement.uri, statement.attributes, False)
-            numbers = sorted(facets.get(pair) or self._facet(pair) for pair in pairs_of(row))
+            numbers = sorted([facets.get(pair) or self._facet(pair) for pair in pairs_of(row)])
             names.append((key, *name_of(row)))
             texts.append((key, told_facets(numbers), row.name, row.words, row.description))
             self._last = key
