@@ -25,6 +25,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 #: The longest URI, in characters of its encoded form.
 URI_LIMIT = 2048
 SCHEME = "mlg://"
+_AFTER_SCHEME = len(SCHEME)
 
 _TYPE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -104,7 +105,7 @@ class Uri(str):
     @property
     def type(self) -> str:
         """The type of the thing, such as ``model-version``."""
-        return self[len(SCHEME) : self.index("/", len(SCHEME))]
+        return self[_AFTER_SCHEME:].partition("/")[0]
 
     @property
     def platform(self) -> str:
@@ -124,7 +125,7 @@ class Uri(str):
     @property
     def parts(self) -> tuple[str, ...]:
         """Type, platform and the segments of the id, decoded: ``Uri.of(*uri.parts) == uri``."""
-        pieces = self[len(SCHEME) :].split("/")
+        pieces = self[_AFTER_SCHEME:].split("/")
         if "%" not in self:
             return tuple(pieces)
         return (pieces[0], *(_plain(piece) for piece in pieces[1:]))

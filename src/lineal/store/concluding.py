@@ -45,6 +45,8 @@ class Concluding:
         self._documents: dict[str, dict[int, Owner]] = {}
         self._idle: frozenset[str] | None = None
         self._are_first = False
+        #: May anything wait for a rule, from before or put off by this transaction?
+        self._may_wait = turn.rules_wait
 
     # ── What follows from a change ───────────────────────────────────────────────────────────
 
@@ -147,13 +149,16 @@ class Concluding:
         """Write what a rule says."""
         if isinstance(step, PutOff):
             pending.put_off(self._ledger, step, self._turn.t, self._turn.instant)
+            self._may_wait = True
         elif isinstance(step, Failed):
             pending.fail(self._ledger, step, self._turn.t, self._turn.instant)
+            self._may_wait = True
         else:
             self._write(step)
 
     def _write(self, conclusion: Conclusion) -> None:
-        pending.forgive(self._ledger, conclusion.rule, conclusion.starts)
+        if self._may_wait:
+            pending.forgive(self._ledger, conclusion.rule, conclusion.starts)
         documents = self._documents_of(conclusion.rule)
         if not documents and not conclusion.derivations:
             return
@@ -220,6 +225,7 @@ class Concluding:
             # In what is empty there is nothing to go through.
             turn, plan = self._turn, self._turn.t > 1
             pending.agree(self._ledger, programs, turn.t, turn.instant, plan=plan)
+            self._may_wait = True
             kept = pending.kept_rules(driver)
         self._idle = frozenset(name for name, rule in kept.items() if not rule.enabled)
         if not is_new:

@@ -44,7 +44,10 @@ def is_fine(record: Record, parts: Collection[str]) -> bool:
 
 def supports_of(kept: str) -> list[tuple[int, str, int]]:
     """Return the supporting edges as they are kept with a derivation."""
-    return msgspec.json.decode(kept, type=list[tuple[int, str, int]])
+    return _supports.decode(kept)
+
+
+_supports = msgspec.json.Decoder(list[tuple[int, str, int]])
 
 
 # ── Life of a row ────────────────────────────────────────────────────────────────────────────────

@@ -53,7 +53,8 @@ class Terms:
 
     def known(self, words: Collection[str]) -> list[int]:
         """Return the numbers of those words that have one, as far as was read."""
-        return sorted(self._numbers[word] for word in words if word in self._numbers)
+        numbers = self._numbers
+        return sorted([numbers[word] for word in words if word in numbers])
 
     def number(self, ledger: Ledger, word: str) -> int:
         """

@@ -39,6 +39,8 @@ class Turn:
         self.keeps_raws: bool = bool(row[6])
         #: The seal of the rules that are kept up: under the same one they are the same.
         self.rules: int | None = row[7]
+        #: Have rules anything still to do, and did any of them fail?
+        self.rules_wait: bool = bool(row[8])
 
     def publish(
         self,
@@ -76,7 +78,8 @@ _LOOK = """
         (SELECT hash FROM tx WHERE tx.t = clock.t),
         EXISTS (SELECT 1 FROM forgotten WHERE key > 0),
         EXISTS (SELECT 1 FROM raw WHERE source > ''),
-        (SELECT seal FROM ledger WHERE name = 'rule')
+        (SELECT seal FROM ledger WHERE name = 'rule'),
+        EXISTS (SELECT 1 FROM rule_work WHERE rule > '')
     FROM clock WHERE id = 1
 """
 _PUBLISH = """
