@@ -44,7 +44,7 @@ from tests.promises.recording import SOAK, found, ran
 
 #: So many things are in the database, each with a statement and all but the first with an edge.
 FEW = 2_000
-THINGS = 500_000 if SOAK else FEW
+THINGS = 500_001 if SOAK else FEW
 #: So often the present code is killed in the middle of a migration.
 KILLS = 25 if SOAK else 3
 #: How many requests are to be answered at each stage.
@@ -152,12 +152,17 @@ class Server:
 class Clients:
     """Those who ask and tell all the time: as a balancer does, they turn to whoever serves."""
 
-    def __init__(self, *, knocking: bool) -> None:
-        """*knocking*: whoever finds the door closed knocks again; else that is a failure."""
+    def __init__(self, *, knocking: bool, things: int) -> None:
+        """
+        Ask about some of so many *things*.
+
+        *knocking*: whoever finds the door closed knocks again; else that is a failure.
+        """
         self.servers: Sequence[Server] = ()
         self.acknowledged: list[int] = []
         self.failures: list[str] = []
         self.counts: Counter[str] = Counter()
+        self._things = things
         self._knocking, self._ended, self._lock = knocking, threading.Event(), threading.Lock()
         self._numbers = iter(range(1 << 62))
 
@@ -215,7 +220,7 @@ class Clients:
 
     def _read(self, http: httpx2.Client) -> None:
         """Ask for a thing and what it was made from, and see that the answers are right."""
-        number = random.randrange(THINGS)
+        number = random.randrange(self._things)
         uri = f"mlg://dataset/lake/t{number}"
         answer = self._asked(http, "GET", "entities", params={"uri": uri})
         assert answer.status_code == 200, answer.text
@@ -308,7 +313,7 @@ def test_a_migration_under_load_loses_nothing(engine: str, tmp_path: Path) -> No
     """No request fails on PostgreSQL; on SQLite none that knocks again while the door is closed."""
     log, port = tmp_path / "log", _port()
     is_file = engine == "sqlite"
-    clients = Clients(knocking=is_file)
+    clients = Clients(knocking=is_file, things=THINGS)
     with filled(engine, tmp_path, THINGS) as (place, statements), ExitStack() as ending:
         then = revision(place)
 
@@ -387,7 +392,7 @@ def test_the_version_before_takes_over_again_under_load(engine: str, tmp_path: P
     code = earlier.following(tmp_path, opened_by=migrations.newest())
     log, port = tmp_path / "log", _port()
     is_file = engine == "sqlite"
-    clients = Clients(knocking=is_file)
+    clients = Clients(knocking=is_file, things=FEW)
     with of_the_next(engine, tmp_path, code) as place, ExitStack() as ending:
         then = revision(place)
 
