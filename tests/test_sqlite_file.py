@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from lineal.access import LOCAL
 from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, ReadOnly
 from lineal.model import Json
 from lineal.shapes import Shapes
-from lineal.store import Store
+from lineal.store import Store, sqlite
 from lineal.store.sqlite import SqliteDatabase
 from tests.graphs import PLAYS, TITLES, Graph, opened, said
 
@@ -77,6 +78,70 @@ def test_a_reader_beside_a_writer_sees_what_is_committed_and_no_more(graph: Grap
         assert (before, during, after) == ({"rows": 1}, {"rows": 1}, {"rows": 2})
         with pytest.raises(ReadOnly, match="reading only"):
             other.say(said(PLAYS, rows=3))
+
+
+@contextmanager
+def always_read(graph: Graph) -> Iterator[list[int]]:
+    """Let there be somebody who reads at every moment of the block; yield what was seen."""
+    over, seen = threading.Event(), list[int]()
+
+    def read() -> None:
+        before = ExitStack()
+        while not over.is_set():
+            after = ExitStack()
+            reader = after.enter_context(graph.store.read(LOCAL))
+            seen.append(reader.basis.t)
+            # The next begins before this one ends.
+            before.close()
+            before = after
+            time.sleep(0.001)
+        before.close()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_log_does_not_grow_without_end_where_somebody_always_reads(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite begins its log anew when nobody reads it: under steady questions that is never."""
+    monkeypatch.setattr(sqlite, "LONG_LOG", 200)
+    log = graph.store.path.with_name("graph.db-wal")
+    with always_read(graph) as seen:
+        for rows in range(400):
+            graph.say(said(PLAYS, rows=rows))
+            graph.store.tidy()
+
+    assert len(set(seen)) > 10
+    assert log.stat().st_size < 1_000 * 4_096
+    assert graph.thing(PLAYS).attributes == {"rows": 399}
+    assert graph.store.verify().sound
+
+
+def test_whoever_reads_for_long_is_not_waited_for_again_and_again(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup holds the log for minutes: it is tried when as much has come once more."""
+    monkeypatch.setattr(sqlite, "LONG_LOG", 200)
+    tried = list[str]()
+    database = graph.store._database
+    assert isinstance(database, SqliteDatabase)
+    assert database._writer is not None
+    sqlite._raw(database._writer).set_trace_callback(tried.append)
+    with graph.store.read(LOCAL) as reader:
+        for rows in range(100):
+            graph.say(said(PLAYS, rows=rows))
+            graph.store.tidy()
+        restarts = [text for text in tried if "RESTART" in text]
+        frames = graph.store.path.with_name("graph.db-wal").stat().st_size // 4_120
+        assert reader.basis.t == 0
+
+    assert 1 <= len(restarts) <= frames // 200
 
 
 def test_readers_never_see_half_a_batch(graph: Graph) -> None:

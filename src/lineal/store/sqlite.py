@@ -32,11 +32,12 @@ from lineal.errors import (
 from lineal.points import reached
 from lineal.store.owner import own
 
+_PATIENCE = "PRAGMA busy_timeout=5000"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
+    _PATIENCE,
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
     "PRAGMA cache_size=-65536",
@@ -45,6 +46,9 @@ _PRAGMAS = (
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
 #: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
 _WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=20000", "PRAGMA cache_size=-524288")
+#: From how many pages on (200 MB) a log is to begin anew, and for how many milliseconds those are
+#: waited for who read what is in it.
+LONG_LOG, _READERS_WAITED_FOR = 50_000, 250
 #: How many pages of the full-text index one piece of upkeep merges.
 _MERGE = 300
 
@@ -67,6 +71,8 @@ class SqliteDatabase:
         self._write_lock = threading.RLock()
         #: Whether upkeep merges full text too.
         self._merges = True
+        #: How long the log was when it was last tried to let it begin anew.
+        self._tried_at = 0
         self._owner: IO[str] | None = None
         self._glancing = threading.local()
         self._glances: list[sqlite3.Connection] = []
@@ -290,8 +296,30 @@ class SqliteDatabase:
                     f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
                 )
                 reached("text-merged")
-        self._set("PRAGMA wal_checkpoint(PASSIVE)")
+        ((_, length, _),) = self._set("PRAGMA wal_checkpoint(PASSIVE)")
         reached("log-moved")
+        self._bound_log(length)
+
+    def _bound_log(self, length: int) -> None:
+        """
+        Let the log begin anew where it has become long, and *length* pages are in it.
+
+        By itself it does so when nobody reads, which where many always do is never: it would grow
+        without end. Nobody commits meanwhile, so that whoever begins to read now reads the file
+        itself, and only those are waited for who read already. Where one of them takes long, it is
+        tried again when as much has come.
+        """
+        if length < self._tried_at:
+            self._tried_at = 0
+        if length - self._tried_at < LONG_LOG:
+            return
+        self._tried_at = length
+        with self._write_lock:
+            self._set(f"PRAGMA busy_timeout={_READERS_WAITED_FOR}")
+            try:
+                self._set("PRAGMA wal_checkpoint(RESTART)")
+            finally:
+                self._set(_PATIENCE)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
