@@ -186,6 +186,20 @@ def test_a_fixture_holds_if_all_is_said_at_once(name: str, case: Case) -> None:
 
 
 @EACH_CASE
+def test_a_fixture_holds_of_what_was_known_before_its_rule_was_let(name: str, case: Case) -> None:
+    """Then no commit changes anything: what has equal values is found as it lies there."""
+    with graph(RULES[name]) as one:
+        one.store.switch_rule(name, enabled=False)
+        one.commit(*[replace(record, said_at=None) for record in records_of(case)])
+        assert one.inferred() == set()
+
+        one.store.switch_rule(name, enabled=True)
+        while one.store.follow_rules():
+            pass
+        assert one.inferred() == expected(case)
+
+
+@EACH_CASE
 def test_each_support_that_goes_takes_what_rests_on_it(name: str, case: Case) -> None:
     """What is left is what follows from the rest; the past still has all of it."""
     records = list(records_of(case))

@@ -89,10 +89,9 @@ def digest_of(record: Record) -> bytes:
     return digest_of_lines(record.subject, statements, edges)
 
 
-def with_digest(record: Record, digest: bytes) -> Record:
-    """Return a record that was just made, and let it know the digest of what it says."""
+def tell_digest(record: Record, digest: bytes) -> None:
+    """Let a record that was just made know the digest of what it says."""
     object.__setattr__(record, "digest", digest)
-    return record
 
 
 def statement_line(statement: Statement, body: str) -> str:

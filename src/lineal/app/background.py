@@ -73,7 +73,7 @@ class Background:
         #: Sources that are being listed, and when those that could not be are tried again.
         self._sweepers: dict[str, threading.Thread] = {}
         self._again: dict[str, float] = {}
-        #: What somebody asked for, and that it is to be looked at what is due.
+        #: What somebody asked for, and the word to look at once what is due.
         self._wanted: set[str] = set()
         self._look = threading.Event()
         self._places = threading.BoundedSemaphore(pace.listed)

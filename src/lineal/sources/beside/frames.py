@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from lineal.digests import digest_of, with_digest
+from lineal.digests import digest_of, tell_digest
 from lineal.errors import SourceGarbled
 from lineal.model import EdgeStatement, Json, Layer, Record, Response, Statement, Uri
 from lineal.shapes.examining import Examiner, Finding
@@ -115,7 +115,7 @@ def _fetched(
         ]),
         response.at, whole.said_at, response, whole.raw,
     )  # fmt: skip
-    with_digest(record, whole.digest)
+    tell_digest(record, whole.digest)
     findings = whole.findings
     found = None if findings is None else tuple([Finding(*one) for one in findings])
     return Fetched(key, record, None, whole.version, whole.unmapped, found)
