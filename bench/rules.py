@@ -230,7 +230,6 @@ def _anew(found: Measured, lineal: Lineal, progress: Progress) -> None:
     book = RuleBook([rule], lineal.shapes)
     with lineal.store.read(LOCAL) as reader:
         starts = reader.of_types(rule.path.types[0])
-        reader.uris(starts)
         began, count = time.perf_counter(), 0
         # As in the product: whoever lets rules conclude keeps the collector off.
         with uncollected():

@@ -25,7 +25,7 @@ from lineal.enrich.rules.matching import Matching
 from lineal.model import EdgeStatement, Json, Layer, Record, Removal, Statement, Uri
 from lineal.search import describing
 from lineal.shapes import Shapes
-from lineal.store import Batch, Reader, Store, concluding
+from lineal.store import Batch, Reader, Store, arrows, concluding
 from tests.databases import ENGINES, fresh
 from tests.promises.recording import SOAK, ran
 from tests.rules_reference import Found, Hop, Pattern, Reference, Rows, read_rows
@@ -535,6 +535,7 @@ def test_what_stands_is_what_follows_from_what_stands(
     if part % 2:
         # Half of them in columns, which else are for many starts.
         monkeypatch.setattr(book, "WIDE", 1)
+        monkeypatch.setattr(arrows, "_MANY", 1)
     seeds = range(part, HISTORIES, PARTS)
     met: Counter[str] = Counter()
     for seen in histories("sqlite", tmp_path, seeds):
@@ -558,7 +559,11 @@ def test_it_is_so_on_every_database(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_many_starts_are_followed_as_each_of_them(engine: str, tmp_path: Path) -> None:
+def test_many_starts_are_followed_as_each_of_them(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As few as there are here are taken for many, of which types are read in their order.
+    monkeypatch.setattr(arrows, "_MANY", 3)
     met: Counter[str] = Counter()
     bare = read_rule(BARE, file="bare.yaml", shapes=SHAPES)
     for seed in range(7_000, 7_040 if engine == "sqlite" else 7_010):
@@ -573,6 +578,8 @@ def test_many_starts_are_followed_as_each_of_them(engine: str, tmp_path: Path) -
     assert met["ways"] > 60
     assert met["given up"] > 20
     assert met["several edges"] > 10
+    assert met["edges of one way"] > 20
+    assert met["edges of several ways"] > 10
 
 
 def _compared(rule: Rule, reader: Reader) -> Counter[str]:
@@ -580,10 +587,19 @@ def _compared(rule: Rule, reader: Reader) -> Counter[str]:
     if not columns.is_plain(rule, reader):
         return Counter()
     starts = reader.of_types(rule.path.types[0])
-    ways, left = columns.Columns(rule, reader, SHAPES, 1_000_000).ways(starts)
+    laid, left = columns.Columns(rule, reader, SHAPES, 1_000_000).laid(starts)
+    ways = laid.ways()
     told = Matching(rule, reader, SHAPES, 1_000_000).ways(set(starts) - set(left))
     assert Counter(ways) == Counter(told)
+    alone, others = laid.proper().parted()
+    given = Counter((one.start, one.end) for one in laid if one.start != one.end)
+    assert Counter((*alone, *others)) == Counter(one for one in laid if one.start != one.end)
+    assert [alone[at] for at in range(len(alone))] == list(alone)
+    assert {(one.start, one.end) for one in alone} == {one for one in given if given[one] == 1}
+    assert len(others) == sum(many for many in given.values() if many > 1)
     return Counter({
+        "edges of one way": len(alone),
+        "edges of several ways": len(others),
         "ways": len(ways),
         "given up": len(left),
         "several edges": sum(len(way[2]) > 2 for way in ways),

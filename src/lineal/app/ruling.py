@@ -225,8 +225,9 @@ class Ruling:
                 some = starts[at : at + TOGETHER]
                 for step in book.conclude_for(rule.name, some, reader):
                     if isinstance(step, Conclusion):
-                        uris = reader.uris(chain.from_iterable(step.edges))
-                        found |= {(uris[src], step.kind, uris[dst]) for src, dst in step.edges}
+                        edges = step.edges()
+                        uris = reader.uris(chain.from_iterable(edges))
+                        found |= {(uris[src], step.kind, uris[dst]) for src, dst in edges}
                     else:
                         failed.append(getattr(step, "error", rule.name))
                 standing |= _standing(rule, set(some), reader)

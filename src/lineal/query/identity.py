@@ -342,7 +342,7 @@ def _concluded(
             own = reader.documents_of(f"rule:{conclusion.rule}")
             links = [one for one in reader.held(starts, things.shapes.kinds)
                      if one.document in own and one.src in starts]  # fmt: skip
-            wanted = conclusion.edges
+            wanted = conclusion.edges()
             ends = {end for one in links for end in (one.src, one.dst)}
             uris = reader.uris(ends.union(chain.from_iterable(wanted)))
             standing = {(uris[one.src], one.kind, uris[one.dst]): one for one in links}

@@ -71,12 +71,24 @@ class Conclusion:
     kind: str
     starts: Collection[int]
     derivations: Sequence[Derivation]
-    #: The edges, by the keys of their ends.
-    edges: Mapping[tuple[int, int], Concluded]
+    #: What of some edges is to be said, by the keys of their ends; of an edge that is not told of
+    #: here there is one derivation, and it is so as that is.
+    told: Mapping[tuple[int, int], Concluded]
     why: Why
     layer: str = "inferred"
     #: True where *starts* are what the edges begin at, False where they end there.
     by_start: bool = True
+
+    def edges(self) -> dict[tuple[int, int], Concluded]:
+        """Return the edges as all derivations together give them, by the keys of their ends."""
+        told = self.told
+        found = {
+            (start, end): Concluded(since, until)
+            for start, end, _, since, until, _ in self.derivations
+            if (start, end) not in told
+        }
+        found.update(told)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,7 @@ class Rules(Protocol):
         """
 
     def conclude_for(self, name: str, starts: Sequence[int], reader: Reader) -> Iterable[Step]:
-        """Return what one rule concludes for these things."""
+        """Return what one rule concludes for these things, which are of its program's types."""
 
     def go_on(
         self, name: str, position: int, keys: Sequence[int], after: int, reader: Reader, most: int

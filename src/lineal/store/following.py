@@ -73,7 +73,7 @@ class Following:
             (each.start, kind, each.end, _kept(each.supports)): each
             for each in conclusion.derivations
         }
-        concluded = {(start, kind, end): one for (start, end), one in conclusion.edges.items()}
+        concluded = {(start, kind, end): one for (start, end), one in conclusion.edges().items()}
         derivations: dict[_Name, Standing] = {}
         edges: dict[_Edge, Standing] = {}
         if not is_first:

@@ -183,27 +183,19 @@ class Links(Snapshot):
         return bool(self._supposed or self._without)
 
     def arrows(
-        self,
-        kind: str,
-        keys: Collection[int],
-        *,
-        outward: bool,
-        layers: Collection[str],
-        types: Collection[str] | None,
+        self, kind: str, keys: NDArray[np.int64], *, outward: bool, layers: Collection[str]
     ) -> NDArray[np.int64]:
         """
         Which edges of a kind and of these layers lead from (or to) these things, as held now?
 
         In rows of near end, far end, since and until (`NEVER` where it is not over), each claim
-        one; only those that lead to things of these *types*, where some are said. As `claimed`, for
-        very many things; nothing is supposed.
+        one. As `claimed`, for very many things; nothing is supposed.
         """
         # NumPy is imported where there is much to read.
         from lineal.store import arrows  # noqa: PLC0415
 
-        numbers = self.kinds((kind,)) if keys else []
         codes = _codes(layers)
-        return arrows.arrows(self._driver, numbers, keys, codes, outward=outward, types=types)
+        return arrows.arrows(self._driver, self.kinds((kind,)), keys, codes, outward=outward)
 
     def only(self, keys: Collection[int], types: Collection[str]) -> list[int]:
         """Which of these things are of one of these types?"""
@@ -212,6 +204,15 @@ class Links(Snapshot):
         marks = ", ".join("?" * len(types))
         text = f"SELECT key FROM entity WHERE type IN ({marks}) AND key {{among}}"
         return [key for (key,) in self._driver.among(text, keys, *types)]
+
+    def are(self, keys: NDArray[np.int64], types: frozenset[str]) -> NDArray[np.bool_]:
+        """Which of these things are of one of these types? As `only`, for very many, sorted."""
+        known = self._of_types.get(types)
+        if known is None:
+            from lineal.store import arrows  # noqa: PLC0415
+
+            known = self._of_types[types] = arrows.OfTypes(self._driver, self.only, types)
+        return known.are(keys)
 
     def claimed_page(
         self, kind: str, keys: Collection[int], *, outward: bool, after: int, most: int

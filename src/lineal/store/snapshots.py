@@ -6,7 +6,7 @@ import copy
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
@@ -22,6 +22,9 @@ from lineal.store.driver import Driver
 from lineal.store.meter import Meter, MeteredDriver, WholeDriver
 from lineal.store.names import Names
 from lineal.store.terms import Terms
+
+if TYPE_CHECKING:
+    from lineal.store.arrows import OfTypes
 
 
 class Snapshot:
@@ -64,6 +67,8 @@ class Snapshot:
         self.layers: frozenset[str] | None = None
         self._supposed: tuple[Link, ...] = ()
         self._without: frozenset[Link] = frozenset()
+        #: What is known of the types of very many things.
+        self._of_types: dict[frozenset[str], OfTypes] = {}
 
     def of_layers(self, layers: frozenset[str] | None) -> Self:
         """Return a reader of the same snapshot that reads edges of these layers; None: of all."""
@@ -82,6 +87,7 @@ class Snapshot:
         other._supposed, other._without = (), frozenset()
         if self.meter is not None:
             other._driver, other.meter = WholeDriver(self._connection, self.meter), None
+            other._of_types = {}
         return other
 
     def _found(self, query: sa.Select[Any], most: int | None = None) -> Iterable[Any]:

@@ -44,8 +44,17 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _READ_PRAGMAS = (*_PRAGMAS[3:], "PRAGMA query_only=ON")
+#: How much of a file the writer reads where it is mapped into memory, in bytes: as much as SQLite
+#: maps at most, 2 GB as it is built. What a single change needs lies on pages that nobody has
+#: looked at for long, and to copy each of them out of the file costs more than to look at it.
+_MAPPED = 1 << 31
 #: The writer checkpoints between commits (`tidy`); this many pages are the backstop.
-_WRITE_PRAGMAS = (*_PRAGMAS, "PRAGMA wal_autocheckpoint=20000", "PRAGMA cache_size=-524288")
+_WRITE_PRAGMAS = (
+    *_PRAGMAS,
+    "PRAGMA wal_autocheckpoint=20000",
+    "PRAGMA cache_size=-524288",
+    f"PRAGMA mmap_size={_MAPPED}",
+)
 #: From how many pages on (200 MB) a log is to begin anew, and for how many milliseconds those are
 #: waited for who read what is in it.
 LONG_LOG, _READERS_WAITED_FOR = 50_000, 250

@@ -90,7 +90,8 @@ class RuleBook:
                 yield PutOff(rule.name, tuple(sorted(touched.later)))
             if touched.starts:
                 room = MOST if most is None else max(ROOM, most)
-                yield from self._for(rule, sorted(touched.starts), reader, room)
+                starts = _fitting(rule, sorted(touched.starts), reader)
+                yield from self._for(rule, starts, reader, room)
 
     # ── What was put off ─────────────────────────────────────────────────────────────────────
 
@@ -104,7 +105,7 @@ class RuleBook:
         """
         rule = self._named[name]
         if position == START:
-            yield from self._for(rule, keys, reader, ROOM)
+            yield from self._for(rule, _fitting(rule, keys, reader), reader, ROOM)
             return
         nothing = Change(frozenset(), frozenset())
         touching = Touching(rule, self._sights[name], reader, self._shapes, nothing)
@@ -112,7 +113,8 @@ class RuleBook:
         if touched.later:
             yield PutOff(rule.name, tuple(sorted(touched.later)))
         if touched.starts:
-            yield from self._for(rule, sorted(touched.starts), reader, ROOM)
+            starts = _fitting(rule, sorted(touched.starts), reader)
+            yield from self._for(rule, starts, reader, ROOM)
         if onward is not None:
             yield PutOff(rule.name, ((position, keys[0]),), after=onward)
 
@@ -134,12 +136,11 @@ class RuleBook:
                     yield step
 
     def _for(self, rule: Rule, starts: Sequence[int], reader: Reader, room: int) -> Iterator[Step]:
-        """Conclude for as many of these starts as there is room for; put off the rest."""
+        """Conclude for as many of these, all of which fit, as there is room for; put off others."""
         if not rule.may_conclude(reader.kinds):
             # Nothing ever followed, and nothing does now.
             return
-        uris = reader.uris(starts)
-        fit = [key for key in starts if uris[key].type in rule.path.types[0]]
+        fit = starts
         while fit:
             try:
                 with uncollected():
@@ -162,9 +163,10 @@ class RuleBook:
     def _conclusion(
         self, rule: Rule, starts: Collection[int], reader: Reader, room: int
     ) -> Conclusion:
+        alone, ways = self._ways(rule, starts, reader, room)
         edges: dict[tuple[int, int], list[Way]] = {}
         begin, end = rule.start, rule.end
-        for way in self._ways(rule, starts, reader, room):
+        for way in ways:
             ends = way[0][begin], way[0][end]
             known = edges.get(ends)
             if known is None:
@@ -172,32 +174,45 @@ class RuleBook:
             else:
                 known.append(way)
         derivations: list[Derivation] = []
-        concluded: dict[tuple[int, int], Concluded] = {}
-        for ends, ways in self._allowed_of(rule, edges, reader).items():
-            every = _distinct(ways)
-            concluded[ends] = _concluded(rule, every)
+        told: dict[tuple[int, int], Concluded] = {}
+        for ends, some in self._allowed_of(rule, edges, reader).items():
+            every = _distinct(some)
+            if len(every) > 1 or rule.confidence < 1:
+                told[ends] = _concluded(rule, every)
             for things, _, supports, since, until in _kept(every, reader):
                 derivations.append(Derivation(*ends, supports, since, until, things))
-        return _conclusion(rule, starts, derivations, concluded)
+        if not derivations:
+            return _conclusion(rule, starts, alone, told)
+        return _conclusion(rule, starts, [*alone, *derivations], told)
 
-    def _ways(self, rule: Rule, starts: Collection[int], reader: Reader, room: int) -> list[Way]:
-        """Return all ways along a rule's path: of many starts in columns, as far as that can be."""
+    def _ways(
+        self, rule: Rule, starts: Collection[int], reader: Reader, room: int
+    ) -> tuple[Sequence[Derivation], list[Way]]:
+        """
+        Return all ways along a rule's path: of many starts in columns, as far as that can be.
+
+        What is derived in one way alone is told as it is in columns; of the rest the ways are.
+        """
+        alone: Sequence[Derivation] = ()
         ways, left = list[Way](), starts
         if len(starts) >= WIDE:
             # NumPy is imported where there is much to do.
             from lineal.enrich.rules import columns  # noqa: PLC0415
 
             if columns.is_plain(rule, reader):
-                ways, left = columns.Columns(rule, reader, self._shapes, room).ways(starts)
-        return ways + Matching(rule, reader, self._shapes, room).ways(left) if left else ways
+                laid, left = columns.Columns(rule, reader, self._shapes, room).laid(starts)
+                if rule.confidence == 1 and self._allows_all(rule):
+                    alone, laid = laid.proper().parted()
+                ways = laid.ways()
+        if left:
+            ways += Matching(rule, reader, self._shapes, room).ways(left)
+        return alone, ways
 
     def _allowed_of(
         self, rule: Rule, edges: dict[tuple[int, int], list[Way]], reader: Reader
     ) -> dict[tuple[int, int], list[Way]]:
         """Leave out edges from a thing to itself, and between types that no shape allows."""
-        types = rule.path.types
-        pairs = product(types[rule.start], types[rule.end])
-        if all(self._allows(rule, start, end) for start, end in pairs):
+        if self._allows_all(rule):
             return {ends: ways for ends, ways in edges.items() if ends[0] != ends[1]}
         named = reader.types(chain.from_iterable(edges))
         return {
@@ -206,11 +221,23 @@ class RuleBook:
             if start != end and self._allows(rule, named[start], named[end])
         }
 
+    def _allows_all(self, rule: Rule) -> bool:
+        """Do shapes allow the edge between whatever may stand at the two places?"""
+        types = rule.path.types
+        pairs = product(types[rule.start], types[rule.end])
+        return all(self._allows(rule, start, end) for start, end in pairs)
+
     def _allows(self, rule: Rule, start: str, end: str) -> bool:
         name = (rule.gives, start, end)
         if name not in self._allowed:
             self._allowed[name] = self._shapes.allows(*name)
         return self._allowed[name]
+
+
+def _fitting(rule: Rule, keys: Sequence[int], reader: Reader) -> list[int]:
+    """Leave out what is of no type that a rule's path begins with."""
+    uris, types = reader.uris(keys), rule.path.types[0]
+    return [key for key in keys if uris[key].type in types]
 
 
 #: More than any change touches.
@@ -221,11 +248,11 @@ def _conclusion(
     rule: Rule,
     starts: Collection[int],
     derivations: Sequence[Derivation],
-    edges: Mapping[tuple[int, int], Concluded],
+    told: Mapping[tuple[int, int], Concluded],
 ) -> Conclusion:
     """Return all that a rule concludes for some starts."""
     return Conclusion(
-        rule.name, rule.version, rule.gives, starts, derivations, edges,
+        rule.name, rule.version, rule.gives, starts, derivations, told,
         _Why(rule), rule.layer, rule.by_start,
     )  # fmt: skip
 
@@ -242,8 +269,6 @@ def _distinct(ways: list[Way]) -> list[Way]:
 
 def _concluded(rule: Rule, ways: Sequence[Way]) -> Concluded:
     """Return an edge as its ways together give it: over all the time that any of them covers."""
-    if len(ways) == 1 and rule.confidence == 1:
-        return Concluded(ways[0][3], ways[0][4])
     ends = [until for _, _, _, _, until in ways if until is not None]
     until = max(ends) if len(ends) == len(ways) else None
     about: dict[str, Json] = {}
