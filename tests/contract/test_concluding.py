@@ -11,10 +11,13 @@ from typing import TypeAlias
 
 import pytest
 
+from lineal import store as stores
 from lineal.enrich.rules import Rule, RuleBook, book, builtin_rules, read_rule
 from lineal.errors import NotFound
 from lineal.model import EdgeStatement, Instant, Moment, Record, Statement, Uri
 from lineal.shapes import Shapes
+from lineal.store.concluding import Piece
+from lineal.store.writing import Transaction
 from tests.graphs import Graph, new
 
 SHAPES = Shapes.builtin()
@@ -259,6 +262,54 @@ def test_a_reason_ends_as_its_support_did_and_not_as_a_life_of_it_that_never_was
 
         assert (first, parted, again) == (True, False, True)
         assert until(graph, rivals, 115, 250, 300, 1_500) == [False, True, False, False]
+
+
+# ── Pieces ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def pieces(graph: Graph, monkeypatch: pytest.MonkeyPatch, rounds: int) -> Iterator[tuple[int, int]]:
+    """Switch a rule off and on so often, and tell of each piece its size, and its upkeep."""
+    store, sizes, upkeep = graph.store, list[int](), list[int]()
+    go_on, tidy = Transaction.go_on, store.tidy
+
+    def sized(transaction: Transaction, most: int) -> Piece | None:
+        sizes.append(most)
+        return go_on(transaction, most)
+
+    def tidied() -> None:
+        upkeep.append(1)
+        tidy()
+
+    monkeypatch.setattr(Transaction, "go_on", sized)
+    monkeypatch.setattr(store, "tidy", tidied)
+    for turn in range(2 * rounds):
+        store.switch_rule("trained_for", enabled=bool(turn % 2))
+        while store.follow_rules():
+            yield sum(sizes), len(upkeep)
+            sizes.clear()
+            upkeep.clear()
+        sizes.clear()
+
+
+def test_a_piece_that_was_not_whole_does_not_let_the_next_ones_grow(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with by(engine, RULES["trained_for"]) as graph:
+        graph.say(made(1, 2), ran(T, 1), states("test", ("ab-cell c", "cell_of", T)))
+        sizes = [size for size, _ in pieces(graph, monkeypatch, 6)]
+    assert len(sizes) > 12
+    assert max(sizes) == sizes[0]
+
+
+def test_upkeep_that_pieces_put_off_is_a_piece_of_its_own(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "TIDY_AFTER", 3)
+    with by(engine, RULES["trained_for"]) as graph:
+        graph.say(made(1, 2), ran(T, 1), states("test", ("ab-cell c", "cell_of", T)))
+        told = list(pieces(graph, monkeypatch, 6))
+    assert sum(upkeep for _, upkeep in told) > 1
+    assert all(bool(size) != bool(upkeep) for size, upkeep in told)
 
 
 # ── Memory ───────────────────────────────────────────────────────────────────────────────────────

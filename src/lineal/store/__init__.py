@@ -122,7 +122,7 @@ AGAIN = (0.0, 0.25, 1.0)
 MIGRATING = 30
 #: How long (seconds) a piece of the work of rules is to take, and of how many things it is at
 #: least.
-PIECE, SMALLEST = 0.015, 20
+PIECE, SMALLEST = 0.013, 20
 
 
 #: What is said of a thing now, and as of which transaction?
@@ -316,20 +316,29 @@ class Store:
         Do a piece of what rules have still to do, in one transaction.
 
         Of at most *most* things; where nothing is said, of as many as keep others waiting for about
-        `PIECE` seconds. Return whether there was any: False says that all is concluded.
+        `PIECE` seconds. Upkeep that pieces put off is one too. Return whether there was any: False
+        says that all is concluded.
         """
         if self._is_agreed and not self._is_anything_pending():
             return False
+        if self._put_off >= TIDY_AFTER:
+            # As a piece of its own: who waits for one is not to wait for both.
+            self.tidy()
+            return True
         size, began = self._piece if most is None else most, time.monotonic()
         with uncollected(), self._changing() as connection:
             transaction = Transaction(connection, self._around, now=self.now)
-            found = transaction.go_on(size)
+            piece = transaction.go_on(size)
         transaction.learned()
         self._is_agreed = True
+        self._put_off += 0 if piece is None else piece.things
         if most is None:
-            share = PIECE / max(time.monotonic() - began, 1e-4)
-            self._piece = max(SMALLEST, min(MOST, round(size * min(share, 1.25))))
-        return found
+            # By what was done: a piece that was not whole does not say that a whole one may grow.
+            done = size if piece is None or 2 * piece.things < size else min(piece.things, size)
+            share = done / size * PIECE / max(time.monotonic() - began, 1e-4)
+            growth = 1.25 if piece is not None and 2 * piece.things >= size else 1.0
+            self._piece = max(SMALLEST, min(MOST, round(size * min(share, growth))))
+        return piece is not None
 
     def _is_anything_pending(self) -> bool:
         with self._reading() as connection:

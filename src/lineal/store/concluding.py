@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,14 @@ from lineal.store.turns import Turn
 #: How many things one rule concludes for in the commit of a change, beside as many as the change
 #: has edges; what is more waits for transactions of its own, of as many things each.
 MOST = 500
+
+
+class Piece(NamedTuple):
+    """A piece of what waited, that was done."""
+
+    rule: str
+    #: For how many things the rule concluded.
+    things: int
 
 
 class Concluding:
@@ -93,22 +102,24 @@ class Concluding:
 
     # ── What was put off ─────────────────────────────────────────────────────────────────────
 
-    def next_piece(self, most: int) -> str | None:
-        """Do a piece of what waits, of at most *most* things; return of which rule, or None."""
+    def next_piece(self, most: int) -> Piece | None:
+        """Do a piece of what waits, of at most *most* things; return what it was, or None."""
         self._agree()
         programs = self._programs()
         task = pending.next_task(self._ledger, list(programs), most)
         if task is None:
             return None
         pending.done(self._ledger, task)
+        things = 0
         if task.position == pending.WITHDRAW:
-            self._withdraw(task, programs.get(task.rule), most)
+            things = self._withdraw(task, programs.get(task.rule), most)
         elif task.rule in programs:
             rules, program = programs[task.rule]
             for step in self._piece(rules, program, task, most):
                 self._take(step)
+                things += len(step.starts) if isinstance(step, Conclusion) else 0
         self.by_change((), frozenset(self.edges))
-        return task.rule
+        return Piece(task.rule, things)
 
     def _piece(
         self, rules: Rules, program: Program, task: pending.Task, most: int
@@ -124,8 +135,12 @@ class Concluding:
             yield from rules.conclude_for(task.rule, keys, self._reader)
             yield PutOff(task.rule, ((pending.THROUGH, 0),), after=keys[-1])
 
-    def _withdraw(self, task: pending.Task, known: tuple[Rules, Program] | None, most: int) -> None:
-        """Take back what stands of versions of a rule that are no more, or of the rule at all."""
+    def _withdraw(self, task: pending.Task, known: tuple[Rules, Program] | None, most: int) -> int:
+        """
+        Take back what stands of versions of a rule that are no more, or of the rule at all.
+
+        Return of how many things.
+        """
         documents = self._documents_of(task.rule)
         if known is not None and task.rule not in (self._idle or ()):
             name = (f"rule:{task.rule}", f"version:{known[1].version}")
@@ -133,7 +148,7 @@ class Concluding:
         driver = self._ledger.driver
         keys = pending.begun_after(driver, documents, task.after, most) if documents else []
         if not keys:
-            return
+            return 0
         following = Following(
             driver, self._reader, self._rows,
             documents=documents, document=min(documents), now=self._turn.instant,
@@ -142,6 +157,7 @@ class Concluding:
         self.edges |= following.write(nothing)
         again = PutOff(task.rule, ((pending.WITHDRAW, 0),), after=keys[-1])
         pending.put_off(self._ledger, again, self._turn.t, self._turn.instant)
+        return len(keys)
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────────
 

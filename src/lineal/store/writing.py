@@ -19,7 +19,7 @@ from lineal.points import reached
 from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
-from lineal.store.concluding import Concluding
+from lineal.store.concluding import Concluding, Piece
 from lineal.store.documents import Document, Word, older, outcome
 from lineal.store.driver import Driver, Row
 from lineal.store.reading import Reader
@@ -101,13 +101,13 @@ class Transaction:
         self._turn.give_back()
         return Committed(None, dict(self._documents))
 
-    def go_on(self, most: int) -> bool:
-        """Do a piece of what rules have still to do; return whether there was any."""
+    def go_on(self, most: int) -> Piece | None:
+        """Do a piece of what rules have still to do; return what it was, None if there was none."""
         following = self._following()
-        rule = following.next_piece(most)
-        self._end_of_rules(following, f"rule:{rule}")
+        piece = following.next_piece(most)
+        self._end_of_rules(following, f"rule:{piece.rule}" if piece else "")
         reached("rules-followed")
-        return rule is not None
+        return piece
 
     def conclude(self, step: Callable[[Concluding], object], *, actor: str, cause: str) -> int:
         """Let rules conclude by *step*, and publish what they did; return how many rows began."""
