@@ -94,6 +94,23 @@ def test_an_excision_is_shown_first_and_written_when_confirmed(path: Path) -> No
     assert run("verify", "--db", str(path)).exit_code == 0
 
 
+def test_events_that_speak_of_other_things_too_are_told_of(path: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.json"
+    job = {"namespace": "etl", "name": "load"}
+    plays = {"namespace": "lake", "name": "plays"}
+    said = {"eventTime": "2026-03-01T00:00:00Z", "job": job, "inputs": [plays]}
+    events.write_text(json.dumps(said))
+    loaded = run("import", "openlineage", str(events), "--db", str(path))
+    words = ["forget", "excise", "--reason", "asked", "--yes", "--db", str(path)]
+
+    shared = run(*words, "mlg://pipeline/etl/load")
+    alone = run(*words, world.ALICE)
+
+    assert loaded.exit_code == 0, loaded.output
+    assert "1 kept events speak of other things too" in shared.stderr
+    assert "kept events" not in alone.stderr
+
+
 def test_what_was_forgotten_is_in_no_part_of_a_compacted_file(path: Path) -> None:
     """Also not in pages that are free, nor as a token in a part of the search index."""
     run("forget", "excise", world.ALICE, "--reason", "asked", "--yes", "--db", str(path))

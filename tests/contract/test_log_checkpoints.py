@@ -19,6 +19,7 @@ from tests.graphs import Graph, new
 from tests.promises.recording import SOAK
 
 JOB = Uri("mlg://pipeline/etl/load")
+PLAYS = Uri("mlg://dataset/lake/plays")
 #: So many events of one job are there before one more comes.
 MANY = 20_000 if SOAK else 1_000
 
@@ -255,6 +256,24 @@ def test_what_is_excised_is_gone_from_the_checkpoint_and_the_rest_goes_on(log: L
     log.tell(event(200))
     assert log.read == 1
     assert log.source.read["dataset:lake/plays"] < 100
+    assert log.store.verify().sound
+
+
+def test_an_event_stays_while_another_document_rests_on_it_and_that_is_told(log: Log) -> None:
+    log.tell(*map(event, range(60)))
+    run, other = (
+        Uri.of("run", "etl", f"0198aaaa-0000-7000-8000-{number:012}") for number in range(2)
+    )
+
+    shared = log.store.excise([JOB, PLAYS, run], reason="asked for it", actor="dpo").shared
+    with log.store.looking() as driver:
+        kept = driver.rows("SELECT body FROM log_body")
+    rest = log.store.excise([other], reason="asked for it too", actor="dpo").shared
+
+    assert (shared, rest) == (10, 0)
+    assert len(kept) == 10
+    with log.store.looking() as driver:
+        assert driver.rows("SELECT body FROM log_body") == []
     assert log.store.verify().sound
 
 

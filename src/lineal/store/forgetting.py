@@ -47,6 +47,8 @@ class Forgotten:
     rows: int = 0
     #: True where there is more to forget than one transaction takes.
     more: bool = False
+    #: How many kept events told of it and are as they came, since other documents rest on them.
+    shared: int = 0
 
 
 class Forgetting:
@@ -67,8 +69,9 @@ class Forgetting:
         Remove every value that was ever kept of these things; their names and relations stay.
 
         Attributes, attributes of their edges, and kept log entries of the documents about them go;
-        so do dead letters, and what was worded, of all documents that speak of them. A source that
-        says the values again is not written.
+        so do dead letters, and what was worded, of all documents that speak of them. An entry on
+        which other documents rest stays as it came, and is counted. A source that says the values
+        again is not written.
 
         Raises:
             NotFound: one of them is not known.
@@ -87,7 +90,7 @@ class Forgetting:
         )
         for blanking in (_BLANK_OUT, _BLANK_IN):
             rows += self._driver.run(blanking, wanted)
-        self._forget_entries(wanted)
+        shared = self._forget_entries(wanted)
         self._forget_wordings(self._driver.rows(_SPEAKING, wanted, wanted))
         described = self._around.describe
         if described is not None:
@@ -97,10 +100,14 @@ class Forgetting:
         lines = [seals.forgotten_line(uri, "excised", reason) for uri in uris]
         cause = f"excised {len(keys)} things: {reason}"
         self._publish(keys, ts, anew, lines, actor=actor, cause=cause)
-        return Forgotten(self._turn.t, tuple(sorted(keys)), rows)
+        return Forgotten(self._turn.t, tuple(sorted(keys)), rows, shared=shared)
 
-    def _forget_entries(self, keys: object) -> None:
-        """Kept events of the documents about these things hold values too."""
+    def _forget_entries(self, keys: object) -> int:
+        """
+        Kept events of the documents about these things hold values too.
+
+        Return how many stay, since other documents rest on them.
+        """
         self._ledger.hold_marks()
         dropped: set[str] = set()
         for source, name in self._driver.rows(_ABOUT, keys):
@@ -109,7 +116,7 @@ class Forgetting:
             self._ledger.delete(schema.log_entry, entries)
             unsettle(self._driver, source, name)
             dropped.update(entry[2] for entry in entries)
-        self._drop_bodies(dropped)
+        return self._drop_bodies(dropped)
 
     def _forget_wordings(self, names: Iterable[Row]) -> None:
         """So does what these documents were worded from, or could not be."""
@@ -120,13 +127,15 @@ class Forgetting:
             raws = self._ledger.find(schema.raw, where, source, name)
             self._ledger.delete(schema.raw, raws)
 
-    def _drop_bodies(self, digests: set[str]) -> None:
-        """Drop those of these kept events that no document needs any more."""
-        if digests:
-            # Entries are not found by what they hold: all are gone through, so once for all.
-            needed = {digest for (digest,) in self._driver.among(_NEEDED, digests)}
-            bodies = self._ledger.find_among(schema.log_body, "digest {among}", digests - needed)
-            self._ledger.delete(schema.log_body, bodies)
+    def _drop_bodies(self, digests: set[str]) -> int:
+        """Drop those of these kept events that no document needs; return how many one does."""
+        if not digests:
+            return 0
+        # Entries are not found by what they hold: all are gone through, so once for all.
+        needed = {digest for (digest,) in self._driver.among(_NEEDED, digests)}
+        bodies = self._ledger.find_among(schema.log_body, "digest {among}", digests - needed)
+        self._ledger.delete(schema.log_body, bodies)
+        return len(needed)
 
     # ── Old occurrences ──────────────────────────────────────────────────────────────────────
 

@@ -130,7 +130,8 @@ def excise(
     Remove every value that was ever kept of THINGs, also from the past.
 
     Names (URIs) and relations stay, and so does that, when, by whom and why they were excised. A
-    source that says the values again is not written. Ends with 1 if it is not confirmed.
+    source that says the values again is not written. A kept event that speaks of other things too
+    stays as it came; how many do is told. Ends with 1 if it is not confirmed.
     """
     with opened(db, writable=True) as lineal:
         uris = [uri_of(_local(lineal), thing, {}) for thing in things]
@@ -142,6 +143,11 @@ def excise(
             context.exit(FOUND)
         done = lineal.excise(uris, reason=reason, actor=actor)
         write([line(f"Excised {len(done.things)} things in transaction {done.t}.")])
+        if done.shared:
+            note(
+                f"{done.shared} kept events speak of other things too: they stay as they came, "
+                "with what they say of these. Excise those things as well to have them gone."
+            )
 
 
 def _losing(some: list[Losing]) -> Parts:
