@@ -6,7 +6,6 @@ and ended once.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -20,10 +19,10 @@ from lineal.store import facts, projecting, schema, seals, text
 from lineal.store.basis import Basis
 from lineal.store.batches import Batch, Committed, Surroundings
 from lineal.store.concluding import Concluding, Piece
-from lineal.store.documents import Document, Word, older, outcome
+from lineal.store.documents import Documents, Word
 from lineal.store.driver import Driver, Row
 from lineal.store.reading import Reader
-from lineal.store.rows import BegunEdge, Rows, Standing, pack
+from lineal.store.rows import BegunEdge, Rows, Standing
 from lineal.store.turns import Turn
 from lineal.store.work import keep_raws, note_findings, outcomes
 
@@ -53,7 +52,8 @@ class Transaction:
         self._keys: dict[Uri, int] = {}
         #: What the keys of the rows that stood are called.
         self._uris: dict[int, Uri] = {}
-        self._documents: Counter[str] = Counter()
+        parts = around.grammar.parts
+        self._documents = Documents(self._ledger, parts, forgot=self._turn.forgot)
         # Nothing of a transaction holds the transaction: a circle of all that it read and wrote
         # would lie about until the collector stops everybody to look for it.
         number = partial(around.terms.number, self._ledger)
@@ -80,7 +80,7 @@ class Transaction:
             self._turn.give_back()
             return Committed(known, {"same": len(batch.words)})
         reached("clock-held")
-        changed = self._changed(self._passing(batch))
+        changed = self._documents.changed(self._passing(batch))
         reached("fences-passed")
         standing = self._standing(changed)
         self._name(changed)
@@ -96,10 +96,10 @@ class Transaction:
             reached("search-written")
             self._publish(batch)
             reached("published")
-            documents = dict(self._documents)
+            documents = dict(self._documents.outcomes)
             return Committed(self.t, documents, self._rows.begun, self._rows.ended)
         self._turn.give_back()
-        return Committed(None, dict(self._documents))
+        return Committed(None, dict(self._documents.outcomes))
 
     def go_on(self, most: int) -> Piece | None:
         """Do a piece of what rules have still to do; return what it was, None if there was none."""
@@ -152,86 +152,10 @@ class Transaction:
             note_findings(self._ledger, examined, self.instant)
         words = [word for word in batch.words if (word.source, word.document) not in stale]
         if len(words) < len(batch.words):
-            self._documents["superseded"] += len(batch.words) - len(words)
+            self._documents.outcomes["superseded"] += len(batch.words) - len(words)
         return words
 
-    # ── Documents ────────────────────────────────────────────────────────────────────────────
-
-    def _changed(self, words: Sequence[Record | Removal]) -> list[Word]:
-        """Leave out what says the same as before, or is older than what we have."""
-        known = self._known_documents(words)
-        parts = self._around.grammar.parts
-        changed = []
-        for word, said_at in self._last_words(words, known):
-            row = known.get((word.source, word.document))
-            digest = digests.digest_of(word) if isinstance(word, Record) else b""
-            found = outcome(word, row, digest)
-            self._documents[found] += 1
-            if found == "same" and row is not None:
-                self._date(word, row)
-            if found in ("new", "changed", "removed"):
-                fine = isinstance(word, Record) and facts.is_fine(word, parts)
-                new = Word(word, row, digest, fine, said_at)
-                new.edges_stand = self._do_edges_stand(new)
-                changed.append(new)
-        return changed
-
-    def _do_edges_stand(self, word: Word) -> bool:
-        """
-        Does a document say of edges what stands of it already?
-
-        What was forgotten no longer stands, and when an edge began may turn out later.
-        """
-        said, row = word.word, word.row
-        return (
-            row is not None
-            and isinstance(said, Record)
-            and digests.has_same_edges(word.digest, row.digest)
-            and not self._turn.forgot
-            and all(edge.valid_from is None for edge in said.edges)
-        )
-
-    def _last_words(
-        self, words: Sequence[Record | Removal], known: Mapping[tuple[str, str], Document]
-    ) -> Iterable[tuple[Record | Removal, Instant | None]]:
-        """
-        Return the last word of each document, and the source's latest time of any.
-
-        It is that which would count if they were committed one after another.
-        """
-        last: dict[tuple[str, str], tuple[Record | Removal, Instant | None]] = {}
-        for word in words:
-            name = (word.source, word.document)
-            if name in last:
-                newest = last[name][1]
-            else:
-                newest = known[name].said_at if name in known else None
-            if older(word, newest):
-                self._documents["superseded"] += 1
-            else:
-                last[name] = (word, newest if word.said_at is None else word.said_at)
-        return last.values()
-
-    def _date(self, word: Record | Removal, row: Document) -> None:
-        """The same said again, and later: what was said in between is old."""
-        if word.said_at is not None and (row.said_at is None or row.said_at < word.said_at):
-            self._driver.run("UPDATE document SET said_at = ? WHERE id = ?", word.said_at, row.id)
-            self._ledger.taken(schema.document, [row.raw])
-            row.raw = (*row.raw[:5], word.said_at, *row.raw[6:])
-            self._ledger.added(schema.document, [row.raw])
-
-    def _known_documents(
-        self, words: Sequence[Record | Removal]
-    ) -> dict[tuple[str, str], Document]:
-        """What did these documents last say?"""
-        names: dict[str, set[str]] = {}
-        for word in words:
-            names.setdefault(word.source, set()).add(word.document)
-        found: dict[tuple[str, str], Document] = {}
-        for source, some in sorted(names.items()):
-            for row in self._driver.among(_KNOWN_DOCUMENTS, some, source):
-                found[(source, row[2])] = Document(row)
-        return found
+    # ── Names ────────────────────────────────────────────────────────────────────────────────
 
     def _name(self, words: Sequence[Word]) -> None:
         """Give every thing that is spoken of a key; the unknown become stubs."""
@@ -465,19 +389,10 @@ class Transaction:
 
     def _remember(self, words: Sequence[Word]) -> None:
         """Keep what each document last said, and the answer that its new rows were read from."""
-        new, known = [], []
         for word in words:
             if word.row is None or isinstance(word.word, Removal):
                 self._things.add(word.word.subject)
-            row = self._document_row(word)
-            if word.row is None:
-                new.append((word.id, *word.name, *row))
-            else:
-                known.append((*row, word.id))
-                self._ledger.taken(schema.document, [word.row.raw])
-                self._ledger.added(schema.document, [(word.id, *word.name, *row)])
-        self._ledger.insert(schema.document, new)
-        self._driver.many(_REMEMBER, known)
+        self._documents.remember(words, self._keys)
         answers = [
             (word.id, self.t, facts.response_text(word.word.response))
             for word in words
@@ -486,18 +401,6 @@ class Transaction:
         self._driver.insert(schema.response, answers)
         names = {word.id: word.name for word in words}
         self._responses += [seals.response_line(names[id_], body or "") for id_, _, body in answers]
-
-    def _document_row(self, word: Word) -> tuple[object, ...]:
-        """Return subject, digest, said_at, live, fine and touched."""
-        said = word.word
-        subject = self._keys[said.subject]
-        touched = {subject, *word.kept}
-        if isinstance(said, Record):
-            touched.update(self._keys[statement.uri] for statement in said.statements)
-            touched.update(self._keys[edge.start] for edge in said.edges)
-        fine = word.fine or (word.row is not None and word.row.fine)
-        packed = None if touched == {subject} else pack(touched)
-        return subject, word.digest, word.said_at, isinstance(said, Record), fine, packed
 
     # ── What follows ─────────────────────────────────────────────────────────────────────────
 
@@ -548,11 +451,6 @@ class Transaction:
 
 #: Which of these things had their values removed on purpose?
 _EXCISED = "SELECT key FROM forgotten WHERE how = 'excised' AND key {among}"
-#: What did these documents of a source last say?
-_KNOWN_DOCUMENTS = """
-    SELECT id, source, name, subject, digest, said_at, live, fine, touched
-    FROM document WHERE source = ? AND name {among}
-"""
 #: Which statements about these things stand?
 _STANDING_RECORDS = """
     SELECT key, document, t_from, valid_from, valid_to, valid_said, body
@@ -562,9 +460,4 @@ _STANDING_RECORDS = """
 _STANDING_EDGES = """
     SELECT src, kind, dst, document, t_from, valid_from, valid_to, valid_said, layer, attributes
     FROM edge_out WHERE t_to IS NULL AND src {among}
-"""
-#: Keep what a document last said.
-_REMEMBER = """
-    UPDATE document SET subject = ?, digest = ?, said_at = ?, live = ?, fine = ?, touched = ?
-    WHERE id = ?
 """
