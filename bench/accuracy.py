@@ -40,11 +40,11 @@ _WHY = (
     "",
     "* `deployed_artifact`: a deployment tells one image, so that of those which part their traffic"
     " the lesser targets are missed.",
-    "* `domain_of_owner`: a person who is in teams of two organisations gives what is theirs two"
-    " domains; a deployment has no owner, so nothing says its domain.",
+    "* `domain_of_owner`: where owners are in teams of two organisations, it says nothing; a"
+    " deployment has no owner, so nothing says its domain.",
     "* `relies_on`: the estate's tools say what runs read and wrote, and the rule asks what"
-    " pipelines, models and their versions do. An owner in teams of two organisations counts for"
-    " both, and so does a version that is no longer in use.",
+    " pipelines, models and their versions do. Owners in several teams count for none, and versions"
+    " that are no longer in use count.",
     "* `superseded_version`: what answers without any alias is not known to the rule.",
 )
 

@@ -37,6 +37,19 @@ class Hop:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A path that there must not be: from which place, over what, and perhaps to which place."""
+
+    place: int
+    hops: tuple[Hop, ...]
+    end: int | None = None
+    #: At which place that stands which its end must be another thing than.
+    other: int | None = None
+    #: The types of the thing it begins at; None: any.
+    types: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Pattern:
     """A rule, in this file's own words."""
 
@@ -48,8 +61,7 @@ class Pattern:
     ends: tuple[int, int]
     #: From the things of a way, and what is said of them, to whether it counts.
     where: Callable[[Sequence[str], Mapping[str, Mapping[str, Any]]], bool] | None = None
-    #: A path that there must not be: from which place, over what, to which place (or None).
-    unless: tuple[int, tuple[Hop, ...], int | None] | None = None
+    unless: tuple[Absent, ...] = ()
 
 
 @dataclass
@@ -117,7 +129,7 @@ class Reference:
             for things, edges, since, until in self._ways(pattern.hops, uri):
                 if pattern.where is not None and not pattern.where(things, self._seen(things)):
                     continue
-                if pattern.unless is not None and self._is_there(pattern.unless, things):
+                if any(self._is_there(absent, things) for absent in pattern.unless):
                     continue
                 start, end = (things[at] for at in pattern.ends)
                 if start == end:
@@ -215,13 +227,12 @@ class Reference:
                 since = max(span[0], self._rows.heard[at], self._rows.heard[other])
                 yield other, (*edges, (at, names, other)), since, span[1]
 
-    def _is_there(
-        self, unless: tuple[int, tuple[Hop, ...], int | None], things: Sequence[str]
-    ) -> bool:
+    def _is_there(self, absent: Absent, things: Sequence[str]) -> bool:
         """Is there such a path, whenever its edges are so?"""
-        place, hops, end = unless
-        at = {things[place]}
-        for hop in hops:
+        if absent.types is not None and type_of(things[absent.place]) not in absent.types:
+            return False
+        at = {things[absent.place]}
+        for hop in absent.hops:
             reached = set[str]()
             heads = set(at)
             if hop.least == 0:
@@ -236,9 +247,14 @@ class Reference:
                 if step >= hop.least:
                     reached |= heads
             at = {one for one in reached if type_of(one) in hop.types}
-        if end is None:
-            return bool(at)
-        return bool(at & self._group.get(things[end], {things[end]}))
+        if absent.other is not None:
+            return bool(at - self._names(things[absent.other]))
+        if absent.end is not None:
+            return bool(at & self._names(things[absent.end]))
+        return bool(at)
+
+    def _names(self, thing: str) -> set[str]:
+        return self._group.get(thing, {thing})
 
     # ── Names ────────────────────────────────────────────────────────────────────────────────
 

@@ -538,6 +538,10 @@ def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
     assert str(wrong.value).startswith("x.yaml: ")
 
 
+#: A path that there must not be, whose end has a name.
+ELSEWHERE = "'(m)-[:served_in]->(o:ab-cell)'"
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -558,6 +562,10 @@ def test_an_error_points_at_the_character(pattern: str, at: int) -> None:
             "at character 3 of the condition",
         ),
         ({"unless": "'(m)-[c:served_in]->(:ab-cell)'"}, "'c' stands twice in the rule"),
+        ({"unless": ELSEWHERE, "where": "o != q"}, "does not say than what o is another"),
+        ({"unless": ELSEWHERE, "where": "[o != c, c != o]"}, "does not say than what o is"),
+        ({"unless": f"[{ELSEWHERE}, {ELSEWHERE}]", "where": "o != c"}, "than what o is another"),
+        ({"unless": ELSEWHERE, "where": "o.status != 'new'"}, "character 3 of the condition"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(changed: dict[str, str | None], says: str) -> None:

@@ -28,7 +28,15 @@ from lineal.shapes import Shapes
 from lineal.store import Batch, Reader, Store, arrows, concluding
 from tests.databases import ENGINES, fresh
 from tests.promises.recording import SOAK, ran
-from tests.rules_reference import Found, Hop, Pattern, Reference, Rows, read_rows
+from tests.rules_reference import (
+    Absent,
+    Found,
+    Hop,
+    Pattern,
+    Reference,
+    Rows,
+    read_rows,
+)
 
 SHAPES = Shapes.builtin()
 
@@ -132,6 +140,18 @@ why: "{v} of {m} is an early one."
 """
 
 
+#: A thing at the end of what there must not be that is another than one of the path.
+SOLE = """
+name: sole
+version: 1
+match: (m:model-version)-[:served_in]->(c:ab-cell)-[:cell_of]->(t:ab-test)
+unless: "(m)-[:served_in]->(:ab-cell)-[:cell_of]->(o:ab-test)"
+where: o != t
+gives: (m)-[:served_untrained]->(c)
+why: "{m} is served in {t} alone, by {c}."
+"""
+
+
 def rival_rule(version: int) -> Rule:
     """Return a rule that says the opposite in its second version."""
     text = RIVALS.format(version=version, sign="<" if version == 1 else ">")
@@ -142,6 +162,7 @@ RULES = {rule.name: replace(rule, enabled=True) for rule in builtin_rules()}
 RULES["in_shadow"] = read_rule(IN_SHADOW, file="in_shadow.yaml", shapes=SHAPES)
 RULES["packed"] = read_rule(PACKED, file="packed.yaml", shapes=SHAPES)
 RULES["early"] = read_rule(EARLY, file="early.yaml", shapes=SHAPES)
+RULES["sole"] = read_rule(SOLE, file="sole.yaml", shapes=SHAPES)
 RULES["tested_for"] = read_rule(TESTED_FOR, file="tested_for.yaml", shapes=SHAPES)
 RULES["rivals"] = rival_rule(1)
 
@@ -178,6 +199,9 @@ PATTERNS = {
                 Hop(("produced_by",), True, ("pipeline",)),
             ),
             "relies_on", (0, 4),
+            unless=(
+                Absent(1, (Hop(("member_of",), True, ("team",)),), other=0, types=("user",)),
+            ),
         ),
         Pattern(
             "domain_of_owner", DOMAINED,
@@ -187,7 +211,18 @@ PATTERNS = {
                 Hop(("in_domain",), True, ("domain",), layers=("declared",)),
             ),
             "in_domain", (0, 3),
-            unless=(0, (Hop(("in_domain",), True, ("domain",), layers=("declared",)),), None),
+            unless=(
+                Absent(0, (Hop(("in_domain",), True, ("domain",), layers=("declared",)),)),
+                Absent(
+                    0,
+                    (
+                        Hop(("owned_by",), True, ("user", "team")),
+                        Hop(("member_of",), True, ("team",), 0, 2),
+                        Hop(("in_domain",), True, ("domain",), layers=("declared",)),
+                    ),
+                    other=3,
+                ),
+            ),
         ),
         Pattern(
             "deployed_artifact", ("deployment",),
@@ -214,16 +249,21 @@ PATTERNS = {
             "trained_unserved", (0, 1),
             where=lambda things, said: said[things[1]].get("status") == "running",
             unless=(
-                0,
-                (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
-                1,
+                Absent(
+                    0,
+                    (
+                        Hop(("served_in",), True, ("ab-cell",)),
+                        Hop(("cell_of",), True, ("ab-test",)),
+                    ),
+                    end=1,
+                ),
             ),
         ),
         Pattern(
             "served_untrained", ("model-version",),
             (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
             "served_untrained", (0, 1),
-            unless=(0, (Hop(("trained_for",), True, ("ab-test",)),), 2),
+            unless=(Absent(0, (Hop(("trained_for",), True, ("ab-test",)),), end=2),),
         ),
         Pattern(
             "in_shadow", ("ab-test",),
@@ -236,14 +276,30 @@ PATTERNS = {
             ),
             "trained_unserved", (2, 0),
             unless=(
-                2,
-                (
-                    Hop(
-                        ("points_to",), False, ("model",),
-                        fits=lambda said: said.get("alias") == "champion",
+                Absent(
+                    2,
+                    (
+                        Hop(
+                            ("points_to",), False, ("model",),
+                            fits=lambda said: said.get("alias") == "champion",
+                        ),
                     ),
                 ),
-                None,
+            ),
+        ),
+        Pattern(
+            "sole", ("model-version",),
+            (Hop(("served_in",), True, ("ab-cell",)), Hop(("cell_of",), True, ("ab-test",))),
+            "served_untrained", (0, 1),
+            unless=(
+                Absent(
+                    0,
+                    (
+                        Hop(("served_in",), True, ("ab-cell",)),
+                        Hop(("cell_of",), True, ("ab-test",)),
+                    ),
+                    other=2,
+                ),
             ),
         ),
         Pattern(
@@ -268,7 +324,7 @@ PATTERNS = {
 ORDER = (
     *("trained_for", "tested_for", "relies_on", "domain_of_owner", "deployed_artifact"),
     *("trained_unserved", "served_untrained", "in_shadow", "rivals", "superseded_version"),
-    *("packed", "early"),
+    *("packed", "early", "sole"),
 )
 
 
@@ -298,7 +354,7 @@ class History:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         names = [*PATTERNS, "rivals"]
-        self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(10, 11)), 1)
+        self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(11, 12)), 1)
         self.documents: set[str] = set()
 
     # ── Steps ────────────────────────────────────────────────────────────────────────────────

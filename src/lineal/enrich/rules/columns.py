@@ -198,19 +198,27 @@ class Columns:
 
     def _without(self, absent: Absent, ways: list[_Ways]) -> list[_Ways]:
         """Leave out the ways beside which there is a path that there must not be."""
-        walk, anchor, end = self._walk, absent.anchor, absent.end
-        apart = walk.apart()
-        begins, ends = apart.reached(absent.path, _all(some.things[anchor] for some in ways))
-        if end is not None:
-            ways = walk.clear(ways, end)
+        walk, anchor = self._walk, absent.anchor
+        place = absent.end if absent.other is None else absent.other
+        apart, begun = walk.apart(), _all(some.things[anchor] for some in ways)
+        if absent.narrows(self._rule.path):
+            begun = begun[self._reader.are(begun, absent.path.types[0])]
+        begins, ends = apart.reached(absent.path, begun)
+        if place is not None:
+            ways = walk.clear(ways, place)
         left = []
         for some in ways:
             anchors = some.things[anchor]
             walk.give_up(some.things[0][np.isin(anchors, apart.odd_keys())])
-            if end is None:
+            if place is None:
                 left.append(some.chosen(~np.isin(anchors, begins)))
+                continue
+            there = _paired(anchors, some.things[place], begins, ends)
+            if absent.other is None:
+                left.append(some.chosen(~there))
             else:
-                left.append(some.chosen(~_paired(anchors, some.things[end], begins, ends)))
+                many = np.searchsorted(begins, anchors, "right") - np.searchsorted(begins, anchors)
+                left.append(some.chosen(many == there))
         return _some(left)
 
 

@@ -26,6 +26,8 @@ LONGEST = 1_000
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?=\s*[.\[)=!<>&|,]|\s*$)")
 _EQUAL = re.compile(r"\s*(\w+)\.(\w+)\s*==\s*(\w+)\.(\w+)\s*")
 
+_OTHER = re.compile(r"\s*([A-Za-z_]\w*)\s*!=\s*([A-Za-z_]\w*)\s*")
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -75,6 +77,12 @@ def equal_values(text: str) -> tuple[tuple[str, str], tuple[str, str]] | None:
     """Return the two (name, attribute) that a text says are equal, if it says just that."""
     found = _EQUAL.fullmatch(text)
     return None if found is None else ((found[1], found[2]), (found[3], found[4]))
+
+
+def other_things(text: str) -> tuple[str, ...]:
+    """Return the two names of which a text says just that they are of different things, or none."""
+    found = _OTHER.fullmatch(text)
+    return () if found is None else (found[1], found[2])
 
 
 def seen(uri: Uri, attributes: Mapping[str, Json]) -> dict[str, Json]:

@@ -227,19 +227,22 @@ class Matching:
     def _without(self, absent: Absent, ways: list[Way]) -> list[Way]:
         """Leave out the ways beside which there is a path that there must not be."""
         anchors = {way[0][absent.anchor] for way in ways}
+        if absent.narrows(self._rule.path):
+            anchors = self._fitting(anchors, absent.path.types[0])
         found = self._reached(absent.path, anchors)
         if not found:
             return ways
-        if absent.end is None:
+        place = absent.end if absent.other is None else absent.other
+        if place is None:
             return [way for way in ways if way[0][absent.anchor] not in found]
-        joints = joints_of({way[0][absent.end] for way in ways}, self._reader)
-        return [
-            way
-            for way in ways
-            if found.get(way[0][absent.anchor], _NOTHING).isdisjoint(
-                (way[0][absent.end],) if joints is None else joints.group(way[0][absent.end])
-            )
-        ]
+        joints = joints_of({way[0][place] for way in ways}, self._reader)
+        left = []
+        for way in ways:
+            ends, thing = found.get(way[0][absent.anchor], _NOTHING), way[0][place]
+            names = {thing} if joints is None else set(joints.group(thing))
+            if ends.isdisjoint(names) if absent.other is None else ends <= names:
+                left.append(way)
+        return left
 
     def _reached(self, path: Path, anchors: Collection[int]) -> dict[int, set[int]]:
         """Return where a path leads from things, whenever that is so."""

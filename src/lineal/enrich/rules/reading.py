@@ -22,7 +22,12 @@ from string import Formatter
 import msgspec
 import yaml
 
-from lineal.enrich.rules.conditions import Condition, equal_values, read_condition
+from lineal.enrich.rules.conditions import (
+    Condition,
+    equal_values,
+    other_things,
+    read_condition,
+)
 from lineal.enrich.rules.language import Arrow, Chain, read_chains
 from lineal.enrich.rules.rule import BELIEVED, Absent, Leg, Path, Rule
 from lineal.errors import RuleError
@@ -59,6 +64,7 @@ def read_rule(text: str, *, file: str, shapes: Shapes) -> Rule:
         _absent(str(one), path, shapes, file)
         for one in _listed(document.get("unless"), "unless", file)
     ]
+    unless, conditions = _others(unless, conditions, path, file)
     where, of_arrows = _conditions(conditions, named, _arrows((path, *unless), named, file), file)
     return Rule(
         name,
@@ -405,6 +411,29 @@ def _begun_at(path: Path, by: object, given: tuple[str, str, str], file: str) ->
             "its ends stands at one.",
         )
     return path
+
+
+def _others(
+    unless: Sequence[Absent], conditions: Sequence[str], path: Path, file: str
+) -> tuple[list[Absent], list[str]]:
+    """Take the conditions that the end of a path that there must not be is another thing."""
+    found, left = list(unless), []
+    ends = [None if one.end is not None else one.path.names[-1] for one in unless]
+    for text in conditions:
+        spoken = [name for name in other_things(text) if name in ends]
+        if not spoken:
+            left.append(text)
+            continue
+        at, others = ends.index(spoken[0]), set(other_things(text)) & set(path.names)
+        if not others or ends.count(spoken[0]) > 1 or found[at].other is not None:
+            raise RuleError(
+                f"The condition {text!r} does not say than what {spoken[0]} is another.",
+                file=file,
+                fix="Give the end of one `unless` a name, and compare it once with a name of the "
+                "pattern: e != d.",
+            )
+        found[at] = replace(found[at], other=path.names.index(others.pop()))
+    return found, left
 
 
 def _absent(text: str, path: Path, shapes: Shapes, file: str) -> Absent:

@@ -64,6 +64,12 @@ class Absent:
     path: Path
     anchor: int
     end: int | None
+    #: At which place of the rule's path that stands which the end must be another thing than.
+    other: int | None = None
+
+    def narrows(self, path: Path) -> bool:
+        """Does it begin at fewer types than may stand at its place of the rule's path?"""
+        return not path.types[self.anchor] <= self.path.types[0]
 
 
 @dataclass(frozen=True, slots=True)

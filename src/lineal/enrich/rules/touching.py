@@ -184,7 +184,7 @@ class Touching:
             return True
         last = len(self._rule.path.legs)
         return last in self._sight.asked or any(
-            last in (absent.anchor, absent.end) for absent in self._rule.unless
+            last in (absent.anchor, absent.end, absent.other) for absent in self._rule.unless
         )
 
     def _add_things(self, spots: dict[Spot, set[int]]) -> None:
