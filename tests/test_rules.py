@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lineal.access import LOCAL
 from lineal.enrich.rules import Rule, RuleBook, builtin_rules, fixture_of, read_rule
 from lineal.enrich.rules.fixtures import Case, read_cases, records_of
+from lineal.enrich.rules.telling import written
 from lineal.errors import NotFound, RuleError
 from lineal.model import (
     EdgeStatement,
@@ -574,6 +575,25 @@ def test_a_rule_that_cannot_be_is_refused(changed: dict[str, str | None], says: 
 
     assert wrong.value.code == "rule"
     assert wrong.value.file == "x.yaml"
+
+
+def test_a_condition_on_what_there_must_not_be_is_told_beside_it() -> None:
+    rule = read_rule(
+        text(
+            match=f"'{NAMED.format('p')}'",
+            where="[p.role == 'shadow', c.id != '1', o != c, q.alias == 'x']",
+            unless=f"[{ELSEWHERE}, '(m)<-[q:points_to]-(:model)']",
+        ),
+        file="x.yaml", shapes=SHAPES,
+    )  # fmt: skip
+
+    told = written(rule)
+
+    assert told.where == ("p.role == 'shadow'", "c.id != '1'")
+    assert told.unless == (
+        "(m)-[:served_in]->(o:ab-cell) where o != c",
+        "(m)<-[q:points_to]-(:model) where q.alias == 'x'",
+    )
 
 
 @pytest.mark.parametrize("content", ["[", "", "just words", "- a", "{name: x"])

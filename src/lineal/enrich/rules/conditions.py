@@ -55,7 +55,7 @@ def read_condition(text: str, names: Sequence[str], file: str) -> Condition:
             file=file,
             fix=f"Say it in {LONGEST:,} at most, or in several conditions.",
         )
-    spoken = tuple(name for name in names if re.search(rf"(?<![\w.\"']){name}\b", text))
+    spoken = tuple(name for name in names if speaks_of(text, name))
     try:
         found = _compiled(text, spoken)
     except RuntimeError as error:
@@ -71,6 +71,11 @@ def read_condition(text: str, names: Sequence[str], file: str) -> Condition:
             fix="Compare what it says with something, such as t.status == 'running'.",
         )
     return Condition(text, spoken)
+
+
+def speaks_of(text: str, name: str) -> bool:
+    """Tell whether a condition speaks of what has this name."""
+    return re.search(rf"(?<![\w.\"']){name}\b", text) is not None
 
 
 def equal_values(text: str) -> tuple[tuple[str, str], tuple[str, str]] | None:

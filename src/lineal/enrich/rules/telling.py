@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from lineal.enrich.rules.rule import BELIEVED, Leg, Path, Rule
+from lineal.enrich.rules.conditions import speaks_of
+from lineal.enrich.rules.rule import BELIEVED, Absent, Leg, Path, Rule
 from lineal.shapes import Shapes
 
 
@@ -17,6 +18,7 @@ class Written:
 
     match: str
     where: tuple[str, ...]
+    #: Paths that there must not be, each with the conditions that speak of it.
     unless: tuple[str, ...]
     gives: str
 
@@ -60,12 +62,22 @@ class Drawn:
 def written(rule: Rule) -> Written:
     """Return the parts of a rule as they stand in its file, each on one line."""
     document = yaml.safe_load(rule.text)
-    return Written(
-        _line(document["match"]),
-        _lines(document.get("where")),
-        _lines(document.get("unless")),
-        _line(document["gives"]),
-    )
+    where, unless = _lines(document.get("where")), list(_lines(document.get("unless")))
+    own = []
+    for condition in where:
+        at = next((at for at, one in enumerate(rule.unless) if _is_of(condition, one, rule)), None)
+        if at is None:
+            own.append(condition)
+        else:
+            unless[at] += f" {'and' if ' where ' in unless[at] else 'where'} {condition}"
+    return Written(_line(document["match"]), tuple(own), tuple(unless), _line(document["gives"]))
+
+
+def _is_of(condition: str, absent: Absent, rule: Rule) -> bool:
+    """Does a condition speak of an arrow, or of the end, of a path that there must not be?"""
+    arrows = [leg.name for leg in absent.path.legs]
+    names = [one for one in (*arrows, absent.path.names[-1]) if one and one not in rule.path.names]
+    return any(speaks_of(condition, name) for name in names)
 
 
 def _line(text: object) -> str:
