@@ -19,7 +19,7 @@ from lineal.access import LOCAL
 from lineal.errors import Busy, ConfigError, Damaged, NewerSchema, ReadOnly
 from lineal.model import Json
 from lineal.shapes import Shapes
-from lineal.store import Store, sqlite
+from lineal.store import Reader, Store, sqlite
 from lineal.store.sqlite import SqliteDatabase
 from tests.graphs import PLAYS, TITLES, Graph, opened, said
 
@@ -258,3 +258,98 @@ def test_a_file_that_cannot_be_taken_over_leaves_the_old_one_in_use(tmp_path: Pa
             connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
         with database.reading() as connection:
             assert connection.exec_driver_sql("SELECT x FROM kept").scalar() == 1
+
+
+# ── A file that is taken from under a server ─────────────────────────────────────────────────────
+
+
+def _other(path: Path) -> Path:
+    """Make another database beside one."""
+    other = path.with_name("other.db")
+    with opened(other) as graph:
+        graph.say(said(TITLES, rows=7))
+    return other
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_nothing_is_written_to_a_file_that_is_not_there_any_more(graph: Graph, how: str) -> None:
+    """It would be acknowledged, and gone when the process ends."""
+    graph.say(said(PLAYS, rows=1))
+    path, aside = graph.store.path, graph.store.path.with_name("aside.db")
+    other = _other(path)
+    path.rename(aside)
+    if how == "replaced":
+        other.rename(path)
+    with pytest.raises(Damaged, match=f"{how}.*Put the file back"):
+        graph.say(said(PLAYS, rows=2))
+    with pytest.raises(Damaged, match=how):
+        graph.store.tidy()
+    with pytest.raises(Damaged, match=how):
+        graph.store.raise_if_troubled()
+
+    aside.rename(path)
+    graph.say(said(PLAYS, rows=3))
+
+    assert graph.thing(PLAYS).attributes == {"rows": 3}
+    with opened(path, writable=False) as again:
+        assert again.thing(PLAYS).attributes == {"rows": 3}
+
+
+def test_whoever_begins_to_read_does_not_read_another_file(graph: Graph) -> None:
+    graph.say(said(PLAYS, rows=1))
+    _other(graph.store.path).rename(graph.store.path)
+
+    def all_begin(stack: ExitStack) -> None:
+        there.extend(stack.enter_context(graph.store.read(LOCAL)) for _ in range(20))
+
+    there: list[Reader] = []
+    with ExitStack() as stack:
+        there.append(stack.enter_context(graph.store.read(LOCAL)))
+        with pytest.raises(Damaged, match="replaced"):
+            all_begin(stack)
+
+        assert all(reader.keys([PLAYS]) and not reader.keys([TITLES]) for reader in there)
+
+
+@pytest.mark.parametrize("left", [0, 50, 8_192])
+def test_a_file_that_is_cut_short_is_told_and_kills_nobody(tmp_path: Path, left: int) -> None:
+    """Its pages are mapped: who comes to one that is gone gets a signal, and no error."""
+    program = (
+        "import os, sys; from pathlib import Path; from lineal.errors import Damaged;"
+        "from tests.graphs import PLAYS, opened, said\n"
+        "with opened(Path(sys.argv[1])) as graph:\n"
+        "    for rows in range(300): graph.say(said(PLAYS, rows=rows, text='x' * 400))\n"
+        "    graph.store.tidy()\n"
+        "    graph.say(said(PLAYS, rows=-1))\n"
+        "    os.truncate(sys.argv[1], int(sys.argv[2]))\n"
+        "    for again in range(2):\n"
+        "        try: graph.say(said(PLAYS, rows=-2))\n"
+        "        except Damaged as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "graph.db"), str(left)],
+        capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.count("was cut short while it was in use") == 2, done
+
+
+def test_a_file_that_is_written_anew_without_its_gaps_is_no_shorter_than_it_says(
+    graph: Graph,
+) -> None:
+    for rows in range(200):
+        graph.say(said(PLAYS, rows=rows, text="x" * 4_000))
+    with graph.store.working() as ledger:
+        ledger.driver.run("DELETE FROM search")
+        ledger.driver.run("UPDATE record SET body = '{}' WHERE t_to IS NOT NULL")
+    graph.store.tidy()
+    before = graph.store.path.stat().st_size
+    with graph.store.read(LOCAL):
+        # Somebody reads, so that the file itself gets shorter later.
+        graph.store.compact()
+        graph.say(said(PLAYS, rows=1))
+    graph.store.tidy()
+    graph.say(said(PLAYS, rows=2))
+
+    assert graph.store.path.stat().st_size < before / 2
+    assert graph.thing(PLAYS).attributes == {"rows": 2}

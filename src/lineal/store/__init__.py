@@ -219,9 +219,10 @@ class Store:
 
     def _check(self) -> None:
         """See that a file is sound before it is served; a server looks after its own."""
-        if isinstance(self.place, Path):
+        if isinstance(self._database, SqliteDatabase):
+            self._database.see_file()
             with self._database.reading() as connection:
-                copies.look_over(self.place, connection)
+                copies.look_over(self._database.path, connection)
 
     def _probe(self) -> None:
         """Take some room for a moment, in the database and beside it, and commit nothing new."""

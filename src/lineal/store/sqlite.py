@@ -30,6 +30,7 @@ from lineal.errors import (
     Unstorable,
 )
 from lineal.points import reached
+from lineal.store.opened import OpenedFile
 from lineal.store.owner import own
 
 _PATIENCE = "PRAGMA busy_timeout=5000"
@@ -83,6 +84,8 @@ class SqliteDatabase:
         #: How long the log was when it was last tried to let it begin anew.
         self._tried_at = 0
         self._owner: IO[str] | None = None
+        #: The file that is written; None where none is.
+        self._file: OpenedFile | None = None
         self._glancing = threading.local()
         self._glances: list[sqlite3.Connection] = []
         if writable:
@@ -132,6 +135,7 @@ class SqliteDatabase:
             # To SQLAlchemy all is one transaction without an end, which does nothing in the file;
             # `writing` says where one begins there, in a third of the time.
             connection.begin()
+            self._file = OpenedFile(self.path)
             return connection
 
     def _open_writer(self) -> sqlite3.Connection:
@@ -139,6 +143,8 @@ class SqliteDatabase:
         return _configured(connection, _WRITE_PRAGMAS)
 
     def _open_reader(self) -> sqlite3.Connection:
+        # Some would read another file than those who were there before.
+        self.see_file()
         address = f"{self.path.resolve().as_uri()}?mode=ro"
         try:
             return _configured(
@@ -164,6 +170,12 @@ class SqliteDatabase:
             self._owner.close()
             self._owner = None
 
+    def see_file(self) -> None:
+        """See that the file that is written is the one at its path; raises `Damaged`."""
+        file = self._file
+        if file is not None:
+            file.see()
+
     # ── Using ────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
@@ -175,6 +187,7 @@ class SqliteDatabase:
                 fix="Write through the server that owns it.",
             )
         with self._write_lock, translated(self.path):
+            self.see_file()
             raw = _raw(self._writer)
             raw.execute("BEGIN IMMEDIATE")
             try:
@@ -257,6 +270,8 @@ class SqliteDatabase:
         """
         with self._write_lock, translated(self.path):
             assert self._writer is not None
+            # Until the other one is there and open, whoever begins to read takes what is there.
+            self._file = None
             self._writer.close()
             self._writer.engine.dispose()
             self._reader.dispose()
@@ -305,7 +320,9 @@ class SqliteDatabase:
                     f"INSERT INTO search (search, rank) VALUES ('merge', {_MERGE})"
                 )
                 reached("text-merged")
-        ((_, length, _),) = self._set("PRAGMA wal_checkpoint(PASSIVE)")
+        with self._write_lock:
+            self.see_file()
+            ((_, length, _),) = self._set("PRAGMA wal_checkpoint(PASSIVE)")
         reached("log-moved")
         self._bound_log(length)
 
