@@ -61,12 +61,13 @@ from lineal.store.facts import together
 from lineal.store.first import LOADED, Progressed
 from lineal.store.forgetting import Forgetting, Forgotten, Policy, droppable
 from lineal.store.ledger import Ledger
-from lineal.store.links import NEVER, Derived
+from lineal.store.links import Derived
 from lineal.store.matching import Wanted
 from lineal.store.meter import Meter, Trial
 from lineal.store.names import Names
 from lineal.store.pending import Kept, Pending
 from lineal.store.reading import Reader
+from lineal.store.schema import NEVER
 from lineal.store.sqlite import SqliteDatabase
 from lineal.store.terms import Terms
 from lineal.store.text import Describe, SearchRow

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineal.store.driver import Driver
-from lineal.store.links import NEVER
+from lineal.store.schema import NEVER
 
 #: Which of some things are of some types?
 _Only: TypeAlias = "Callable[[Collection[int], Collection[str]], list[int]]"

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Until when what is not over is so.
-NEVER = (1 << 63) - 1
-
 
 def _codes(layers: Collection[str]) -> str:
     """Return layers as the numbers under which they lie."""

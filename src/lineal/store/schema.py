@@ -50,6 +50,8 @@ _KEY = BigInteger().with_variant(Integer, "sqlite")
 #: Layers and reasons by the number under which they lie in a row.
 LAYERS = ("declared", "observed", "inferred", "suggested")
 REASONS = ("changed", "removed", "corrected", "deleted")
+#: Until when what is not over is so, where that must be a number: in a row it is NULL.
+NEVER = (1 << 63) - 1
 
 
 class Coded(TypeDecorator[str]):
