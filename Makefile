@@ -62,7 +62,7 @@ lock: ## Write requirements/ anew from pyproject.toml (needs uv)
 				--extra kafka --extra sqs --extra nats --group dev || echo -c requirements/dev.txt) \
 			--output-file requirements/$$kind.txt $(ARGS) || exit 1; \
 	done
-	@cd bench/lineage/locks && for peer in peers mlmd; do \
+	@cd bench/lineage/locks && for peer in peers datalog mlmd; do \
 		uv pip compile $$peer.in --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 			--output-file $$peer.txt $(ARGS) || exit 1; \

@@ -2,28 +2,23 @@
 
 The estate is that of `bench.graph`, whose model versions come out of runs for cells of tests;
 beside it a test of ten cells and ten thousand runs is made. Peers are given the same edges and
-asked for the same conclusion: a view can say it, and is computed whole whenever it is asked.
+asked for the same conclusion (`bench.deduced`).
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import sqlite3
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from random import Random
 
-from bench import alone
+from bench import alone, deduced
 from bench.graph import Graph
-from bench.lineage import peers
 from bench.reports import machine, table_line
 from bench.store import Row, part
 from lineal.access import LOCAL
@@ -43,41 +38,8 @@ CELLS, RUNS = 10, 1_000
 
 Progress = Callable[[str], None]
 
-#: The conclusion as a view says it: a run and what it is a part of, up to three steps.
-_VIEW = """
-    WITH RECURSIVE whole(run, part, step) AS (
-        SELECT run, run, 0 FROM produced
-        UNION SELECT whole.run, part_of.dst, step + 1
-        FROM whole JOIN part_of ON part_of.src = whole.part WHERE step < 3
-    )
-    SELECT count(*) FROM (
-        SELECT DISTINCT produced.version, cell_of.dst
-        FROM produced JOIN whole ON whole.run = produced.run
-        JOIN executed_for ON executed_for.src = whole.part
-        JOIN cell_of ON cell_of.src = executed_for.dst
-    ) AS concluded
-"""
-#: The head and the last line of the part of a report that is held against the truth.
+#: The head of the last part of a report, which is held against the truth.
 _TRUTH = "## Against the truth"
-_LAST = "Datalog engines such as Soufflé are no Python packages and were not installed."
-_KINDS = ("produced_by", "part_of", "executed_for", "cell_of")
-#: What runs in the environment of the peers: reads the edges, answers, and says how long it took.
-_DUCKDB = """
-import duckdb, json, sys, time
-folder, view = sys.argv[1:]
-db = duckdb.connect()
-db.execute("SET threads = 2")
-for kind in ("produced_by", "part_of", "executed_for", "cell_of"):
-    db.execute(f"CREATE TABLE {kind} AS SELECT * FROM read_csv('{folder}/{kind}.csv',"
-               " columns={'src': 'BIGINT', 'dst': 'BIGINT'}, header=false, auto_detect=false)")
-db.execute("CREATE VIEW produced AS SELECT src AS version, dst AS run FROM produced_by")
-times = []
-for _ in range(5):
-    began = time.perf_counter()
-    (count,) = db.execute(view).fetchone()
-    times.append(time.perf_counter() - began)
-print(json.dumps({"count": count, "seconds": min(times), "version": duckdb.__version__}))
-"""
 
 
 @dataclass
@@ -266,53 +228,25 @@ def _anew(found: Measured, lineal: Lineal, progress: Progress) -> None:
 
 
 def _peers(found: Measured, lineal: Lineal, folder: Path, cache: Path, progress: Progress) -> None:
-    """Ask the same of a view: there is nothing to be kept up, so each look computes it whole."""
-    progress("peers")
-    path = lineal.store.path
-    with closing(sqlite3.connect(path)) as file:
-        numbers = dict(file.execute("SELECT text, id FROM term"))
-        plain = sqlite3.connect(folder / "plain.db")
-        for kind in _KINDS:
-            rows = file.execute(
-                "SELECT DISTINCT src, dst FROM edge_out WHERE t_to IS NULL AND kind = ?",
-                (numbers.get(kind, -1),),
-            ).fetchall()
-            plain.execute(f"CREATE TABLE {kind} (src INTEGER, dst INTEGER)")
-            plain.executemany(f"INSERT INTO {kind} VALUES (?, ?)", rows)
-            plain.execute(f"CREATE INDEX {kind}_src ON {kind} (src, dst)")
-            with (folder / f"{kind}.csv").open("w", newline="") as out:
-                csv.writer(out).writerows(rows)
-    plain.execute("CREATE VIEW produced AS SELECT src AS version, dst AS run FROM produced_by")
-    plain.commit()
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        (count,) = plain.execute(_VIEW).fetchone()
-        times.append(time.perf_counter() - began)
-    plain.close()
+    """Let others deduce the same: there is nothing they keep up, so each computes it whole."""
     change = next(row for row in found.rows if row.what.endswith("p50")).value
-    found.add("SQLite: the view computed whole", min(times) * 1e3, "ms")
-    found.notes.append(
-        f"SQLite's view gives {count:,} edges; a change costs it the whole again:"
-        f" {min(times) * 1e3 / change:,.0f} times Lineal's commit."
-    )
-    pythons, problems = peers.pythons({"peers"}, cache, progress=progress)
-    if problems:
-        found.notes.append(f"DuckDB could not be installed: {problems['peers']}")
-        return
-    done = subprocess.run(
-        [pythons["peers"], "-c", _DUCKDB, str(folder), _VIEW],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        found.notes.append(f"DuckDB failed: {done.stderr.strip().splitlines()[-1]}")
-        return
-    told = json.loads(done.stdout)
-    found.add("DuckDB: the view computed whole", told["seconds"] * 1e3, "ms")
-    found.notes.append(
-        f"DuckDB {told['version']} gives {told['count']:,} edges, on two threads: "
-        f"{told['seconds'] * 1e3 / change:,.0f} times Lineal's commit for each change."
-    )
+    counts = set[int]()
+    for one in deduced.deduced(lineal.store.path, folder, cache, progress):
+        if isinstance(one, str):
+            found.notes.append(one)
+            continue
+        counts.add(one.count)
+        found.add(f"{one.name}: computed whole", one.seconds * 1e3, "ms")
+        if one.storing is not None:
+            rate = one.count / one.storing
+            found.add(f"{one.name}: computed, and stored with supports", rate, "/s")
+        times = one.seconds * 1e3 / change
+        found.notes.append(
+            f"{one.name} computes {one.count:,} edges; a change costs it the whole again:"
+            f" {times:,.0f} times Lineal's commit."
+        )
+    if len(counts) > 1:
+        raise AssertionError(f"Peers come to {sorted(counts)} conclusions.")
 
 
 # ── The truth ────────────────────────────────────────────────────────────────────────────────────
@@ -349,6 +283,11 @@ def write(folder: Path, every: list[Measured], accuracy: list[str], seed: int) -
         "A change is one commit of one record, durable, with search rows, seals, feed and all"
         " built-in rules; what follows from it is compared with the edges right after it.",
         "",
+        "Others are given the same edges as pairs of numbers: views of SQLite and DuckDB (on two"
+        " threads), and the Datalog engines CozoDB (computed in memory, and stored in its SQLite"
+        " store) and clingo (computed in memory). They have no history, no reasons in words, no"
+        " seals and no search, and what they computed they do not keep up.",
+        "",
     ]
     for one in every:
         lines += [f"## {one.size}: {one.things:,} things", ""]
@@ -356,7 +295,7 @@ def write(folder: Path, every: list[Measured], accuracy: list[str], seed: int) -
         lines += ["| --- | ---: | ---: | --- | ---: | ---: |"]
         lines += [*map(table_line, one.rows), "", *one.notes, ""]
     _flat(lines, every)
-    lines += [f"{_TRUTH}\n", *accuracy, "", _LAST, ""]
+    lines += [f"{_TRUTH}\n", *accuracy, ""]
     path.write_text("\n".join(lines), encoding="utf-8")
     figures = {one.size: [vars_of(row) for row in one.rows] for one in every}
     whole = {"seed": seed, "machine": about, "figures": figures}
@@ -369,11 +308,10 @@ def write_truth(folder: Path, accuracy: list[str]) -> Path | None:
     path = max(folder.glob("rules-*.md"), default=None, key=lambda one: one.stem[-10:])
     if path is None:
         return None
-    before, _, rest = path.read_text(encoding="utf-8").partition(f"{_TRUTH}\n")
-    _, _, after = rest.partition(f"{_LAST}\n")
+    before, _, _ = path.read_text(encoding="utf-8").partition(f"{_TRUTH}\n")
     made = f"Made anew by `python -m bench accuracy` on {date.today().isoformat()}."
-    section = "\n".join([f"{_TRUTH}\n", made, "", *accuracy, "", _LAST, ""])
-    path.write_text(before + section + after, encoding="utf-8")
+    section = "\n".join([f"{_TRUTH}\n", made, "", *accuracy, ""])
+    path.write_text(before + section, encoding="utf-8")
     return path
 
 
