@@ -80,7 +80,9 @@ class Following:
             by_start = conclusion.by_start
             fringe = starts if by_start else self._leading_to(starts)
             derivations = self._standing_derivations(fringe, starts, by_start)
-            edges = self._standing_edges(fringe, starts, by_start)
+            # An edge stands while one of its derivations does.
+            begins = {name[0] for name in derivations}
+            edges = self._standing_edges(begins, starts, by_start) if begins else {}
         begun: Iterable[_Name] = wanted
         if derivations:
             begun = [one for one, each in wanted.items() if not self._has(derivations, one, each)]
