@@ -301,6 +301,9 @@ class SqliteDatabase:
         self._optimize()
         # Outside of any transaction, where alone this is allowed.
         self._set("VACUUM")
+        ((pages,),), ((size,),) = self._set("PRAGMA page_count"), self._set("PRAGMA page_size")
+        assert self._file is not None
+        self._file.may_shrink_to(pages * size)
         self._set("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _optimize(self) -> None:
