@@ -23,6 +23,7 @@ from lineal.testing.estate.conclusions import Pair, conclusions
 from lineal.testing.estate.evidence import REPOSITORY
 from lineal.testing.estate.records import Thing
 from lineal.testing.estate.server import Estate
+from lineal.testing.estate.truth import Sage
 
 #: What share of the evidence is wrong, in turn.
 SLIPS = (0.0, 0.1)
@@ -59,7 +60,7 @@ def measure(*, seed: int = 7, scale: float = 1.0) -> list[str]:
             lines += [f"The example estate at seed {seed}, scale {scale:g}; {told}.", ""]
             lines += _compared(conclusions(estate.world), _concluded(lineal))
             lines.append("")
-            suggested = suggested or _suggested(lineal)
+            suggested = suggested or [_alike(estate, lineal), "", *_suggested(lineal)]
     return [*lines, *_WHY, "", *suggested]
 
 
@@ -137,12 +138,39 @@ def _thing(uri: Uri) -> Thing:
 # ── Suggestions ──────────────────────────────────────────────────────────────────────────────────
 
 
+def _alike(estate: Estate, lineal: Lineal) -> str:
+    """Hold the models that are said to be alike, and by which features, against the truth."""
+    true: dict[Pair, set[str]] = {}
+    with estate.world.lock:
+        sage = Sage(estate.world)
+        for model in sorted(estate.world.models):
+            others: Any = sage.sharing_models(("model", model))
+            for other in others:
+                true[("model", model), ("model", other["model"])] = set(other["features"])
+    told: dict[Pair, set[str]] = {}
+    for uri in _models(lineal):
+        for one in lineal.ask.similar(LOCAL, uri, limit=len(estate.world.models)).value:
+            shared = {_thing(feature.uri)[1] for feature in one.shared}
+            told[_thing(uri), _thing(one.thing.uri)] = shared
+    right = told.keys() & true.keys()
+    same = sum(told[pair] == true[pair] for pair in right)
+    return (
+        f"Models with the same features (`similar`): {len(true):,} pairs are so, {len(told):,} are"
+        f" suggested, {len(right):,} are both: precision {len(right) / len(told):.3f}, recall"
+        f" {len(right) / len(true):.3f}. For {same:,} just those features are named that both have."
+    )
+
+
+def _models(lineal: Lineal) -> list[Uri]:
+    with lineal.store.read(LOCAL) as reader:
+        return sorted(reader.uris(reader.of_types(("model",))).values())
+
+
 def _suggested(lineal: Lineal) -> list[str]:
     """Hide features of each model, one at a time; is it among the first that are suggested?"""
     with lineal.store.read(LOCAL) as reader:
-        models = sorted(reader.uris(reader.of_types(("model",))).values())
         features = len(reader.of_types(("feature",)))
-    consumed = {model: _consumed(lineal, model) for model in models}
+    consumed = {model: _consumed(lineal, model) for model in _models(lineal)}
     many = Counter(one for some in consumed.values() for one in some)
     tried = first = among = popular = 0
     by_chance = 0.0
@@ -165,7 +193,8 @@ def _suggested(lineal: Lineal) -> list[str]:
         return ["No model of the estate consumes two features, so no suggestion could be tried."]
     return [
         f"Features suggested (`wanted`): {tried:,} links held out one at a time, at most {HIDDEN}"
-        f" of a model. Recall@{FIRST} is {among / tried:.3f}, and {first / tried:.3f} come first."
+        f" of a model. Recall@{FIRST} is {among / tried:.3f}, and {first / tried:.3f} come first, which"
+        " is precision@1 if nothing but what was hidden is right."
         f" The {FIRST} features that most models consume hold {popular / tried:.3f} of the hidden,"
         f" {FIRST} drawn by lot {by_chance / tried:.3f}."
     ]
