@@ -193,8 +193,8 @@ def _suggested(lineal: Lineal) -> list[str]:
         return ["No model of the estate consumes two features, so no suggestion could be tried."]
     return [
         f"Features suggested (`wanted`): {tried:,} links held out one at a time, at most {HIDDEN}"
-        f" of a model. Recall@{FIRST} is {among / tried:.3f}, and {first / tried:.3f} come first, which"
-        " is precision@1 if nothing but what was hidden is right."
+        f" of a model. Recall@{FIRST} is {among / tried:.3f}, and {first / tried:.3f} come first,"
+        " which is precision@1 if nothing but what was hidden is right."
         f" The {FIRST} features that most models consume hold {popular / tried:.3f} of the hidden,"
         f" {FIRST} drawn by lot {by_chance / tried:.3f}."
     ]

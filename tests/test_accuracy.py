@@ -43,7 +43,18 @@ def test_every_built_in_rule_is_held_against_a_truth(lines: list[str]) -> None:
     for rule in ("owner_of_code", "evaluated_state", "trained_for", "trained_unserved",
                  "served_untrained"):  # fmt: skip
         assert right[rule][3:] == ["1.000", "1.000"], rule
+    assert right["domain_of_owner"][3] == "1.000"
+    assert float(right["relies_on"][3]) > 0.8
     assert float(slipped["owner_of_code"][4]) < 1 > float(slipped["evaluated_state"][4])
+
+
+def test_models_alike_are_held_against_the_truth(lines: list[str]) -> None:
+    (told,) = (line for line in lines if line.startswith("Models with the same features"))
+
+    pairs = int(told.split(": ", 1)[1].split()[0].replace(",", ""))
+    assert pairs > 20
+    assert "precision 1.000, recall 1.000" in told
+    assert f"For {pairs:,} just those features" in told
 
 
 def test_hidden_features_are_suggested_more_often_than_by_lot(lines: list[str]) -> None:
