@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lineal.access import LOCAL
 from lineal.enrich.identity import PartsFollow, decision
@@ -350,9 +352,11 @@ class History:
     seen: Counter[str] = field(default_factory=Counter)
     now: int = 1_000
     in_use: dict[str, int] = field(default_factory=dict)
+    #: What is thrown; None: by the seed.
+    dice: random.Random | None = None
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(self.seed)
+        self.chance = self.dice or random.Random(self.seed)
         names = [*PATTERNS, "rivals"]
         self.in_use = dict.fromkeys(self.chance.sample(names, self.chance.randint(11, 12)), 1)
         self.documents: set[str] = set()
@@ -603,6 +607,31 @@ def test_what_stands_is_what_follows_from_what_stands(
     rare = {name: met[name] for name, of in wanted.items() if met[name] < len(seeds) / of}
     assert not rare, met
     ran("P9", "random sequences", len(seeds))
+
+
+@pytest.mark.promise("P9")
+@pytest.mark.timeout(0 if SOAK else 600)
+@pytest.mark.usefixtures("narrow")
+def test_a_history_that_does_not_converge_would_be_shown_at_its_shortest(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """
+    Hypothesis throws, so that it can take away whatever a failure does not need.
+
+    It likes small numbers: that all there is comes up is for the histories by seeds to see.
+    """
+
+    @settings(
+        max_examples=1_000 if SOAK else 40,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.randoms(use_true_random=False))
+    def converges(dice: random.Random) -> None:
+        with fresh("sqlite", tmp_path_factory.mktemp("history")) as place:
+            History("sqlite", place, 0, dice=dice).run()
+        ran("P9", "random sequences", 1)
+
+    converges()
 
 
 @pytest.mark.parametrize("engine", [one for one in ENGINES if one != "sqlite"])
