@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 #: What a file is read and written with: as the store does.
-_READ, _WRITE = ("cache_size=-65536",), ("cache_size=-524288", "synchronous=FULL")
+_READ = ("cache_size=-65536",)
+_WRITE = ("cache_size=-524288", "synchronous=FULL", "wal_autocheckpoint=20000")
 _STEP = "SELECT dst FROM edge_out WHERE kind = ? AND t_to IS NULL AND src IN {among}"
 _AMONG = "(SELECT value FROM json_each(?))"
 #: Where the rows of each table are read from: the other copy of an edge lies by its other end.

@@ -59,10 +59,11 @@ _CLINGO = """
 """
 
 #: What runs in the environments of the peers: reads the edges, answers, and says what it took.
-_READ = """
+_READ = (
+    f"KINDS = {_KINDS!r}"
+    + """
 import csv, json, sys, time
 folder, *texts = sys.argv[1:]
-KINDS = ("produced_by", "part_of", "executed_for", "cell_of")
 def rows(kind):
     with open(f"{folder}/{kind}.csv", newline="") as file:
         return [[int(one) for one in row] for row in csv.reader(file)]
@@ -71,6 +72,7 @@ def timed(do):
     found = do()
     return found, time.perf_counter() - began
 """
+)
 _IN_DUCKDB = """
 import duckdb
 db = duckdb.connect()

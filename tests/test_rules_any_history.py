@@ -679,7 +679,8 @@ def _compared(rule: Rule, reader: Reader) -> Counter[str]:
     alone, others = laid.proper().parted()
     given = Counter((one.start, one.end) for one in laid if one.start != one.end)
     assert Counter((*alone, *others)) == Counter(one for one in laid if one.start != one.end)
-    assert [alone[at] for at in range(len(alone))] == list(alone)
+    assert all(one in alone for one in alone)
+    assert not any(one in alone for one in others)
     assert {(one.start, one.end) for one in alone} == {one for one in given if given[one] == 1}
     assert len(others) == sum(many for many in given.values() if many > 1)
     return Counter({

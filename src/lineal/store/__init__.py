@@ -41,7 +41,7 @@ from lineal.store.basis import Basis, basis_of
 from lineal.store.batches import Batch, Committed, Fence, Grammar, Listing, Loaded, Surroundings
 from lineal.store.between import Between
 from lineal.store.collector import uncollected
-from lineal.store.concluding import MOST
+from lineal.store.concluding import MOST, Piece
 from lineal.store.conclusions import (
     EQUAL,
     Change,
@@ -135,6 +135,17 @@ _SAID_NOW = """
 #: After how many new documents commits are followed by a piece of upkeep, and how many of them one
 #: counts for that changed: it lies at a place of its own.
 TIDY_AFTER, A_CHANGE = 2_800, 6
+
+
+def _next_size(size: int, piece: Piece | None, seconds: float) -> int:
+    """Return of how many things the next piece is to be, after one of *size* that took so long."""
+    share = PIECE / max(seconds, 1e-4)
+    if piece is not None and 2 * piece.things >= size:
+        fits = min(size * 1.25, min(piece.things, size) * share)
+    else:
+        # What was less than half a piece does not say that a whole one may be larger.
+        fits = size * min(share, 1.0)
+    return max(SMALLEST, min(MOST, round(fits)))
 
 
 def clock_now() -> Instant:
@@ -335,11 +346,7 @@ class Store:
         self._is_agreed = True
         self._put_off += 0 if piece is None else piece.things
         if most is None:
-            # By what was done: a piece that was not whole does not say that a whole one may grow.
-            done = size if piece is None or 2 * piece.things < size else min(piece.things, size)
-            share = done / size * PIECE / max(time.monotonic() - began, 1e-4)
-            growth = 1.25 if piece is not None and 2 * piece.things >= size else 1.0
-            self._piece = max(SMALLEST, min(MOST, round(size * min(share, growth))))
+            self._piece = _next_size(size, piece, time.monotonic() - began)
         return piece is not None
 
     def _is_anything_pending(self) -> bool:

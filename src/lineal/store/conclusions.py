@@ -70,7 +70,7 @@ class Conclusion:
     #: The kind of the edges.
     kind: str
     starts: Collection[int]
-    derivations: Sequence[Derivation]
+    derivations: Collection[Derivation]
     #: What of some edges is to be said, by the keys of their ends; of an edge that is not told of
     #: here there is one derivation, and it is so as that is.
     told: Mapping[tuple[int, int], Concluded]

@@ -7,7 +7,8 @@ here only.
 """
 
 from lineal.enrich.rules.book import RuleBook
-from lineal.enrich.rules.reading import builtin_rules, fixture_of, in_order, read_rule, read_rules
+from lineal.enrich.rules.ordering import in_order
+from lineal.enrich.rules.reading import builtin_rules, fixture_of, read_rule, read_rules
 from lineal.enrich.rules.rule import Rule
 
 __all__ = [

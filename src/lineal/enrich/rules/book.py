@@ -14,7 +14,7 @@ from itertools import chain, product
 from string import Formatter
 
 from lineal.enrich.rules.matching import Matching, Support, TooMany, Way
-from lineal.enrich.rules.reading import in_order
+from lineal.enrich.rules.ordering import in_order
 from lineal.enrich.rules.rule import Rule
 from lineal.enrich.rules.touching import START, Sight, Touching
 from lineal.model import Json, Uri
@@ -187,13 +187,13 @@ class RuleBook:
 
     def _ways(
         self, rule: Rule, starts: Collection[int], reader: Reader, room: int
-    ) -> tuple[Sequence[Derivation], list[Way]]:
+    ) -> tuple[Collection[Derivation], list[Way]]:
         """
         Return all ways along a rule's path: of many starts in columns, as far as that can be.
 
         What is derived in one way alone is told as it is in columns; of the rest the ways are.
         """
-        alone: Sequence[Derivation] = ()
+        alone: Collection[Derivation] = ()
         ways, left = list[Way](), starts
         if len(starts) >= WIDE:
             # NumPy is imported where there is much to do.
@@ -247,7 +247,7 @@ _UNBOUND = 1 << 60
 def _conclusion(
     rule: Rule,
     starts: Collection[int],
-    derivations: Sequence[Derivation],
+    derivations: Collection[Derivation],
     told: Mapping[tuple[int, int], Concluded],
 ) -> Conclusion:
     """Return all that a rule concludes for some starts."""

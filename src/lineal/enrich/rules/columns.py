@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class _Arrows(NamedTuple):
     until: Longs
 
 
-class Laid(Sequence[Derivation]):
+class Laid(Collection[Derivation]):
     """Ways along a rule's path, laid out in columns, as what is derived by each of them."""
 
     def __init__(self, rule: Rule, ways: Sequence[_Ways], kinds: Sequence[str]) -> None:
@@ -76,12 +76,8 @@ class Laid(Sequence[Derivation]):
             ends = (some.things[place].tolist() for place in (start, end))
             yield from map(_DERIVATION, zip(*ends, supports, since, until, things, strict=True))
 
-    @overload
-    def __getitem__(self, at: int) -> Derivation: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Derivation]: ...
-    def __getitem__(self, at: int | slice) -> Derivation | list[Derivation]:
-        return list(self)[at]
+    def __contains__(self, one: object) -> bool:
+        return one in list(self)
 
     def ways(self) -> list[Way]:
         """Return the ways one by one."""

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lineal.enrich.rules.reading import builtin_rules, fixture_of, in_order
+from lineal.enrich.rules.ordering import in_order
+from lineal.enrich.rules.reading import builtin_rules, fixture_of
 from lineal.enrich.rules.rule import Rule
 from lineal.enrich.rules.telling import in_words, written
 from lineal.shapes import Shapes
